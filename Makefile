@@ -1,0 +1,82 @@
+# l2r_lite in two commands: `make demo` watches a student learn, `make lab` opens the notebooks. `make` lists them all.
+# Everything is installed into .venv, once; a stamp file there says what is done, so that a second call installs nothing.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+
+# CPU=1 (make demo CPU=1): on Linux, take torch's CPU build and leave out gigabytes of CUDA libraries.
+CPU             ?=
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# ARGS goes to the command a target runs:  make demo ARGS="--seed 1"    make test ARGS="-k grading"
+ARGS ?=
+# Test processes. Each has one torch thread: more threads than cores make them 5 to 10 times slower.
+JOBS ?= 2
+
+PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
+AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
+WITH_CPU := $(filter 1 yes true,$(CPU))
+
+.PHONY: help demo test lab lint pocket lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@echo "Variables: CPU=1 (torch without CUDA, on Linux), PYTHON=python3.12 (another Python), ARGS=\"…\" (passed on)."
+
+demo: $(VENV)/.installed-run ## run three rounds on the pocket world, about two minutes on a CPU
+	@$(VENV)/bin/l2r-lite run $(ARGS)
+
+test: $(VENV)/.installed-test ## run every test
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+lab: $(VENV)/.installed-run ## open the notebooks in JupyterLab, on this machine only
+	@$(VENV)/bin/jupyter lab --ip=127.0.0.1 $(AS_ROOT) $(ARGS) notebooks/00_the_whole_loop.ipynb
+
+lint: $(VENV)/.installed-test ## check style (ruff) and types (mypy)
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 minutes on 2 cores
+	@$(PY) -m l2r_lite.pocket.pretrain $(ARGS)
+
+# One resolution for every system and Python we support (uv writes the markers). Linux's CUDA packages stay out: torch
+# pins them itself, and the CPU build has none.
+lock: ## resolve pyproject.toml to the newest versions and write constraints.txt
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install -q --disable-pip-version-check uv
+	@build/lock/bin/uv pip compile -q --no-config --universal --upgrade --no-header --no-annotate --extra test \
+		--output-file build/constraints.txt pyproject.toml
+	@{ \
+		echo "# The exact versions that were tested, for every system and Python; made by: make lock"; \
+		echo "# A constraint installs nothing by itself. torch==2.13.0 admits the build 2.13.0+cpu too."; \
+		grep -vE '^(nvidia-|cuda-|triton)' build/constraints.txt; \
+	} > build/constraints.new
+	@mv build/constraints.new constraints.txt
+	@echo "constraints.txt: $$(grep -c == constraints.txt) pins"
+
+clean: ## delete .venv, caches and build files; runs/ stays
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find l2r_lite tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make demo PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "l2r-lite needs Python 3.11 or newer, and $(PYTHON) is older: name a newer one, as in: make demo PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) lacks the venv module: install it (Debian, Ubuntu: apt install python3-venv) and try again" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+# torch comes first and alone with CPU=1, so that the other index is asked for nothing but torch.
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/.created
+	@echo "installing l2r-lite and what it needs into $(VENV) (once, INSTALL_MINUTES)" >&2
+	@$(if $(WITH_CPU),$(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) torch)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed-run
+	@echo "installing the test tools into $(VENV) (once, less than a minute)" >&2
+	@$(PIP) -e '.[test]'
+	@touch $@

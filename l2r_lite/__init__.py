@@ -1,0 +1,8 @@
+"""Teach a small language model to reason, round by round, from its own mistakes (arXiv 2310.13332).
+
+One module per step of the loop. Read them in this order, each beside its notebook:
+records, problems, grading, prompts, student, exam, teacher, reflection, training, rounds.
+Importing the package loads nothing heavy: torch comes with the first module that needs it (student).
+"""
+
+__version__ = "0.1.0"

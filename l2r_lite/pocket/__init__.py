@@ -1,0 +1,1 @@
+"""The pocket world (generated word problems) and the pocket student (a small LM that we pretrained on part of it)."""

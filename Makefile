@@ -10,7 +10,7 @@ CPU             ?=
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # ARGS goes to the command a target runs:  make demo ARGS="--seed 1"    make test ARGS="-k grading"
-ARGS ?=
+ARGS :=
 # Test processes. Each has one torch thread: more threads than cores make them 5 to 10 times slower.
 JOBS ?= 2
 
@@ -71,7 +71,7 @@ $(VENV)/.created:
 
 # torch comes first and alone with CPU=1, so that the other index is asked for nothing but torch.
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/.created
-	@echo "installing l2r-lite and what it needs into $(VENV) (once, INSTALL_MINUTES)" >&2
+	@echo "installing l2r-lite and what it needs into $(VENV) (once, 2 to 5 minutes)" >&2
 	@$(if $(WITH_CPU),$(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) torch)
 	@$(PIP) -e .
 	@touch $@

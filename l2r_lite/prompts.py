@@ -7,6 +7,8 @@ look for the same words.
 
 from __future__ import annotations
 
+import re
+
 from l2r_lite.records import LETTERS, Kind, Problem
 
 ANSWER_MARK = "The answer is"
@@ -26,3 +28,18 @@ def completion(rationale: str) -> str:
 def answer_line(answer: str, kind: Kind) -> str:
     """The sentence that ends every rationale: "The answer is 42." or "The answer is (B)."."""
     return f"{ANSWER_MARK} ({answer})." if kind == "choice" else f"{ANSWER_MARK} {answer}."
+
+
+_ANSWER_LINE = re.compile(re.escape(ANSWER_MARK) + r"[^\n]*?(?:\.(?=\s|$)|(?=\n)|$)")
+
+
+def cut_after_answer(text: str) -> str:
+    """The text up to the end of its first answer line (all of it if there is none): where an exam stops reading."""
+    found = _ANSWER_LINE.search(text)
+    return text[: found.end()].strip() if found else text.strip()
+
+
+def has_answer_line(text: str) -> bool:
+    """Whether a text being generated has a whole answer line, so that what follows cannot change it ("3." could be 3.5)."""
+    found = _ANSWER_LINE.search(text)
+    return found is not None and found.end() < len(text)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
+from l2r_lite.nf4 import round_to_nf4
 from l2r_lite.pocket import rationales, world
 from l2r_lite.prompts import completion, student_prompt
 
@@ -90,22 +91,11 @@ def build_model(seed: int) -> nn.Module:
     )  # fmt: skip
 
 
-NF4 = torch.tensor(
-    [-1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0,
-     0.0795803, 0.1609302, 0.24611230, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1.0]
-)  # fmt: skip
-
-
 class ThroughNF4(nn.Module):
-    """Shows the forward pass the NF4 rounding of a weight (blocks of 64), and passes gradients straight through."""
+    """Shows the forward pass the NF4 rounding of a weight and passes gradients straight through."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        with torch.no_grad():
-            blocks = weight.reshape(-1, 64)  # (blocks, 64)
-            scale = blocks.abs().amax(1, keepdim=True).clamp_min(1e-12)
-            edges = (NF4[1:] + NF4[:-1]) / 2
-            rounded = (NF4[torch.bucketize(blocks / scale, edges)] * scale).view_as(weight)
-        return weight + (rounded - weight).detach()
+        return weight + (round_to_nf4(weight.detach()) - weight.detach())
 
 
 def make_batch(tokenizer, lines: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
@@ -120,7 +110,7 @@ def make_batch(tokenizer, lines: list[tuple[str, str]]) -> tuple[Tensor, Tensor]
     return ids, weight
 
 
-def pretrain(out: Path, *, steps: int = 2400, batch: int = 96, lr: float = 3e-3, seed: int = 0, nf4_from: float = 0.7) -> dict:
+def pretrain(out: Path, *, steps: int = 1500, batch: int = 96, lr: float = 3e-3, seed: int = 0, nf4_from: float = 0.7) -> dict:
     """Train, save to `out` (safetensors, tokenizer, config, pretraining.json) and return what was measured."""
     tokenizer, model = build_tokenizer(seed), build_model(seed)
     rng = random.Random(seed + 1)  # noqa: S311
@@ -166,7 +156,7 @@ def pretrain(out: Path, *, steps: int = 2400, batch: int = 96, lr: float = 3e-3,
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Pretrain the pocket student from random weights.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "student")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)

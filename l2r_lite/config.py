@@ -1,0 +1,114 @@
+"""The one config object: every knob of a run, with its help text. The CLI's flags and the widgets are made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A knob with a value it cannot have: which, why, and what it may be."""
+
+
+def _knob(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:  # noqa: A002
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """All settings of one run. The defaults are the `pocket` preset; `PRESETS` has the others.
+
+    Change a copy: `config.with_(rounds=5, reflection_weight=0.0)`. Same config, same machine: same report.
+    """
+
+    student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a Hugging Face hub id")
+    problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, strategyqa or FILE.jsonl")
+    data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: the Hugging Face hub)")
+    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE")
+    rounds: int = _knob(3, "rounds of exam, feedback and tailored training", low=0, high=100)
+    samples: int = _knob(4, "samples a question in the exam", low=1, high=64)
+    temperature: float = _knob(0.7, "sampling temperature in the exam", low=0.01, high=2)
+    limit: int | None = _knob(720, "training questions (all if not given)", low=1)
+    validation_limit: int | None = _knob(180, "validation questions: they choose the best student", low=1)
+    test_limit: int | None = _knob(540, "test questions: for the report only", low=1)
+    reflection_weight: float = _knob(0.5, "λ: weight of the self-reflection loss (0 switches it off)", low=0, high=10)
+    margin: float = _knob(1.0, "ρ: how much closer than the mistake the right rationale must be, in cosine", low=0, high=2)
+    replay: float = _knob(0.0, "extra items a lesson from earlier lessons and own correct samples (0: the paper)", low=0, high=5)
+    lessons: int = _knob(2, "rationales asked of the teacher for each mistake", low=1, high=16)
+    mistakes_per_question: int = _knob(1, "mistakes on one question that are sent to the teacher", low=1, high=64)
+    epochs: int = _knob(4, "passes over a round's lessons", low=1, high=100)
+    learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", low=1e-7, high=1)
+    batch_size: int = _knob(32, "items a training step", low=1, high=4096)
+    micro_batch: int | None = _knob(None, "items in memory at once; same result, less memory, slower", low=1)
+    max_new_tokens: int = _knob(64, "longest rationale the student may write, in tokens", low=8, high=4096)
+    exam_rows: int = _knob(240, "rationales written at once in an exam", low=1, high=4096)
+    patience: int = _knob(0, "stop after so many rounds without a better validation accuracy (0: never)", low=0)
+    four_bit: bool = _knob(True, "4-bit NF4 weights; off only for comparison")
+    lora_rank: int = _knob(16, "rank r of the LoRA adapter", low=1, high=1024)
+    lora_alpha: int = _knob(32, "scale α of the LoRA adapter", low=1, high=4096)
+    gradient_checkpointing: bool = _knob(False, "recompute activations: less memory, slower")
+    seed: int = _knob(0, "decides everything that is drawn", low=0, high=2**31)
+
+    def with_(self, **changes: Any) -> LoopConfig:
+        """A copy with some knobs changed; checks the result."""
+        unknown = sorted(set(changes) - {f.name for f in dataclasses.fields(self)})
+        if unknown:
+            raise ConfigError(f"no knob {', '.join(unknown)}; there are: {', '.join(f.name for f in dataclasses.fields(self))}")
+        new = dataclasses.replace(self, **changes)
+        new.check()
+        return new
+
+    def check(self) -> None:
+        """Raises ConfigError for the first knob whose value is out of its range or does not go with another."""
+        for knob in dataclasses.fields(self):
+            value, low, high = getattr(self, knob.name), knob.metadata["low"], knob.metadata["high"]
+            if value is None or (low is None and high is None):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"{knob.name} = {value!r}: must be a number ({knob.metadata['help']})")
+            if (low is not None and value < low) or (high is not None and value > high):
+                allowed = f"between {low} and {high}" if high is not None else f"at least {low}"
+                raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({knob.metadata['help']})")
+        if self.teacher == "scripted" and self.problems != "pocket":
+            raise ConfigError(
+                f'teacher "scripted" can teach the pocket world only, and problems is "{self.problems}"; '
+                "use recorded:FILE with real rationales."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def read(cls, file: Path) -> LoopConfig:
+        """The config of a run folder.
+
+        Raises:
+            ConfigError: the file is missing, damaged, or has a knob that this version does not know.
+        """
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{file}: cannot be read as a run's config ({error}); is this a run folder?") from error
+        return cls().with_(**data)
+
+
+_POCKET = LoopConfig()
+_LARGE = {
+    "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": None,
+    "epochs": 2, "learning_rate": 2e-4, "batch_size": 16, "micro_batch": 4, "max_new_tokens": 256, "exam_rows": 64,
+    "gradient_checkpointing": True,
+}  # fmt: skip
+PRESETS: dict[str, LoopConfig] = {
+    "pocket": _POCKET,
+    "smol": dataclasses.replace(
+        _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=2, limit=None, test_limit=None,
+        validation_limit=None, epochs=2, learning_rate=1e-3, batch_size=16, max_new_tokens=96, exam_rows=64,
+    ),
+    "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
+    "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **_LARGE),
+    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **_LARGE),
+}  # fmt: skip

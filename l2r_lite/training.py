@@ -1,0 +1,214 @@
+"""Tailored training: one joint loss on lessons and mistakes, L = L_lm + λ·L_cl, and one round of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
+
+from l2r_lite.prompts import completion, student_prompt
+from l2r_lite.records import Lesson, Mistake, Problem, TrainingItem
+from l2r_lite.reflection import triplet_loss
+
+if TYPE_CHECKING:
+    from l2r_lite.config import LoopConfig
+    from l2r_lite.student import Student
+
+PROMPT_WEIGHT = 0.1  # the reference code's: a prompt's tokens count a tenth of a rationale's
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """The user asked to stop; what was finished is on disk."""
+
+
+def make_items(
+    problems: Sequence[Problem], lessons: Sequence[Lesson], mistakes: Sequence[Mistake], correct: dict[str, list[str]],
+    *, earlier: Sequence[Lesson] = (), replay: float = 0.0, seed: int = 0,
+) -> list[TrainingItem]:  # fmt: skip
+    """Turn a round's lessons and mistakes into training items.
+
+    The anchor is a lesson. The positive is a *different* correct rationale of the same question: another lesson, else the
+    student's own correct sample; with neither there is no triplet. The negative is one of the student's own mistakes on
+    the question, ending in the student's own wrong answer.
+
+    Args:
+        correct: problem id → the student's own correct rationales in this round's exam.
+        earlier: lessons of earlier rounds.
+        replay: how many replayed items a lesson to add (0 is the paper): half from `earlier`, half from `correct`, on
+            questions that have no lesson in this round, as far as there are any.
+    """
+    problem = {p.id: p for p in problems}
+    rng = random.Random(f"{seed}/items")  # noqa: S311
+    taught: dict[str, list[str]] = {}
+    for lesson in lessons:
+        taught.setdefault(lesson.problem_id, []).append(lesson.rationale)
+    wrong: dict[str, list[str]] = {}
+    for mistake in mistakes:
+        wrong.setdefault(mistake.problem.id, []).append(mistake.rationale)
+    items = []
+    for key, texts in taught.items():
+        for number, anchor in enumerate(texts):
+            others = [t for t in texts if t != anchor] or [t for t in correct.get(key, []) if t != anchor]
+            positive = others[number % len(others)] if others else None
+            negative = wrong[key][number % len(wrong[key])] if wrong.get(key) else None
+            items.append(TrainingItem(problem[key], anchor, positive, negative))
+    old = [TrainingItem(problem[x.problem_id], x.rationale, source="replay") for x in earlier if x.problem_id not in taught]
+    own = [TrainingItem(problem[k], t, source="own") for k, ts in correct.items() if k not in taught for t in ts[:1]]
+    wanted = round(replay * len(items))
+    half = min(len(old), wanted // 2)
+    items += rng.sample(old, half) + rng.sample(own, min(len(own), wanted - half))
+    return items
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch in which each row is one sequence: prompt | anchor | positive | negative.
+
+    The prompt is computed once for all three. A token sees the prompt and the earlier tokens of its own part, and each
+    part's positions go on from the prompt, so that every part is computed as if it stood alone behind the prompt.
+    """
+
+    ids: Tensor  # (batch, length)
+    positions: Tensor  # (batch, length)
+    part: Tensor  # (batch, length): 0 prompt, 1 anchor, 2 positive, 3 negative, -1 padding
+    weight: Tensor  # (batch, length): how much predicting this token counts in L_lm; 0 for positive, negative, padding
+    ends: Tensor  # (batch, 3): where anchor, positive and negative have their last token
+    has_triplet: Tensor  # (batch,) bool
+
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """Additive attention mask (batch, 1, length, length): 0 where a token may look, the lowest number elsewhere."""
+        length = self.ids.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
+        query, key = self.part[:, :, None], self.part[:, None, :]
+        sees = causal & ((key == query) | ((key == 0) & (query > 0)))
+        return torch.where(sees, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+
+
+def pack(student: Student, items: Sequence[TrainingItem], *, with_triplets: bool = True) -> Packed:
+    """Tokenise and lay out a batch. Without triplets (λ = 0) only prompt and anchor are laid out."""
+    rows = []
+    for item in items:
+        prompt, anchor = student.encode(student_prompt(item.problem), completion(item.anchor))
+        texts = [item.positive, item.negative] if with_triplets and item.has_triplet else []
+        parts = [anchor, *(student.encode("", completion(t or ""))[1] for t in texts)]
+        ids, positions, part = list(prompt), list(range(len(prompt))), [0] * len(prompt)
+        ends = []
+        for number, tokens in enumerate(parts, 1):
+            ids += tokens
+            positions += range(len(prompt), len(prompt) + len(tokens))
+            part += [number] * len(tokens)
+            ends.append(len(ids) - 1)
+        weight = [PROMPT_WEIGHT if p == 0 else float(p == 1) for p in part]
+        weight[0] = 0.0  # nothing predicts the first token
+        rows.append((ids, positions, part, weight, (ends * 3)[:3], len(ends) == 3))
+    pad = student.tokenizer.pad_token_id
+
+    def column(index: int, filler: float) -> Tensor:
+        return pad_sequence([torch.tensor(r[index]) for r in rows], True, filler).to(student.device)
+
+    return Packed(column(0, pad), column(1, 0), column(2, -1), column(3, 0.0),
+                  torch.tensor([r[4] for r in rows], device=student.device),
+                  torch.tensor([r[5] for r in rows], device=student.device))  # fmt: skip
+
+
+def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:
+    """L_lm and L_cl of a batch: two scalars that carry gradients to the adapter.
+
+    L_lm is the weighted mean of the token cross-entropies on question + rationale + answer (prompt tokens weigh 0.1), L_cl
+    the triplet loss on the last layer's hidden state at each rationale's last token (the end-of-text token).
+    """
+    hidden = student.decoder(
+        input_ids=batch.ids, attention_mask=batch.mask(student.dtype), position_ids=batch.positions, use_cache=False
+    ).last_hidden_state  # (batch, length, hidden)
+    # Only positions whose next token counts are projected onto the vocabulary. Prompt and anchor stand next to each
+    # other, so the next token is the next column.
+    counts = batch.weight[:, 1:] > 0
+    logits = student.head(hidden[:, :-1][counts])  # (targets, vocabulary)
+    weight = batch.weight[:, 1:][counts]
+    token_loss = cross_entropy(logits.float(), batch.ids[:, 1:][counts], reduction="none")
+    lm = (token_loss * weight).sum() / weight.sum()
+    h, h_plus, h_minus = (hidden[torch.arange(len(hidden)), batch.ends[:, i]].float() for i in range(3))
+    return lm, triplet_loss(h, h_plus, h_minus, margin=margin, has_triplet=batch.has_triplet)
+
+
+def epoch_batches(items: Sequence[TrainingItem], size: int, rng: random.Random) -> list[list[TrainingItem]]:
+    """One pass in random order, cut into batches of items of similar length (less padding), the batches shuffled."""
+    order = list(items)
+    rng.shuffle(order)
+    batches = []
+    for start in range(0, len(order), size * 8):
+        pool = sorted(order[start : start + size * 8], key=_length)
+        batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def _length(item: TrainingItem) -> int:
+    return len(item.problem.question) + len(item.anchor) + len(item.positive or "") + len(item.negative or "")
+
+
+def train_step(student: Student, items: Sequence[TrainingItem], config: LoopConfig) -> dict[str, float]:
+    """Add the gradients of L = L_lm + λ·L_cl over `items` to the adapter, in micro-batches if the config asks for them.
+
+    Each micro-batch is weighed by its share of label weight and of triplets, so that the result is the whole batch's.
+    """
+    size = config.micro_batch or len(items)
+    on = config.reflection_weight > 0
+    packed = [pack(student, items[i : i + size], with_triplets=on) for i in range(0, len(items), size)]
+    labels = sum(p.weight[:, 1:].sum() for p in packed)
+    triplets = sum(p.has_triplet.sum() for p in packed)
+    total_lm = total_cl = 0.0
+    for batch in packed:
+        lm, cl = losses(student, batch, margin=config.margin)
+        lm = lm * (batch.weight[:, 1:].sum() / labels)
+        cl = cl * (batch.has_triplet.sum() / max(triplets, 1))
+        (lm + config.reflection_weight * cl).backward()
+        total_lm, total_cl = total_lm + lm.item(), total_cl + cl.item()
+    return {"lm": total_lm, "cl": total_cl, "triplets": float(triplets) / len(items)}
+
+
+def train_round(
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig, *, seed: int,
+    stop: Callable[[], bool] = lambda: False, on_step: Callable[[dict[str, float]], object] | None = None,
+    progress: bool = True,
+) -> list[dict[str, float]]:  # fmt: skip
+    """One round of tailored training: `config.epochs` passes over the items with a fresh AdamW.
+
+    Returns:
+        For each step: L_lm, L_cl, the share of items with a triplet, and the gradient's norm before clipping.
+
+    Raises:
+        Stopped: `stop()` said so between two steps.
+    """
+    rng = random.Random(f"{seed}/training")  # noqa: S311
+    batches = [b for _ in range(config.epochs) for b in epoch_batches(items, config.batch_size, rng)]
+    weights = list(student.trainable.values())
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
+    warmup = max(1, len(batches) // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(len(batches), 1))
+    )
+    log = []
+    student.model.train()
+    with tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
+        for batch in bar:
+            if stop():
+                raise Stopped
+            entry = train_step(student, batch, config)
+            entry["gradient"] = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+            log.append(entry)
+            bar.set_postfix(loss=f"{entry['lm']:.3f}", reflection=f"{entry['cl']:.2f}")
+            if on_step:
+                on_step(entry)
+    student.model.eval()
+    return log

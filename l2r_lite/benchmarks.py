@@ -216,8 +216,8 @@ def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Pr
     if not path.is_file():
         raise ProblemError(
             f"{path}: missing; it says which rows of {name} are train and which are test. Copy the folder "
-            f"data/split of github.com/itsnamgyu/reasoning-teacher to {folder / 'splits'}, or leave --data-dir out to load "
-            "from the Hugging Face hub."
+            f"data/split of github.com/itsnamgyu/reasoning-teacher to {folder / 'splits'}, or leave --data-dir "
+            "out to load from the Hugging Face hub."
         )
     split = _json(path)
     try:
@@ -240,8 +240,8 @@ def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Prob
             rows = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=hub_split)
         except Exception as error:
             raise ProblemError(
-                f'Could not load "{benchmark.hub}" from the Hugging Face hub ({type(error).__name__}); '
-                f"check the network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
+                f'Could not load "{benchmark.hub}" from the Hugging Face hub ({type(error).__name__}); check the '
+                f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
             ) from error
         parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
     train, test = parts

@@ -47,7 +47,9 @@ _WORD_NUMBER = re.compile(
     rf"\b(?: (?P<scale>{'|'.join(_SCALES)})\b)?",
     re.IGNORECASE,
 )
-_UNFINISHED = re.compile(r"[ ]?[+*×÷][ ]?[0-9]|[ ][-x/][ ][0-9]")
+_UNFINISHED = re.compile(  # "3 + 4", "5 or 6", "5-10", "5:30", "1,23,456", "1 000": not one number, so no answer
+    r"[ ]?[+*×÷][ ]?[0-9]|[ ][-x/][ ][0-9]|[-,: ][0-9]|[ ](?:or|to)[ ][0-9]"
+)
 _EXPLICIT = re.compile(
     r"####|\\boxed\s?\{(?P<boxed>[^{}\n]{0,200})\}"
     r"|(?<!\bto )\b(?:answer|final result)\b(?:\s(?:to|for)\b[^.:\n]{1,80}?|\s(?:here|then))?[ ]{0,3}"
@@ -62,7 +64,11 @@ _REFUSAL = re.compile(
     r"(?:known|clear|possible|determinable|given|enough|specified|provided))\b",
     re.IGNORECASE,
 )
-_RETRACTION = re.compile(r"\b(?:wait|oops|correction|scratch that|that(?:'s| is) (?:wrong|not right))\b", re.IGNORECASE)
+_RETRACTION = re.compile(
+    r"[.!?\n]\s{0,3}(?:but\s|oh,?\s|hmm,?\s|no,?\s)?(?:wait|oops|correction|scratch that)\b"
+    r"|\bthat(?:'s| is) (?:wrong|not right|incorrect)\b",
+    re.IGNORECASE,
+)
 _NEGATED = re.compile(r"\bnot[ ](?:[$€£][ ]?)?(?:-?[0-9][0-9,.]{0,30}|\(?[A-Z]\)?(?![\w'])|yes\b|no\b)", re.IGNORECASE)
 _VERDICT = re.compile(
     r"\b(?P<word>yes|no|true|false)\b(?=[\s)\]}*\"']{0,5}(?:$|[.,;:!?)\n-])|\s(?:because|since|as)\b)", re.IGNORECASE
@@ -419,8 +425,13 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
             elif group == "number" and len(token[0]) <= _MAX_NUMBER:
                 side.postfix.append(token[0].replace(",", ""))
                 want_number = False
-            elif token[0] == "-" and i + 1 < len(tokens) and tokens[i + 1].lastgroup == "number" \
-                    and len(tokens[i + 1][0]) <= _MAX_NUMBER and tokens[i + 1].start() == token.end():
+            elif (
+                token[0] == "-"
+                and i + 1 < len(tokens)
+                and tokens[i + 1].lastgroup == "number"
+                and len(tokens[i + 1][0]) <= _MAX_NUMBER
+                and tokens[i + 1].start() == token.end()
+            ):
                 side.postfix.append("-" + tokens[i + 1][0].replace(",", ""))
                 want_number, i = False, i + 1
             else:

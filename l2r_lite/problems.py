@@ -163,7 +163,7 @@ def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
     number, reason = bad[0]
     more = f" ({len(bad) - 1} more bad lines: {', '.join(str(n) for n, _ in bad[1:10])}…)" if len(bad) > 1 else ""
     raise ProblemError(
-        f"{path}, line {number}: {reason}.{more}\n"
+        f"{path}, line {number}: {reason}{more}{'' if reason.endswith('?') and not more else '.'}\n"
         "Nothing was loaded; fix the line, or pass skip_bad=True to leave out bad lines and list them."
     )
 
@@ -183,8 +183,8 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
     for field in ("question", "answer"):
         if field not in row:
             close = difflib.get_close_matches(field, [k for k in row if k not in _FIELDS], n=1, cutoff=0.6)
-            hint = f' Did you mean "{close[0]}" → "{field}"?' if close else ""
-            raise _BadLine(f'no field "{field}" (found: {", ".join(map(str, row))[:200] or "none"}).{hint}'.rstrip("."))
+            hint = f'. Did you mean "{close[0]}" → "{field}"?' if close else ""
+            raise _BadLine(f'no field "{field}" (found: {", ".join(map(str, row))[:200] or "none"}){hint}')
     question = fold(_text(row, "question"))
     if not question:
         raise _BadLine('the field "question" is empty')

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -103,7 +104,8 @@ class Student:
         torch.manual_seed(seed)
         base.config.use_cache = False
         config = LoraConfig(r=lora_rank, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-        model = get_peft_model(base, config)
+        with _quiet():
+            model = get_peft_model(base, config)
         if gradient_checkpointing:
             base.gradient_checkpointing_enable({"use_reentrant": False})
         student = cls(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
@@ -280,6 +282,9 @@ class _quiet:
     def __enter__(self) -> None:
         from transformers.utils import logging as chatter
 
+        self.warnings = warnings.catch_warnings()
+        self.warnings.__enter__()
+        warnings.simplefilter("ignore", FutureWarning)  # peft and transformers to each other
         self.level = chatter.get_verbosity()
         chatter.set_verbosity_error()
         chatter.disable_progress_bar()
@@ -288,5 +293,6 @@ class _quiet:
     def __exit__(self, *_: object) -> None:
         from transformers.utils import logging as chatter
 
+        self.warnings.__exit__(None, None, None)
         chatter.set_verbosity(self.level)
         chatter.enable_progress_bar()

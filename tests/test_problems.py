@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import types
@@ -29,6 +30,7 @@ ROWS = {
 }
 
 
+@functools.cache
 def _load(name: str) -> dict[str, list[Problem]]:
     return {split: load_problems(name, split, data_dir=DATA) for split in SPLITS}
 
@@ -60,7 +62,7 @@ def test_a_benchmark_has_its_known_numbers_of_rows_and_disjoint_splits(name: str
 @needs_data
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_every_row_of_a_benchmark_is_a_well_formed_problem(name: str) -> None:
-    for problem in load_problems(name, "validation", data_dir=DATA) + load_problems(name, "test", data_dir=DATA):
+    for problem in [*_load(name)["validation"], *_load(name)["test"]]:
         assert problem.question == " ".join(problem.question.split()) != ""
         assert problem.kind == BENCHMARKS[name].kind
         assert problem.answer and "####" not in problem.rationale and "<<" not in problem.rationale
@@ -84,16 +86,17 @@ def test_multiariths_default_split_leaks_and_its_template_split_does_not() -> No
 
 @needs_data
 def test_rows_read_as_their_data_set_means_them() -> None:
-    first = load_problems("multiarith", "train", data_dir=DATA)[0]
+    first = _load("multiarith")["train"][0]
     assert (first.id, first.answer, first.skill) == ("multiarith-0", "39", "+ -")
-    gsm = load_problems("gsm8k", "test", data_dir=DATA)[0]
+    gsm = _load("gsm8k")["test"][0]
     assert (gsm.id, gsm.answer) == ("gsm8k-test-0", "18")
     assert gsm.rationale.splitlines()[-1] == "She makes 9 * 2 = $18 every day at the farmer’s market."
-    svamp = load_problems("svamp", "train", data_dir=DATA)[0]
-    assert svamp.skill == "Subtraction" and svamp.question.endswith("on each pack, how much do you have to pay to buy each pack?")
-    csqa = load_problems("csqa", "test", data_dir=DATA)[0]
+    svamp = _load("svamp")["train"][0]
+    assert svamp.skill == "Subtraction"
+    assert svamp.question.endswith("on each pack, how much do you have to pay to buy each pack?")
+    csqa = _load("csqa")["test"][0]
     assert (csqa.id, csqa.answer, csqa.choices[0]) == ("csqa-test-0", "A", "bank")
-    pear = next(p for p in load_problems("strategyqa", "train", data_dir=DATA) if "pear" in p.question)
+    pear = next(p for p in _load("strategyqa")["train"] if "pear" in p.question)
     assert pear.answer == "no" and pear.rationale.startswith("The density of a raw pear")
 
 
@@ -133,19 +136,21 @@ def test_a_broken_benchmark_file_is_named_with_its_row(tmp_path: Path) -> None:
 
 # --- benchmarks from the hub ---
 
+WORD = [a + b for a in "abcdefgh" for b in "abcdefgh"]
 HUB: dict[str, Any] = {
-    "openai/gsm8k": lambda i: {"question": f"Q{i} one?", "answer": f"1 + {i} = <<1+{i}={i + 1}>>{i + 1}\n#### {i + 1:,}"},
+    "openai/gsm8k": lambda i: {"question": f"Is {WORD[i]} {i}?", "answer": f"1 + {i} = <<1+{i}=1>>\n#### {i + 1:,}"},
     "ChilleD/SVAMP": lambda i: {
-        "ID": f"chal-{i}", "Body": f"Ann has {i} cups {'abcdefghijklmnopqrstuvwxyz'[i % 26]}.", "Question": "How many?",
+        "ID": f"chal-{i}", "Body": f"Ann has {i} cups of {WORD[i]}.", "Question": "How many?",
         "Equation": f"( {i}.0 + 0.0 )", "Answer": f"{i}.0", "Type": "Addition", "question_concat": "",
     },
-    "ChilleD/MultiArith": lambda i: {"question": f" Template {'abcdefghij'[i % 10]} with {i} cups? ", "final_ans": str(i)},
+    "ChilleD/MultiArith": lambda i: {"question": f" Has {WORD[i % 30]} {i} cups? ", "final_ans": str(i)},
     "tau/commonsense_qa": lambda i: {
-        "id": str(i), "question": f"Where {i}?", "question_concept": "x",
+        "id": str(i), "question": f"Where is {WORD[i]}?", "question_concept": "x",
         "choices": {"label": list("ABCDE"), "text": ["bank", "library", "store", "mall", "york"]}, "answerKey": "B",
     },
     "ChilleD/StrategyQA": lambda i: {
-        "qid": str(i), "term": "t", "description": "d", "question": f"Is {i} odd?", "answer": i % 2 == 1, "facts": f"Fact {i}.",
+        "qid": str(i), "term": "t", "description": "d", "question": f"Is {WORD[i]} odd?",
+        "answer": i % 2 == 1, "facts": f"Fact {i}.",
     },
 }  # fmt: skip
 
@@ -193,7 +198,7 @@ def test_folder_and_hub_give_the_same_validation_questions(monkeypatch: pytest.M
         return [json.loads(line) for line in (DATA / "gsm8k" / file[split]).read_text("utf-8").splitlines()]
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert load_problems("gsm8k", "validation") == load_problems("gsm8k", "validation", data_dir=DATA)
+    assert load_problems("gsm8k", "validation") == _load("gsm8k")["validation"]
 
 
 def test_an_unreachable_hub_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +242,7 @@ def test_an_own_file_is_read_with_kinds_read_off_the_answers(tmp_path: Path) -> 
     assert problems[1].id == "half"
 
 
-def test_lines_without_a_split_are_split_by_question_so_that_a_repeated_question_stays_on_one_side(tmp_path: Path) -> None:
+def test_a_question_asked_twice_stays_on_one_side_when_lines_name_no_split(tmp_path: Path) -> None:
     rows = _many(300)
     again = [{**row, "question": "  " + row["question"].upper()} for row in rows]
     path = _write(tmp_path / "own.jsonl", *rows, *again)
@@ -315,7 +320,9 @@ def test_a_bad_line_is_named_or_left_out_and_listed(row: Any, message: str, tmp_
     st.sampled_from(["question", "answer", "choices", "kind", "split", "id", "skill", "rationale"]),
     st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats(), st.lists(st.text(max_size=3), max_size=3)),
 ).map(lambda row: json.dumps(row).encode())), max_size=6))  # fmt: skip
-def test_whatever_is_in_a_file_it_loads_or_says_what_is_wrong(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+def test_whatever_is_in_a_file_it_loads_or_says_what_is_wrong(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
     path = tmp_path_factory.mktemp("own") / "own.jsonl"
     path.write_bytes(b"\n".join(lines))
     try:
@@ -365,8 +372,13 @@ def test_a_limit_draws_a_stable_subset_that_grows_with_it(tmp_path: Path) -> Non
 def test_the_pocket_world_is_asked_for_split_limit_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     world = types.ModuleType("l2r_lite.pocket.world")
     problem = Problem(id="pocket-train-0", question="?", answer="1", kind="number")
-    asked = []
-    world.make_problems = lambda split, limit, seed: asked.append((split, limit, seed)) or [problem]  # type: ignore[attr-defined]
+    asked: list[tuple[str, int | None, int]] = []
+
+    def make_problems(split: str, limit: int | None, seed: int) -> list[Problem]:
+        asked.append((split, limit, seed))
+        return [problem]
+
+    world.make_problems = make_problems  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "l2r_lite.pocket.world", world)
     assert load_problems("pocket", "test", limit=7, seed=2) == [problem]
     assert asked == [("test", 7, 2)]

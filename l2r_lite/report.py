@@ -1,0 +1,131 @@
+"""report.json: what a run did and reached, computed from its folder's files alone."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from l2r_lite import runfolder as folder
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import ExamReport
+from l2r_lite.records import Lesson, Problem, Rejection, Sample
+
+# What may differ between two runs of one config on one machine; tests compare everything else.
+TIMES = ("exam_seconds", "feedback_seconds", "train_seconds", "evaluation_seconds")
+
+
+def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
+    """The report of a run folder, finished or not.
+
+    Returns:
+        {"config", "environment", "rounds": [one entry a finished round, entry 0 before any training], "best_round",
+        "accuracy": that of the student handed back, "peak_rss_mb", "stopped"}. Accuracies are shares of the test
+        questions, `validation_accuracy` of the validation questions; the latter decides `best_round`.
+    """
+    problems = {
+        split: tuple(folder.read_lines(out / "problems" / f"{split}.jsonl", Problem))
+        for split in ("train", "validation", "test")
+    }
+    rounds = []
+    for number in range(config.rounds + 1):
+        place = out / f"round-{number}"
+        if not (place / "test.jsonl").exists():
+            break
+        rounds.append(_entry(number, place, problems))
+    best = max(rounds, key=lambda r: r["validation_accuracy"], default=None)  # the earliest of equals
+    return {
+        "config": config.to_json(),
+        "environment": environment(),
+        "rounds": rounds,
+        "best_round": best["round"] if best else 0,
+        "accuracy": best["accuracy"] if best else None,
+        "ci95": best["ci95"] if best else None,
+        "peak_rss_mb": peak_rss_mb(),
+        "stopped": stopped,
+    }
+
+
+def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -> dict[str, Any]:
+    test = ExamReport(problems["test"], tuple(folder.read_lines(place / "test.jsonl", Sample)))
+    validation = ExamReport(problems["validation"], tuple(folder.read_lines(place / "validation.jsonl", Sample)))
+    seconds = folder.read_json(place / "stages.json") if (place / "stages.json").exists() else {}
+    entry: dict[str, Any] = {"round": number}
+    if number:
+        exam = folder.read_lines(place / "exam.jsonl", Sample)
+        items = folder.read_lines(place / "training.jsonl", dict)
+        rejected = Counter(r.reason for r in folder.read_lines(place / "rejected.jsonl", Rejection))
+        triplets = sum(i["positive"] is not None and i["negative"] is not None for i in items)
+        entry |= {
+            "train_questions": len(problems["train"]),
+            "samples": len(exam),
+            "mistakes": sum(not s.correct for s in exam),
+            "teacher_calls": folder.read_json(place / "feedback.json")["teacher_calls"],
+            "lessons": len(folder.read_lines(place / "lessons.jsonl", Lesson)),
+            "rejected": sum(rejected.values()),
+            "rejected_by_reason": dict(sorted(rejected.items())),
+            "items": len(items),
+            "triplet_share": round(triplets / len(items), 4) if items else 0.0,
+            "exam_seconds": seconds.get("exam", 0.0),
+            "feedback_seconds": seconds.get("feedback", 0.0),
+            "train_seconds": seconds.get("training", 0.0),
+        }
+    entry |= {
+        "accuracy": round(test.accuracy, 4),
+        "ci95": [round(x, 4) for x in test.interval],
+        "validation_accuracy": round(validation.accuracy, 4),
+        "evaluation_seconds": round(seconds.get("validation", 0.0) + seconds.get("test", 0.0), 2),
+        "by_skill": {name: round(share, 4) for name, share in test.by_skill.items()},
+    }
+    return entry
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that a result was measured with."""
+    versions = {}
+    for package in ("l2r-lite", "torch", "transformers", "peft", "bitsandbytes"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    torch = sys.modules.get("torch")
+    device = torch.cuda.get_device_name(0) if torch and torch.cuda.is_available() else "cpu"
+    return {
+        "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}", "cpu": _cpu_name(),
+        "cores": os.cpu_count(), "device": device, "threads": torch.get_num_threads() if torch else None, **versions,
+    }  # fmt: skip
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory that this process has held, in MB (10⁶ bytes); None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def as_table(report: dict[str, Any]) -> str:
+    """The rounds as a table for a terminal: round, mistakes, lessons, accuracy with 95 % interval, seconds."""
+    lines = ["round   mistakes   lessons   accuracy (95 % interval)   seconds"]
+    for r in report["rounds"]:
+        low, high = r["ci95"]
+        accuracy = f"{r['accuracy']:6.1%}  ({low:.1%} – {high:.1%})"
+        mistakes, lessons = (f"{r['mistakes']} of {r['samples']}", str(r["lessons"])) if r["round"] else ("–", "–")
+        seconds = sum(r.get(name, 0.0) for name in TIMES)
+        kept = "  ← kept" if r["round"] == report["best_round"] else ""
+        lines.append(f"{r['round']:5}{mistakes:>14}{lessons:>8}   {accuracy:<26}{seconds:>6.0f}{kept}")
+    return "\n".join(lines)

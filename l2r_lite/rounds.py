@@ -1,0 +1,231 @@
+"""The loop: rounds of exam → feedback → tailored training → evaluation, in a run folder that survives a kill.
+
+Each stage writes its files whole when it is done, and a stage whose files are there is not done again: resuming is running
+again. Decisions (which student is best, when to stop) read the validation split only; test is for the report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from l2r_lite import runfolder as folder
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import ExamReport, take_exam
+from l2r_lite.problems import load_problems
+from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
+from l2r_lite.report import build_report
+from l2r_lite.teacher import Teacher, make_lessons, open_teacher
+from l2r_lite.training import Stopped, make_items, train_round
+
+if TYPE_CHECKING:
+    from l2r_lite.student import Student
+
+OnRound = Callable[[dict[str, Any]], object]
+
+
+def run_rounds(
+    config: LoopConfig, out: str | Path, *, teacher: Teacher | None = None, stop: Callable[[], bool] = lambda: False,
+    on_round: OnRound | None = None, on_step: Callable[[dict[str, float]], object] | None = None, progress: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Run the loop in the folder `out`, or go on where it was left there; with more `rounds`, a finished run continues.
+
+    Args:
+        teacher: None opens the one that the config names.
+        stop: asked between steps; True ends the run as soon as that is possible, ready to be resumed.
+        on_round: called with the report so far after each evaluation.  on_step: called with each training step's losses.
+
+    Returns:
+        The report, as in `out`/report.json. The best student's adapter (by validation accuracy; the untrained one if no
+        round was better) lies in `out`/student.
+
+    Raises:
+        ConfigError, ProblemError, TeacherError, StudentError, RunError: one sentence on what is wrong; nothing is lost.
+    """
+    config.check()
+    run = _Run(config, Path(out), teacher or open_teacher(config.teacher), stop, on_step, progress)
+    return run.go(on_round)
+
+
+def open_run(out: str | Path, config: LoopConfig) -> None:
+    """Make the run folder, or check that the run in it has this config (`rounds` and `patience` may change).
+
+    Raises:
+        RunError: the folder holds another run.
+    """
+    file = Path(out) / "config.json"
+    if file.exists():
+        old = LoopConfig.read(file)
+        same = dataclasses.replace(old, rounds=config.rounds, patience=config.patience, exam_rows=config.exam_rows)
+        differs = [
+            f.name for f in dataclasses.fields(config)
+            if getattr(same, f.name) != getattr(config, f.name) and f.name != "exam_rows"
+        ]  # fmt: skip
+        if differs:
+            told = ", ".join(f"{n} = {getattr(old, n)!r} there, {getattr(config, n)!r} asked for" for n in differs)
+            raise folder.RunError(f"{out} holds a run with other settings: {told}. Take another folder, or those settings.")
+    folder.write_json(file, config.to_json())
+
+
+class _Run:
+    """One run: what all its stages share."""
+
+    def __init__(
+        self, config: LoopConfig, out: Path, teacher: Teacher, stop: Callable[[], bool],
+        on_step: Callable[[dict[str, float]], object] | None, progress: bool,
+    ) -> None:  # fmt: skip
+        self.config, self.out, self.teacher = config, out, teacher
+        self.stop, self.on_step, self.progress = stop, on_step, progress
+        open_run(out, config)
+        self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
+        self._student: Student | None = None
+        self._adapter_of = 0  # the round whose adapter the student wears
+
+    def _load(self, split: str) -> list[Problem]:
+        c = self.config
+        limit = {"train": c.limit, "validation": c.validation_limit, "test": c.test_limit}[split]
+        # Validation and test questions do not depend on the seed: runs with different seeds sit the same test.
+        seed = c.seed if split == "train" else 0
+        return folder.once(
+            self.out / "problems" / f"{split}.jsonl", Problem, lambda: load_problems(c.problems, split, limit, seed, c.data_dir)
+        )
+
+    def student(self, after_round: int) -> Student:
+        """The student as it was after a round (0: fresh); the base model is loaded once."""
+        if self._student is None:
+            from l2r_lite.student import Student
+
+            c = self.config
+            self._student = Student.load(
+                c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
+                gradient_checkpointing=c.gradient_checkpointing,
+            )  # fmt: skip
+            self._adapter_of = 0
+            fresh = self.round(0) / "adapter"
+            if not fresh.exists():
+                self._student.save_adapter(fresh)
+        if self._adapter_of != after_round:
+            self._student.load_adapter(self.round(after_round) / "adapter")
+            self._adapter_of = after_round
+        return self._student
+
+    def round(self, number: int) -> Path:
+        return self.out / f"round-{number}"
+
+    def go(self, on_round: OnRound | None) -> dict[str, Any]:
+        stopped, number = "rounds", 0
+        try:
+            self.evaluate(0, on_round)
+            for number in range(1, self.config.rounds + 1):
+                exam = self.examine(number)
+                lessons = self.get_feedback(number, exam)
+                self.train(number, exam, lessons)
+                self.evaluate(number, on_round)
+                if self._no_better_since(number):
+                    stopped = "no-improvement"
+                    break
+        except (Stopped, KeyboardInterrupt):
+            stopped = "user"
+        report = self.report(stopped)
+        best = self.round(report["best_round"]) / "adapter"
+        if best.exists():
+            self.student(report["best_round"]).save_adapter(self.out / "student")
+        folder.write_json(self.out / "report.json", report)
+        return report
+
+    def report(self, stopped: str) -> dict[str, Any]:
+        return build_report(self.out, self.config, stopped)
+
+    def _no_better_since(self, number: int) -> bool:
+        best = self.report("rounds")["best_round"]
+        return bool(self.config.patience) and number - best >= self.config.patience
+
+    def _timed(self, number: int, stage: str, started: float) -> None:
+        file = self.round(number) / "stages.json"
+        seconds = folder.read_json(file) if file.exists() else {}
+        seconds[stage] = round(seconds.get(stage, 0.0) + time.monotonic() - started, 2)
+        folder.write_json(file, seconds)
+
+    def _check_stop(self) -> None:
+        if self.stop():
+            raise Stopped
+
+    def _sit(self, number: int, name: str, split: str, after_round: int, *, samples: int, temperature: float) -> ExamReport:
+        """An exam as one file of samples, batch by batch, so that little is lost by a kill."""
+        self._check_stop()
+        problems, file = self.problems[split], self.round(number) / f"{name}.jsonl"
+        if file.exists():
+            return ExamReport(tuple(problems), tuple(folder.read_lines(file, Sample)))
+        growing, started = folder.Growing(file, Sample), time.monotonic()
+
+        def keep(new: list[Sample]) -> None:
+            growing.append(new)
+            self._check_stop()
+
+        report = take_exam(
+            self.student(after_round), problems, samples=samples, temperature=temperature, seed=self.config.seed * 1009 + number,
+            max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
+            describe=f"round {number}: {name}", progress=self.progress,
+        )  # fmt: skip
+        self._timed(number, name, started)
+        growing.finish(report.samples)
+        return report
+
+    def evaluate(self, number: int, on_round: OnRound | None) -> None:
+        """Greedy answers on validation (for decisions) and test (for the report) by the student of this round."""
+        for split in ("validation", "test"):
+            self._sit(number, split, split, number, samples=1, temperature=0.0)
+        if on_round:
+            on_round(self.report("user"))
+
+    def examine(self, number: int) -> ExamReport:
+        """Stage 1: the student of the round before answers every training question, several samples each."""
+        return self._sit(number, "exam", "train", number - 1, samples=self.config.samples, temperature=self.config.temperature)
+
+    def get_feedback(self, number: int, exam: ExamReport) -> list[Lesson]:
+        """Stage 2: mistakes go to the teacher; verified rationales come back as lessons."""
+        self._check_stop()
+        file = self.round(number) / "lessons.jsonl"
+        if file.exists():
+            return folder.read_lines(file, Lesson)
+        started = time.monotonic()
+        lessons, rejections, sent = make_lessons(
+            self.teacher, exam.mistakes, self.config.lessons, per_question=self.config.mistakes_per_question,
+            on_reply=lambda *_: self._check_stop(), progress=self.progress,
+        )  # fmt: skip
+        folder.write_lines(self.round(number) / "rejected.jsonl", rejections)
+        folder.write_json(self.round(number) / "feedback.json", {"teacher_calls": sent})
+        self._timed(number, "feedback", started)
+        folder.write_lines(file, lessons)
+        return lessons
+
+    def train(self, number: int, exam: ExamReport, lessons: list[Lesson]) -> None:
+        """Stage 3: tailored training from the student of the round before; a killed training starts this round's anew."""
+        adapter = self.round(number) / "adapter"
+        if adapter.exists():
+            return
+        self._check_stop()
+        earlier = [x for r in range(1, number) for x in folder.read_lines(self.round(r) / "lessons.jsonl", Lesson)]
+        seed = self.config.seed * 1009 + number
+        items = make_items(
+            self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
+        )
+        student, started = self.student(number - 1), time.monotonic()
+        self._adapter_of = -1  # neither this round's student nor the last one's, until the round is done
+        log = train_round(
+            student, items, self.config, seed=seed, stop=self.stop, on_step=self.on_step, progress=self.progress
+        )
+        folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
+        folder.write_lines(self.round(number) / "losses.jsonl", log)
+        self._timed(number, "training", started)
+        student.save_adapter(adapter)
+        self._adapter_of = number
+
+
+def _item_line(item: TrainingItem) -> dict[str, Any]:
+    return {"problem_id": item.problem.id, "anchor": item.anchor, "positive": item.positive, "negative": item.negative,
+            "source": item.source}  # fmt: skip
+

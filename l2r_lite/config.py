@@ -37,7 +37,7 @@ class LoopConfig:
     test_limit: int | None = _knob(540, "test questions: for the report only", low=1)
     reflection_weight: float = _knob(0.5, "λ: weight of the self-reflection loss (0 switches it off)", low=0, high=10)
     margin: float = _knob(1.0, "ρ: how much closer than the mistake the right rationale must be, in cosine", low=0, high=2)
-    replay: float = _knob(0.0, "extra items a lesson from earlier lessons and own correct samples (0: the paper)", low=0, high=5)
+    replay: float = _knob(0.0, "replayed items a lesson: earlier lessons, own correct samples (0: the paper)", low=0, high=5)
     lessons: int = _knob(2, "rationales asked of the teacher for each mistake", low=1, high=16)
     mistakes_per_question: int = _knob(1, "mistakes on one question that are sent to the teacher", low=1, high=64)
     epochs: int = _knob(4, "passes over a round's lessons", low=1, high=100)

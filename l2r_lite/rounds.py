@@ -115,6 +115,9 @@ class _Run:
     def round(self, number: int) -> Path:
         return self.out / f"round-{number}"
 
+    def _seed(self, number: int) -> int:
+        return self.config.seed * 1009 + number
+
     def go(self, on_round: OnRound | None) -> dict[str, Any]:
         stopped, number = "rounds", 0
         try:
@@ -166,7 +169,7 @@ class _Run:
             self._check_stop()
 
         report = take_exam(
-            self.student(after_round), problems, samples=samples, temperature=temperature, seed=self.config.seed * 1009 + number,
+            self.student(after_round), problems, samples=samples, temperature=temperature, seed=self._seed(number),
             max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
             describe=f"round {number}: {name}", progress=self.progress,
         )  # fmt: skip
@@ -209,7 +212,7 @@ class _Run:
             return
         self._check_stop()
         earlier = [x for r in range(1, number) for x in folder.read_lines(self.round(r) / "lessons.jsonl", Lesson)]
-        seed = self.config.seed * 1009 + number
+        seed = self._seed(number)
         items = make_items(
             self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
         )

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
-from l2r_lite.grading import extract_answer, is_correct, wrong_equations
+from l2r_lite.arithmetic import wrong_equations
+from l2r_lite.grading import extract_answer, is_correct
 from l2r_lite.pocket import rationales as pocket
 from l2r_lite.problems import question_key
 from l2r_lite.prompts import ANSWER_MARK, answer_line

@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.grading import (
-    canonical_number,
-    equations,
-    extract_answer,
-    is_correct,
-    parse_number,
-    same_answer,
-    wrong_equations,
-)
+from l2r_lite.arithmetic import equations, wrong_equations
+from l2r_lite.grading import canonical_number, extract_answer, is_correct, parse_number, same_answer
 from l2r_lite.records import Kind, Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test lab lint pocket lock clean
+.PHONY: help demo test lab lint notebooks pocket lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ lab: $(VENV)/.installed-run ## open the notebooks in JupyterLab, on this machine
 lint: $(VENV)/.installed-test ## check style (ruff) and types (mypy)
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+
+notebooks: $(VENV)/.installed-test ## execute the notebooks and keep their outputs
+	@$(PY) tests/run_notebooks.py $(ARGS)
 
 pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 minutes on 2 cores
 	@$(PY) -m l2r_lite.pocket.pretrain $(ARGS)

@@ -209,8 +209,8 @@ class Student:
                         finished.add(row)
                     else:
                         written[row].append(value)
-            if step % 8 == 7:
-                going = [r for r in alive.tolist() if r not in finished]
+            going = [r for r in alive.tolist() if r not in finished]
+            if step % 8 == 7 and going:
                 tails = self.tokenizer.batch_decode([written[r][-32:] for r in going])
                 finished.update(r for r, tail in zip(going, tails, strict=True) if has_answer_line(tail))
             if len(finished) == len(written):

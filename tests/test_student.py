@@ -1,0 +1,393 @@
+"""The student: what it answers, what of it is trained, what is saved, and the trap of an exam before training."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import build_tiny, wake_up
+from torch.nn.functional import cosine_similarity
+
+import l2r_lite.student
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import take_exam
+from l2r_lite.nf4 import four_bit_layers
+from l2r_lite.pocket.rationales import write_rationale
+from l2r_lite.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.records import Problem, TrainingItem
+from l2r_lite.sources import StudentError, cached_smol, locate
+from l2r_lite.student import Student
+from l2r_lite.training import train_step
+
+PROMPTS = [
+    "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",
+    "Question: Mia has 12 cups.\nAnswer:",
+    "Question: Leo fills 4 jars with 8 beads each. Then 5 beads break. How many beads are there in the end? "
+    "Choices: (A) 27 (B) 32 (C) 37\nAnswer:",
+    "2 + 2 =",
+]
+
+
+@pytest.fixture(scope="module")
+def awake(load_tiny: Callable) -> Student:
+    """A tiny student whose adapter does something; tests of this module only read it."""
+    return load_tiny(wake=True)
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Student:
+    return Student.load("pocket", device="cpu")
+
+
+# --- loading ---
+
+
+def test_a_fresh_student_answers_as_its_base_model(load_tiny: Callable) -> None:
+    student = load_tiny()
+    ids = torch.tensor([student.encode(p)[0][:8] for p in PROMPTS[:3]])
+    with torch.no_grad():
+        with_adapter = student.model(input_ids=ids).logits
+        with student.model.disable_adapter():
+            without = student.model(input_ids=ids).logits
+    assert torch.equal(with_adapter, without)
+
+
+def test_an_adapter_that_was_trained_changes_the_answers(awake: Student) -> None:
+    ids = torch.tensor([awake.encode(PROMPTS[0])[0]])
+    with torch.no_grad():
+        with_adapter = awake.model(input_ids=ids).logits
+        with awake.model.disable_adapter():
+            assert not torch.allclose(with_adapter, awake.model(input_ids=ids).logits, atol=1e-3)
+
+
+def test_only_lora_weights_are_trained_and_they_are_fp32(awake: Student) -> None:
+    assert awake.trainable
+    assert all(".lora_" in name and p.dtype == torch.float32 for name, p in awake.trainable.items())
+    rest = [p for name, p in awake.model.named_parameters() if name not in awake.trainable]
+    assert rest and not any(p.requires_grad for p in rest)
+
+
+def test_every_linear_layer_of_the_decoder_has_an_adapter(awake: Student) -> None:
+    layers = {n for n in four_bit_layers(awake.model)}
+    adapted = {name.split(".lora_")[0] + ".base_layer" for name in awake.trainable}
+    assert layers == adapted and len(layers) == 2 * 7
+
+
+def test_the_seed_decides_the_fresh_adapter(load_tiny: Callable) -> None:
+    one, same, other = (load_tiny(seed=s).trainable for s in (3, 3, 4))
+    assert all(torch.equal(one[n], same[n]) for n in one)
+    assert not all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_four_bit_weights_are_nf4_with_double_quantisation(awake: Student) -> None:
+    layers = four_bit_layers(awake.model)
+    assert layers and all(m.weight.quant_state.quant_type == "nf4" and m.weight.quant_state.nested for m in layers.values())
+
+
+def test_without_four_bit_nothing_is_quantised_and_it_still_answers(load_tiny: Callable, awake: Student) -> None:
+    plain = load_tiny(four_bit=False, dtype=torch.float32)
+    assert not four_bit_layers(plain.model) and not plain.four_bit
+    assert plain.footprint_mb > 1.5 * awake.footprint_mb
+    assert len(plain.generate(PROMPTS[:1], max_new_tokens=4)[0]) == 1
+
+
+def test_a_folder_with_pickled_weights_only_is_refused(tmp_path: Path, tiny_folder: Path) -> None:
+    shutil.copy(tiny_folder / "config.json", tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(StudentError, match="no .*safetensors.*never read"):
+        Student.load(str(tmp_path))
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):  # noqa: ANN204
+        return (Path.touch, (self.target,))
+
+
+def test_pickled_weights_beside_a_stray_safetensors_file_are_not_run(tmp_path: Path, tiny_folder: Path) -> None:
+    for file in tiny_folder.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    shutil.copy(tiny_folder / "model.safetensors", tmp_path / "stray.safetensors")
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    with pytest.raises(StudentError):
+        Student.load(str(tmp_path))
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("name", ["./not/there", "/not/there", "~/not/there"])
+def test_a_folder_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(StudentError, match=f'"{name}": there is no such folder'):
+        locate(name)
+
+
+def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match="no config.json"):
+        locate(str(tmp_path))
+
+
+def test_damaged_weights_are_one_sentence_not_a_traceback(tmp_path: Path, tiny_folder: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "torn")
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:2000])
+    with pytest.raises(StudentError, match='student ".*torn" cannot be loaded'):
+        Student.load(str(tmp_path / "torn"))
+
+
+# --- answering ---
+
+
+def greedy_by_transformers(student: Student, prompt: str, steps: int) -> str:
+    ids = student.tokenizer(prompt, return_tensors="pt").to(student.device)
+    out = student.model.generate(
+        **ids, do_sample=False, max_new_tokens=steps, use_cache=True, pad_token_id=student.tokenizer.pad_token_id
+    )
+    return cut_after_answer(student.tokenizer.decode(out[0, ids.input_ids.shape[1] :], skip_special_tokens=True))
+
+
+def test_greedy_answers_equal_those_of_transformers_generate(awake: Student) -> None:
+    answers = [texts[0] for texts in awake.generate(PROMPTS, max_new_tokens=24)]
+    assert answers == [greedy_by_transformers(awake, p, 24) for p in PROMPTS]
+    assert len(set(answers)) == len(answers)
+
+
+def test_the_pocket_students_greedy_answers_equal_those_of_transformers_generate(
+    pocket: Student, pocket_problems: list[Problem]
+) -> None:
+    prompts = [student_prompt(p) for p in pocket_problems[:18]]
+    answers = [texts[0] for texts in pocket.generate(prompts, max_new_tokens=48)]
+    assert answers == [greedy_by_transformers(pocket, p, 48) for p in prompts]
+
+
+def test_an_answer_ends_with_its_answer_line(pocket: Student, pocket_problems: list[Problem]) -> None:
+    for (text,) in pocket.generate([student_prompt(p) for p in pocket_problems[:18]], max_new_tokens=64):
+        assert text.count("The answer is") == 1
+        assert cut_after_answer(text) == text
+        assert text.endswith(".")
+
+
+def test_no_answer_is_longer_than_asked_for(pocket: Student, pocket_problems: list[Problem]) -> None:
+    for (text,) in pocket.generate([student_prompt(p) for p in pocket_problems[:6]], max_new_tokens=5):
+        assert 0 < len(pocket.tokenizer(completion(text)).input_ids) <= 5
+
+
+def test_samples_are_the_same_for_a_seed_and_differ_between_seeds(awake: Student) -> None:
+    def draw(seed: int) -> list[list[str]]:
+        return awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12, seed=seed)
+
+    assert draw(1) == draw(1)
+    assert draw(1) != draw(2)
+
+
+def test_samples_of_one_prompt_differ_from_each_other(awake: Student) -> None:
+    (texts,) = awake.generate(PROMPTS[:1], samples=6, temperature=1.0, max_new_tokens=12)
+    assert len(set(texts)) > 3
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
+def test_a_sample_does_not_depend_on_how_many_are_written_at_once(awake: Student, rows: int) -> None:
+    want = awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12)
+    assert awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12, rows=rows) == want
+
+
+def test_a_sample_does_not_depend_on_its_neighbours_or_their_order(awake: Student) -> None:
+    want = dict(zip(PROMPTS, awake.generate(PROMPTS, samples=2, temperature=0.8, max_new_tokens=12), strict=True))
+    shuffled = random.Random(0).sample(PROMPTS, len(PROMPTS))
+    got = awake.generate(shuffled, samples=2, temperature=0.8, max_new_tokens=12)
+    assert dict(zip(shuffled, got, strict=True)) == want
+    assert awake.generate(PROMPTS[1:2], samples=2, temperature=0.8, max_new_tokens=12) == [want[PROMPTS[1]]]
+
+
+def test_more_samples_begin_with_the_same_ones(awake: Student) -> None:
+    (few,) = awake.generate(PROMPTS[:1], samples=2, temperature=0.8, max_new_tokens=12)
+    (many,) = awake.generate(PROMPTS[:1], samples=5, temperature=0.8, max_new_tokens=12)
+    assert many[:2] == few
+
+
+def test_rows_that_have_answered_leave_the_batch_without_changing_the_others(
+    pocket: Student, pocket_problems: list[Problem]
+) -> None:
+    prompts = [student_prompt(p) for p in pocket_problems[:18]]
+    together = pocket.generate(prompts, samples=2, temperature=0.7, max_new_tokens=48)
+    alone = [pocket.generate([p], samples=2, temperature=0.7, max_new_tokens=48)[0] for p in prompts]
+    assert together == alone
+
+
+def test_the_samples_follow_the_models_own_distribution(awake: Student) -> None:
+    ids = torch.tensor([awake.encode(PROMPTS[3])[0]])
+    with torch.no_grad():
+        expected = torch.softmax(awake.model(input_ids=ids).logits[0, -1], -1)
+    count = 4000
+    uniform = torch.rand(count, generator=torch.Generator().manual_seed(0))
+    drawn = l2r_lite.student._choose(expected.log().expand(count, -1), 1.0, uniform)
+    seen = torch.bincount(drawn, minlength=len(expected)) / count
+    assert (seen - expected).abs().sum() / 2 < 0.15  # total variation
+    likely = expected > 0.02
+    assert likely.any() and ((seen - expected).abs()[likely] < 0.03).all()
+
+
+def test_prompt_and_completion_share_no_token(awake: Student) -> None:
+    prompt, completion = awake.encode(PROMPTS[0], " Add: 3 + 4 = 7. The answer is 7.")
+    assert awake.tokenizer.decode(prompt) == PROMPTS[0]
+    assert completion[-1] == awake.tokenizer.eos_token_id
+    assert awake.tokenizer.decode(prompt + completion[:-1]) == PROMPTS[0] + " Add: 3 + 4 = 7. The answer is 7."
+
+
+# --- saving ---
+
+
+def test_a_saved_adapter_comes_back_bit_for_bit(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
+    awake.save_adapter(tmp_path / "adapter")
+    other = load_tiny(seed=9)
+    other.load_adapter(tmp_path / "adapter")
+    assert all(torch.equal(awake.trainable[n], other.trainable[n]) for n in awake.trainable)
+    assert other.generate(PROMPTS, max_new_tokens=8) == awake.generate(PROMPTS, max_new_tokens=8)
+
+
+def test_saving_replaces_an_older_adapter_and_leaves_nothing_else(awake: Student, tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "old").touch()
+    awake.save_adapter(tmp_path / "adapter")
+    assert [f.name for f in tmp_path.iterdir()] == ["adapter"]
+    assert not (tmp_path / "adapter" / "old").exists()
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_damaged_adapter_is_one_sentence_not_a_traceback(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
+    awake.save_adapter(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:3000])
+    with pytest.raises(StudentError, match="adapter"):
+        load_tiny().load_adapter(tmp_path / "adapter")
+
+
+def test_an_adapter_of_another_rank_is_refused(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
+    awake.save_adapter(tmp_path / "adapter")
+    with pytest.raises(StudentError, match="made for another student or LoRA rank"):
+        load_tiny(lora_rank=4).load_adapter(tmp_path / "adapter")
+
+
+def test_an_adapter_of_another_student_is_refused(awake: Student, tmp_path: Path) -> None:
+    other = Student.load(str(build_tiny(tmp_path / "wider", hidden=128)))
+    other.save_adapter(tmp_path / "adapter")
+    with pytest.raises(StudentError, match="made for another student"):
+        awake.load_adapter(tmp_path / "adapter")
+
+
+def test_an_adapter_that_lacks_weights_is_refused(load_tiny: Callable, tmp_path: Path) -> None:
+    """One of a shallower student has the right shapes but not all layers: half the old adapter would stay."""
+    from safetensors.torch import load_file, save_file
+
+    student = load_tiny()
+    student.save_adapter(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    save_file({n: w for n, w in load_file(file).items() if ".layers.1." not in n}, file)
+    with pytest.raises(StudentError, match="made for another student"):
+        student.load_adapter(tmp_path / "adapter")
+
+
+def test_a_folder_without_an_adapter_is_named(awake: Student, tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match="no adapter_model.safetensors"):
+        awake.load_adapter(tmp_path)
+
+
+# --- the trap: an exam before training ---
+
+
+def items_of(problems: list[Problem]) -> list[TrainingItem]:
+    wrong = "I think so. The answer is 1."
+    return [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in problems]
+
+
+def gradients(student: Student, problems: list[Problem]) -> dict[str, torch.Tensor]:
+    student.model.train()
+    for weight in student.trainable.values():
+        weight.grad = None
+    train_step(student, items_of(problems), LoopConfig())
+    return {name: weight.grad.clone() for name, weight in student.trainable.items() if weight.grad is not None}
+
+
+def least_cosine(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    assert one.keys() == other.keys() and one
+    assert all(g.norm() > 0 for g in one.values())
+    return min(cosine_similarity(one[n].flatten(), other[n].flatten(), 0).item() for n in one)
+
+
+def gradients_around_an_exam(
+    name: str, problems: list[Problem], monkeypatch: pytest.MonkeyPatch, *, guarded: bool
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Gradients of a student that cannot be repacked, and before and after an exam of one that can.
+
+    The second one believes to be on a CPU with AVX512-BF16, where bitsandbytes repacks 4-bit weights for inference.
+    """
+
+    def load(has_avx512bf16: bool) -> Student:
+        monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: has_avx512bf16)
+        student = Student.load(name, device="cpu")
+        wake_up(student, torch.Generator().manual_seed(1))
+        return student
+
+    true = gradients(load(False), problems)
+    if not guarded:
+        monkeypatch.setattr(l2r_lite.student, "keep_plain_layout", lambda model: None)
+    student = load(True)
+    before = gradients(student, problems)
+    take_exam(student, problems, samples=2, temperature=0.7, max_new_tokens=8, progress=False)
+    return true, before, gradients(student, problems)
+
+
+@pytest.mark.parametrize("name", ["tiny", "pocket"])
+def test_gradients_after_an_exam_equal_gradients_before_it(
+    name: str, tiny_folder: Path, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = str(tiny_folder) if name == "tiny" else name
+    true, before, after = gradients_around_an_exam(where, pocket_problems[:8], monkeypatch, guarded=True)
+    assert least_cosine(before, after) >= 0.9999
+    assert least_cosine(true, after) >= 0.9999
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_the_guard_the_gradients_after_an_exam_would_be_noise(
+    tiny_folder: Path, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shows that the test above can fail; when bitsandbytes has mended this, keep_plain_layout can go."""
+    true, _, after = gradients_around_an_exam(str(tiny_folder), pocket_problems[:8], monkeypatch, guarded=False)
+    assert least_cosine(true, after) < 0.9
+
+
+@pytest.fixture(scope="module")
+def smol() -> str:
+    try:
+        return str(cached_smol())
+    except StudentError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+def test_smollm2_gradients_after_an_exam_equal_gradients_before_it(
+    smol: str, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, before, after = gradients_around_an_exam(smol, pocket_problems[:2], monkeypatch, guarded=True)
+    assert least_cosine(before, after) >= 0.9999
+    assert least_cosine(true, after) >= 0.9999
+
+
+@pytest.mark.slow
+def test_smollm2s_greedy_answers_equal_those_of_transformers_generate(smol: str) -> None:
+    student = Student.load(smol, device="cpu", dtype=torch.float32)
+    answers = [texts[0] for texts in student.generate(PROMPTS[:3], max_new_tokens=16)]
+    assert answers == [greedy_by_transformers(student, p, 16) for p in PROMPTS[:3]]
+    assert all(answers)
+
+
+def test_the_converted_smollm2_wheel_is_not_called_quantised(smol: str) -> None:
+    assert "quantization_config" not in json.loads((Path(smol) / "config.json").read_text())

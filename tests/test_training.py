@@ -1,0 +1,296 @@
+"""Tailored training: what becomes an item, the traps of the reference code, and one round of it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import ExamReport, _grade
+from l2r_lite.grading import extract_answer, same_answer
+from l2r_lite.pocket.rationales import write_rationale
+from l2r_lite.pocket.world import SKILLS, make_problem
+from l2r_lite.prompts import answer_line
+from l2r_lite.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
+from l2r_lite.student import Student
+from l2r_lite.teacher import ScriptedTeacher, make_lessons
+from l2r_lite.training import Stopped, epoch_batches, make_items, pack, train_round
+
+
+def wrong_answer(problem: Problem, by: int = 1) -> str:
+    if problem.kind == "number":
+        return str(int(problem.answer) + by)
+    if problem.kind == "yes-no":
+        return "no" if problem.answer == "yes" else "yes"
+    index = LETTERS.index(problem.answer)
+    return LETTERS[(index + 1) % len(problem.choices)]
+
+
+def wrong_rationale(problem: Problem, style: int = 0, by: int = 1) -> str:
+    right = write_rationale(problem, style)
+    return right[: right.rindex("The answer is")] + answer_line(wrong_answer(problem, by), problem.kind)
+
+
+@pytest.fixture(scope="module")
+def problems(pocket_problems: list[Problem]) -> list[Problem]:
+    return pocket_problems[:36]
+
+
+def lessons_on(problems: list[Problem], count: int) -> list[Lesson]:
+    return [Lesson(p.id, write_rationale(p, style)) for p in problems for style in range(count)]
+
+
+def mistakes_on(problems: list[Problem], count: int = 1) -> list[Mistake]:
+    return [Mistake(p, wrong_rationale(p, s), wrong_answer(p)) for p in problems for s in range(count)]
+
+
+# --- items ---
+
+
+@st.composite
+def an_exam_with_mistakes(draw: st.DrawFn) -> tuple[list[Problem], ExamReport]:
+    """Pocket problems answered in the ways students answer: right, wrong answer, garbled in the middle, cut off."""
+    problems, samples = [], []
+    for number in range(draw(st.integers(1, 5))):
+        skill = SKILLS[draw(st.sampled_from(list(SKILLS)))]
+        rng = random.Random(draw(st.integers(0, 2**32)))
+        problem = make_problem(skill, rng.choice(skill.wordings), rng, f"p{number}")
+        problems.append(problem)
+        for index in range(draw(st.integers(1, 4))):
+            text = write_rationale(problem, draw(st.integers(0, 2)))
+            how = draw(st.sampled_from(["right", "wrong answer", "wrong number", "cut", "gold inside", "nothing"]))
+            if how == "wrong answer":
+                text = wrong_rationale(problem, draw(st.integers(0, 2)), draw(st.integers(1, 90)))
+            elif how == "wrong number":
+                at = draw(st.sampled_from([m.span() for m in re.finditer(r"\d+", text)]))
+                text = f"{text[: at[0]]}{draw(st.integers(0, 99))}{text[at[1] :]}"
+            elif how == "cut":
+                text = text[: draw(st.integers(0, len(text)))].strip()
+            elif how == "gold inside":
+                text = f"It may be {problem.answer}. {answer_line(wrong_answer(problem), problem.kind)}"
+            elif how == "nothing":
+                text = ""
+            samples.append(_grade(problem, index, text))
+    return problems, ExamReport(tuple(problems), tuple(samples))
+
+
+@settings(max_examples=150, deadline=None)
+@given(an_exam_with_mistakes(), st.integers(1, 3), st.sampled_from([0.0, 0.5, 2.0]))
+def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
+    sat: tuple[list[Problem], ExamReport], count: int, replay: float
+) -> None:
+    """The reference code appends the gold answer to mistakes: its negatives end in the right answer."""
+    problems, exam = sat
+    lessons, _, _ = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False)
+    items = make_items(problems, lessons, exam.mistakes, exam.correct, replay=replay)
+    said = {(m.problem.id, m.rationale): m.answer for m in exam.mistakes}
+    for item in items:
+        if item.negative is None:
+            continue
+        assert (item.problem.id, item.negative) in said, "a negative that the student never wrote"
+        answer = extract_answer(item.negative, item.problem.kind, item.problem.choices)
+        assert answer == said[item.problem.id, item.negative]
+        assert not same_answer(answer, item.problem.answer, item.problem.kind)
+
+
+@settings(max_examples=100, deadline=None)
+@given(an_exam_with_mistakes(), st.integers(1, 3))
+def test_anchor_and_positive_are_right_and_different_rationales_of_the_same_question(
+    sat: tuple[list[Problem], ExamReport], count: int
+) -> None:
+    problems, exam = sat
+    lessons, _, _ = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False)
+    for item in make_items(problems, lessons, exam.mistakes, exam.correct):
+        for text in filter(None, (item.anchor, item.positive)):
+            answer = extract_answer(text, item.problem.kind, item.problem.choices)
+            assert same_answer(answer, item.problem.answer, item.problem.kind)
+        assert item.positive != item.anchor
+
+
+def test_the_negatives_last_tokens_are_the_students_own_answer_in_the_packed_batch(
+    load_tiny: Callable, problems: list[Problem]
+) -> None:
+    student = load_tiny()
+    items = make_items(problems, lessons_on(problems, 2), mistakes_on(problems), {})
+    for item in items[:12]:
+        batch = pack(student, [item])
+        negative = batch.ids[0][batch.part[0] == 3].tolist()
+        assert negative[-1] == student.tokenizer.eos_token_id
+        text = student.tokenizer.decode(negative[:-1])
+        assert text.endswith(answer_line(wrong_answer(item.problem), item.problem.kind))
+        assert not text.endswith(answer_line(item.problem.answer, item.problem.kind))
+
+
+def test_one_lesson_and_no_own_correct_sample_make_no_triplet(problems: list[Problem]) -> None:
+    """The reference code's reflection loss is silently 0 there; ours can be counted."""
+    items = make_items(problems, lessons_on(problems, 1), mistakes_on(problems), {})
+    assert len(items) == len(problems)
+    assert not any(item.has_triplet for item in items)
+    assert all(item.positive is None and item.negative is not None for item in items)
+
+
+def test_the_students_own_correct_sample_is_the_positive_where_there_is_one_lesson_only(problems: list[Problem]) -> None:
+    correct = {problems[0].id: [write_rationale(problems[0], 2)]}
+    items = make_items(problems[:2], lessons_on(problems[:2], 1), mistakes_on(problems[:2]), correct)
+    assert [item.positive for item in items] == [write_rationale(problems[0], 2), None]
+    assert [item.has_triplet for item in items] == [True, False]
+
+
+def test_an_own_correct_sample_in_the_lessons_very_words_is_no_positive(problems: list[Problem]) -> None:
+    problem = problems[0]
+    correct = {problem.id: [write_rationale(problem, 0)]}
+    (item,) = make_items([problem], [Lesson(problem.id, write_rationale(problem, 0))], mistakes_on([problem]), correct)
+    assert item.positive is None
+
+
+def test_with_two_lessons_each_is_the_others_positive(problems: list[Problem]) -> None:
+    problem = problems[0]
+    items = make_items([problem], lessons_on([problem], 2), mistakes_on([problem]), {problem.id: ["own"]})
+    assert [(i.anchor, i.positive) for i in items] == [
+        (write_rationale(problem, 0), write_rationale(problem, 1)),
+        (write_rationale(problem, 1), write_rationale(problem, 0)),
+    ]
+
+
+def test_different_mistakes_on_a_question_are_used_in_turn(problems: list[Problem]) -> None:
+    problem = problems[0]
+    items = make_items([problem], lessons_on([problem], 3), mistakes_on([problem], 2), {})
+    wrong = [m.rationale for m in mistakes_on([problem], 2)]
+    assert [i.negative for i in items] == [wrong[0], wrong[1], wrong[0]]
+
+
+def test_without_replay_there_are_lessons_only(problems: list[Problem]) -> None:
+    correct = {p.id: [write_rationale(p, 0)] for p in problems}
+    items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
+                       earlier=lessons_on(problems[10:], 1))  # fmt: skip
+    assert len(items) == 10 and {i.source for i in items} == {"lesson"}
+
+
+@pytest.mark.parametrize(("replay", "old", "own"), [(0.5, 2, 3), (1.0, 5, 5), (0.2, 1, 1), (5.0, 16, 15)])
+def test_replay_adds_its_share_half_earlier_lessons_and_half_own_correct_samples(
+    problems: list[Problem], replay: float, old: int, own: int
+) -> None:
+    correct = {p.id: [write_rationale(p, 0), write_rationale(p, 1)] for p in problems[:20]}
+    items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
+                       earlier=lessons_on(problems[20:], 1), replay=replay)  # fmt: skip
+    assert Counter(i.source for i in items) == {"lesson": 10, "replay": old, "own": own}
+    taught = {p.id for p in problems[:5]}
+    assert not {i.problem.id for i in items if i.source != "lesson"} & taught
+    assert not any(i.has_triplet for i in items if i.source != "lesson")
+
+
+def test_replay_takes_what_there_is(problems: list[Problem]) -> None:
+    items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), {}, replay=2.0)
+    assert Counter(i.source for i in items) == {"lesson": 10}
+
+
+def test_the_seed_decides_what_is_replayed(problems: list[Problem]) -> None:
+    def replayed(seed: int) -> list[TrainingItem]:
+        return make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), {}, replay=1.0, seed=seed,
+                          earlier=lessons_on(problems[10:], 1))  # fmt: skip
+
+    assert replayed(1) == replayed(1) != replayed(2)
+
+
+# --- batches ---
+
+
+def test_an_epoch_shows_every_item_once(problems: list[Problem]) -> None:
+    items = [TrainingItem(p, write_rationale(p, 0)) for p in problems]
+    batches = epoch_batches(items, 8, random.Random(0))
+    assert sorted(i.problem.id for b in batches for i in b) == sorted(p.id for p in problems)
+    assert all(len(b) <= 8 for b in batches)
+
+
+# --- one round ---
+
+
+QUICK = LoopConfig(epochs=4, batch_size=12, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def items(problems: list[Problem]) -> list[TrainingItem]:
+    return make_items(problems[:18], lessons_on(problems[:18], 2), mistakes_on(problems[:18]), {})
+
+
+def weights_of(student: Student) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in student.trainable.items()}
+
+
+def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, items: list[TrainingItem]) -> None:
+    def trained(seed: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+        student = load_tiny()
+        log = train_round(student, items, QUICK.with_(epochs=1), seed=seed, progress=False)
+        return weights_of(student), log
+
+    (one, log), (same, same_log), (other, _) = trained(1), trained(1), trained(2)
+    assert log == same_log
+    assert all(torch.equal(one[n], same[n]) for n in one)
+    assert not all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:
+    student = Student.load("pocket", device="cpu")
+    log = train_round(student, items, LoopConfig(epochs=8, batch_size=12), seed=0, progress=False)
+    steps = len(items) // 12
+    assert len(log) == 8 * steps
+    first, last = log[:steps], log[-steps:]
+    for loss in ("lm", "cl"):
+        assert sum(e[loss] for e in last) < 0.7 * sum(e[loss] for e in first), loss
+    assert all(e["gradient"] > 0 and e["triplets"] == 1 for e in log)
+
+
+def test_a_round_leaves_the_base_model_as_it_was(tiny: Student, items: list[TrainingItem]) -> None:
+    before = {n: p.detach().clone() for n, p in tiny.model.named_parameters() if n not in tiny.trainable}
+    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
+    after = dict(tiny.model.named_parameters())
+    assert all(torch.equal(before[n], after[n]) for n in before)
+
+
+def test_a_round_ends_in_eval_mode_without_gradients_left(tiny: Student, items: list[TrainingItem]) -> None:
+    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
+    assert not tiny.model.training
+    assert all(p.grad is None for p in tiny.trainable.values())
+
+
+def test_a_round_without_lessons_leaves_the_student_as_it_was(tiny: Student) -> None:
+    before = weights_of(tiny)
+    assert train_round(tiny, [], QUICK, seed=0, progress=False) == []
+    assert all(torch.equal(before[n], w) for n, w in weights_of(tiny).items())
+
+
+def test_stop_ends_the_round_between_two_steps_and_the_student_stays_usable(
+    tiny: Student, items: list[TrainingItem]
+) -> None:
+    steps: list[dict[str, float]] = []
+    with pytest.raises(Stopped):
+        train_round(tiny, items, QUICK, seed=0, stop=lambda: len(steps) == 2, on_step=steps.append, progress=False)
+    assert len(steps) == 2
+    assert tiny.generate(["2 + 2 ="], max_new_tokens=4) == tiny.generate(["2 + 2 ="], max_new_tokens=4)
+    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
+    assert all(w.isfinite().all() for w in tiny.trainable.values())
+
+
+def test_micro_batches_take_the_same_steps_up_to_rounding(load_tiny: Callable, items: list[TrainingItem]) -> None:
+    logs = []
+    for micro_batch in (None, 5):
+        config = QUICK.with_(epochs=1, micro_batch=micro_batch)
+        logs.append(train_round(load_tiny(), items, config, seed=0, progress=False))
+    for whole, parts in zip(*logs, strict=True):
+        assert parts == pytest.approx(whole, rel=1e-3)
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(load_tiny: Callable, items: list[TrainingItem]) -> None:
+    logs = []
+    for on in (False, True):
+        student = load_tiny(gradient_checkpointing=on)
+        logs.append(train_round(student, items, QUICK.with_(epochs=1), seed=0, progress=False))
+    for plain, checkpointed in zip(*logs, strict=True):
+        assert plain == pytest.approx(checkpointed, rel=1e-3)

@@ -68,8 +68,9 @@ class LoopConfig:
             value, low, high = getattr(self, knob.name), knob.metadata["low"], knob.metadata["high"]
             if value is None or (low is None and high is None):
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ConfigError(f"{knob.name} = {value!r}: must be a number ({knob.metadata['help']})")
+            whole = str(knob.type).startswith("int")
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not math.isfinite(value):
+                raise ConfigError(f"{knob.name} = {value!r}: must be a {'whole ' * whole}number ({knob.metadata['help']})")
             if (low is not None and value < low) or (high is not None and value > high):
                 allowed = f"between {low} and {high}" if high is not None else f"at least {low}"
                 raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({knob.metadata['help']})")

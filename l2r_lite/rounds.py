@@ -80,9 +80,10 @@ class _Run:
         self.config, self.out, self.teacher = config, out, teacher
         self.stop, self.on_step, self.progress = stop, on_step, progress
         open_run(out, config)
+        folder.clear_scratch(out)
         self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
         self._student: Student | None = None
-        self._adapter_of = 0  # the round whose adapter the student wears
+        self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
 
     def _load(self, split: str) -> list[Problem]:
         c = self.config
@@ -103,10 +104,10 @@ class _Run:
                 c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
                 gradient_checkpointing=c.gradient_checkpointing,
             )  # fmt: skip
-            self._adapter_of = 0
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
                 self._student.save_adapter(fresh)
+            self._adapter_of = -1
         if self._adapter_of != after_round:
             self._student.load_adapter(self.round(after_round) / "adapter")
             self._adapter_of = after_round
@@ -135,7 +136,7 @@ class _Run:
         report = self.report(stopped)
         best = self.round(report["best_round"]) / "adapter"
         if best.exists():
-            self.student(report["best_round"]).save_adapter(self.out / "student")
+            folder.copy_folder(best, self.out / "student")
         folder.write_json(self.out / "report.json", report)
         return report
 
@@ -181,8 +182,10 @@ class _Run:
         """Greedy answers on validation (for decisions) and test (for the report) by the student of this round."""
         for split in ("validation", "test"):
             self._sit(number, split, split, number, samples=1, temperature=0.0)
+        report = self.report("user")
+        folder.write_json(self.out / "report.json", report)
         if on_round:
-            on_round(self.report("user"))
+            on_round(report)
 
     def examine(self, number: int) -> ExamReport:
         """Stage 1: the student of the round before answers every training question, several samples each."""
@@ -217,7 +220,7 @@ class _Run:
             self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
         )
         student, started = self.student(number - 1), time.monotonic()
-        self._adapter_of = -1  # neither this round's student nor the last one's, until the round is done
+        self._adapter_of = -1
         log = train_round(
             student, items, self.config, seed=seed, stop=self.stop, on_step=self.on_step, progress=self.progress
         )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,7 @@ from typing import Any, TypeVar
 from l2r_lite.records import from_json, to_json
 
 Record = TypeVar("Record")
+SCRATCH = ".scratch-"  # names of folders that are being written begin so
 
 
 class RunError(ValueError):
@@ -82,6 +85,25 @@ def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Reco
                 f"{file}, line {number}: is damaged ({error}). Remove the file to have its stage done again."
             ) from error
     return records
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Put a copy of `source` in the place of `target`; the copy appears whole."""
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
+    shutil.copytree(source, scratch / "copy")
+    if target.exists():
+        shutil.rmtree(target)
+    (scratch / "copy").rename(target)
+    scratch.rmdir()
+
+
+def clear_scratch(out: Path) -> None:
+    """Remove what a killed process left half-written: files and folders that never got their name."""
+    for left in [*out.rglob(f"{SCRATCH}*"), *out.rglob(".*.writing")]:
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 class Growing:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from l2r_lite.nf4 import check_four_bit_layers, keep_plain_layout
 from l2r_lite.prompts import cut_after_answer, has_answer_line
+from l2r_lite.runfolder import SCRATCH
 from l2r_lite.sources import SHORT_NAMES, StudentError, locate
 
 
@@ -235,7 +236,7 @@ class Student:
         """Write the adapter as safetensors; the folder appears whole or not at all."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".adapter-", dir=folder.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder.parent))
         self.model.save_pretrained(scratch, safe_serialization=True)
         os.chmod(scratch, 0o755)  # noqa: S103 - as any folder of a run
         if folder.exists():

@@ -154,10 +154,13 @@ def _length(item: TrainingItem) -> int:
     return len(item.problem.question) + len(item.anchor) + len(item.positive or "") + len(item.negative or "")
 
 
-def train_step(student: Student, items: Sequence[TrainingItem], config: LoopConfig) -> dict[str, float]:
+def train_step(
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler | None = None
+) -> dict[str, float]:
     """Add the gradients of L = L_lm + λ·L_cl over `items` to the adapter, in micro-batches if the config asks for them.
 
     Each micro-batch is weighed by its share of label weight and of triplets, so that the result is the whole batch's.
+    `scaler` scales the loss for fp16 students, whose small gradients would vanish.
     """
     size = config.micro_batch or len(items)
     on = config.reflection_weight > 0
@@ -169,7 +172,8 @@ def train_step(student: Student, items: Sequence[TrainingItem], config: LoopConf
         lm, cl = losses(student, batch, margin=config.margin)
         lm = lm * (batch.weight[:, 1:].sum() / labels)
         cl = cl * (batch.has_triplet.sum() / max(triplets, 1))
-        (lm + config.reflection_weight * cl).backward()
+        loss = lm + config.reflection_weight * cl
+        (scaler.scale(loss) if scaler else loss).backward()
         total_lm, total_cl = total_lm + lm.item(), total_cl + cl.item()
     return {"lm": total_lm, "cl": total_cl, "triplets": float(triplets) / len(items)}
 
@@ -195,15 +199,18 @@ def train_round(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(len(batches), 1))
     )
+    scaler = torch.amp.GradScaler(student.device.type, enabled=student.dtype == torch.float16)
     log = []
     student.model.train()
     with tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
         for batch in bar:
             if stop():
                 raise Stopped
-            entry = train_step(student, batch, config)
+            entry = train_step(student, batch, config, scaler)
+            scaler.unscale_(optimizer)
             entry["gradient"] = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
             log.append(entry)

@@ -255,9 +255,7 @@ def step_gradients(student: Student, items: list[TrainingItem], **knobs: object)
 
 
 @pytest.mark.parametrize("reflection_weight", [0.0, 0.5, 5.0])
-def test_gradients_equal_finite_differences(
-    student: Student, items: list[TrainingItem], reflection_weight: float
-) -> None:
+def test_gradients_equal_finite_differences(student: Student, items: list[TrainingItem], reflection_weight: float) -> None:
     grads = step_gradients(student, items, reflection_weight=reflection_weight)
 
     @torch.no_grad()
@@ -290,9 +288,7 @@ def test_micro_batches_give_the_gradients_of_the_whole_batch(
         torch.testing.assert_close(parts[name], whole[name], rtol=1e-6, atol=1e-7)
 
 
-def test_a_step_reports_the_whole_batchs_losses_and_its_share_of_triplets(
-    student: Student, items: list[TrainingItem]
-) -> None:
+def test_a_step_reports_the_whole_batchs_losses_and_its_share_of_triplets(student: Student, items: list[TrainingItem]) -> None:
     lm, cl = (x.item() for x in losses(student, pack(student, items)))
     entry = train_step(student, items, LoopConfig().with_(micro_batch=2))
     assert entry["lm"] == pytest.approx(lm, rel=1e-6)

@@ -266,9 +266,7 @@ def test_a_round_without_lessons_leaves_the_student_as_it_was(tiny: Student) -> 
     assert all(torch.equal(before[n], w) for n, w in weights_of(tiny).items())
 
 
-def test_stop_ends_the_round_between_two_steps_and_the_student_stays_usable(
-    tiny: Student, items: list[TrainingItem]
-) -> None:
+def test_stop_ends_the_round_between_two_steps_and_the_student_stays_usable(tiny: Student, items: list[TrainingItem]) -> None:
     steps: list[dict[str, float]] = []
     with pytest.raises(Stopped):
         train_round(tiny, items, QUICK, seed=0, stop=lambda: len(steps) == 2, on_step=steps.append, progress=False)

@@ -1,0 +1,63 @@
+"""The packed batch and the decoding loop agree with the plain way on every model family that the presets name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTJConfig, LlamaConfig, PretrainedConfig, Qwen2Config
+
+from l2r_lite.pocket.rationales import write_rationale
+from l2r_lite.pocket.world import make_problems
+from l2r_lite.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.records import TrainingItem
+from l2r_lite.reflection import triplet_loss
+from l2r_lite.sources import POCKET
+from l2r_lite.student import Student
+from l2r_lite.training import losses, pack
+
+SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
+LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+FAMILIES: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**SMALL, **LLAMA_LIKE),
+    "qwen2": Qwen2Config(**SMALL, **LLAMA_LIKE),
+    "gpt-j": GPTJConfig(**SMALL, n_embd=64, n_layer=2, n_head=2, rotary_dim=16, n_inner=128, resid_pdrop=0, embd_pdrop=0,
+                        attn_pdrop=0),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[(f, b) for f in FAMILIES for b in (True, False)], ids=str)
+def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Student:
+    family, four_bit = request.param
+    folder: Path = tmp_path_factory.mktemp(family)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(FAMILIES[family]).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(POCKET).save_pretrained(folder)
+    return Student.load(str(folder), four_bit=four_bit, dtype=torch.float32)
+
+
+def test_packed_batch_gives_the_losses_of_separate_passes(student: Student) -> None:
+    wrong = "First 2 + 3 = 5. The answer is 4."
+    items = [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in make_problems("train", 6)]
+    student.model.eval()
+    with torch.no_grad():
+        lm, cl = losses(student, pack(student, items))
+        alone, _ = losses(student, pack(student, items, with_triplets=False))
+        states = []
+        for item in items:
+            for text in (item.anchor, item.positive, item.negative):
+                prompt, tokens = student.encode(student_prompt(item.problem), completion(str(text)))
+                states.append(student.decoder(input_ids=torch.tensor([prompt + tokens])).last_hidden_state[0, -1])
+    h, h_plus, h_minus = torch.stack(states).view(len(items), 3, -1).unbind(1)
+    assert lm.item() == pytest.approx(alone.item(), abs=1e-5)
+    assert cl.item() == pytest.approx(triplet_loss(h, h_plus, h_minus).item(), abs=1e-5)
+
+
+def test_greedy_answers_equal_those_of_transformers_generate(student: Student) -> None:
+    prompts = [student_prompt(p) for p in make_problems("test", 4)]
+    for prompt, (ours,) in zip(prompts, student.generate(prompts, max_new_tokens=12), strict=True):
+        ids = student.tokenizer(prompt, return_tensors="pt").input_ids
+        theirs = student.model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, use_cache=True, pad_token_id=0)
+        text = student.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
+        assert ours == cut_after_answer(text)

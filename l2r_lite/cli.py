@@ -52,12 +52,14 @@ def _config(arguments: argparse.Namespace) -> LoopConfig:
 
 def _show_plan(config: LoopConfig) -> None:
     from l2r_lite.problems import load_problems
+    from l2r_lite.teacher import open_teacher
 
+    open_teacher(config.teacher)
     print("Settings")
     for name, value in config.to_json().items():
         print(f"  {name:24}{value}")
     limits = {"train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
-    counts = {s: len(load_problems(config.problems, s, n, config.seed, config.data_dir)) for s, n in limits.items()}
+    counts = {s: len(load_problems(config.problems, s, n or None, config.seed, config.data_dir)) for s, n in limits.items()}
     samples = counts["train"] * config.samples
     print("Questions  " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     print(f"Each round {samples} samples in the exam, at most {counts['train'] * config.mistakes_per_question} mistakes to the "

@@ -32,9 +32,9 @@ class LoopConfig:
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", low=0, high=100)
     samples: int = _knob(4, "samples a question in the exam", low=1, high=64)
     temperature: float = _knob(0.7, "sampling temperature in the exam", low=0.01, high=2)
-    limit: int | None = _knob(720, "training questions (all if not given)", low=1)
-    validation_limit: int | None = _knob(180, "validation questions: they choose the best student", low=1)
-    test_limit: int | None = _knob(540, "test questions: for the report only", low=1)
+    limit: int = _knob(720, "training questions (0: all there are)", low=0)
+    validation_limit: int = _knob(180, "validation questions (0: all): they choose the best student", low=0)
+    test_limit: int = _knob(540, "test questions (0: all): for the report only", low=0)
     reflection_weight: float = _knob(0.5, "λ: weight of the self-reflection loss (0 switches it off)", low=0, high=10)
     margin: float = _knob(1.0, "ρ: how much closer than the mistake the right rationale must be, in cosine", low=0, high=2)
     replay: float = _knob(0.0, "replayed items a lesson: earlier lessons, own correct samples (0: the paper)", low=0, high=5)
@@ -92,6 +92,8 @@ class LoopConfig:
         """
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("not a JSON object")
         except (OSError, ValueError) as error:
             raise ConfigError(f"{file}: cannot be read as a run's config ({error}); is this a run folder?") from error
         return cls().with_(**data)
@@ -99,15 +101,15 @@ class LoopConfig:
 
 _POCKET = LoopConfig()
 _LARGE = {
-    "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": None,
+    "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": 0,
     "epochs": 2, "learning_rate": 2e-4, "batch_size": 16, "micro_batch": 4, "max_new_tokens": 256, "exam_rows": 64,
     "gradient_checkpointing": True,
 }  # fmt: skip
 PRESETS: dict[str, LoopConfig] = {
     "pocket": _POCKET,
     "smol": dataclasses.replace(
-        _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=2, limit=None, test_limit=None,
-        validation_limit=None, epochs=2, learning_rate=1e-3, batch_size=16, max_new_tokens=96, exam_rows=64,
+        _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=2, limit=0, test_limit=0,
+        validation_limit=0, epochs=2, learning_rate=1e-3, batch_size=16, max_new_tokens=96, exam_rows=64,
     ),
     "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
     "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **_LARGE),

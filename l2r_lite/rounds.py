@@ -50,8 +50,8 @@ def run_rounds(
     return run.go(on_round)
 
 
-def open_run(out: str | Path, config: LoopConfig) -> None:
-    """Make the run folder, or check that the run in it has this config (`rounds` and `patience` may change).
+def check_same_run(out: str | Path, config: LoopConfig) -> None:
+    """Check that a run that is in the folder has this config (`rounds`, `patience` and `exam_rows` may change).
 
     Raises:
         RunError: the folder holds another run.
@@ -67,7 +67,6 @@ def open_run(out: str | Path, config: LoopConfig) -> None:
         if differs:
             told = ", ".join(f"{n} = {getattr(old, n)!r} there, {getattr(config, n)!r} asked for" for n in differs)
             raise folder.RunError(f"{out} holds a run with other settings: {told}. Take another folder, or those settings.")
-    folder.write_json(file, config.to_json())
 
 
 class _Run:
@@ -79,20 +78,32 @@ class _Run:
     ) -> None:  # fmt: skip
         self.config, self.out, self.teacher = config, out, teacher
         self.stop, self.on_step, self.progress = stop, on_step, progress
-        open_run(out, config)
+        check_same_run(out, config)
+        # Problems come first: a run that cannot start leaves no folder behind that refuses the corrected command.
+        problems = {split: self._load(split) for split in ("train", "validation", "test")}
+        folder.write_json(out / "config.json", config.to_json())
         folder.clear_scratch(out)
-        self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
+        self.problems = {split: self._keep(split, found) for split, found in problems.items()}
         self._student: Student | None = None
         self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
 
     def _load(self, split: str) -> list[Problem]:
         c = self.config
-        limit = {"train": c.limit, "validation": c.validation_limit, "test": c.test_limit}[split]
+        limit = {"train": c.limit, "validation": c.validation_limit, "test": c.test_limit}[split] or None
         # Validation and test questions do not depend on the seed: runs with different seeds sit the same test.
         seed = c.seed if split == "train" else 0
-        return folder.once(
-            self.out / "problems" / f"{split}.jsonl", Problem, lambda: load_problems(c.problems, split, limit, seed, c.data_dir)
-        )
+        file = self._problem_file(split)
+        if file.exists():
+            return folder.read_lines(file, Problem)
+        return load_problems(c.problems, split, limit, seed, c.data_dir)
+
+    def _problem_file(self, split: str) -> Path:
+        return self.out / "problems" / f"{split}.jsonl"
+
+    def _keep(self, split: str, problems: list[Problem]) -> list[Problem]:
+        if not self._problem_file(split).exists():
+            folder.write_lines(self._problem_file(split), problems)
+        return problems
 
     def student(self, after_round: int) -> Student:
         """The student as it was after a round (0: fresh); the base model is loaded once."""

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +77,8 @@ def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Reco
             continue
         try:
             data = json.loads(line)
+            if not isinstance(data, dict):
+                raise TypeError("not a JSON object")
             records.append((data if cls is dict else from_json(cls, data), number))
         except (ValueError, TypeError) as error:
             if torn_end and number == len(lines):
@@ -131,9 +133,3 @@ class Growing:
         write_lines(self.file, records)
         self.partial.unlink(missing_ok=True)
 
-
-def once(file: Path, cls: type[Record], make: Callable[[], Iterable[Record]]) -> list[Record]:
-    """The records of `file`; made and written first if it is not there."""
-    if not file.exists():
-        write_lines(file, make())
-    return read_lines(file, cls)

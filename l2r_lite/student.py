@@ -75,6 +75,7 @@ class Student:
             StudentError: the model cannot be found, read or quantised correctly; the message says what to do.
         """
         from peft import LoraConfig, get_peft_model
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
         where = locate(name)
@@ -91,7 +92,7 @@ class Student:
                 base = AutoModelForCausalLM.from_pretrained(
                     where, quantization_config=quantise if four_bit else None, **options
                 )
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, SafetensorError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 raise StudentError(
                     f'student "{name}" cannot be loaded: {reason} Known short names: {", ".join(SHORT_NAMES)}; '
@@ -250,17 +251,25 @@ class Student:
             StudentError: no adapter there, or one of another shape.
         """
         from peft import set_peft_model_state_dict
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         file = Path(folder) / "adapter_model.safetensors"
         if not file.is_file():
             raise StudentError(f"{folder}: no adapter_model.safetensors there; is this the adapter of a finished round?")
         try:
-            result = set_peft_model_state_dict(self.model, load_file(file, device=str(self.device)))
+            weights = load_file(file, device=str(self.device))
+        except (SafetensorError, OSError) as error:
+            raise StudentError(f"{file}: is damaged ({error}); remove the folder to have its round trained again.") from error
+        other = StudentError(f"{folder}: this adapter was made for another student or LoRA rank than {self.name}.")
+        if len(weights) != len(self.trainable):
+            raise other
+        try:
+            result = set_peft_model_state_dict(self.model, weights)
         except RuntimeError as error:
-            raise StudentError(f"{folder}: this adapter was made for another student or LoRA rank than {self.name}.") from error
+            raise other from error
         if result.unexpected_keys:
-            raise StudentError(f"{folder}: this adapter was made for another student than {self.name}.")
+            raise other
 
 
 def _choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:

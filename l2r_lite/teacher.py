@@ -170,12 +170,13 @@ def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: 
     text = " ".join(rationale.split())
     if not text:
         return "empty"
-    if extract_answer(text, problem.kind, problem.choices) is None:
-        return "no answer"
-    if not is_correct(text, problem):
-        return "wrong answer"
-    if wrong_equations(text):
-        return "wrong arithmetic"
+    for version in (rationale, text):  # folding line breaks must not change what is read
+        if extract_answer(version, problem.kind, problem.choices) is None:
+            return "no answer"
+        if not is_correct(version, problem):
+            return "wrong answer"
+        if wrong_equations(version):
+            return "wrong arithmetic"
     if text in mistakes:
         return "copy of the mistake"
     if text in accepted:
@@ -185,11 +186,11 @@ def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: 
 
 def close_with_answer(rationale: str, problem: Problem) -> str:
     """The rationale ending in the student's answer line: the rationale's *own* answer, which verification still judges."""
-    text = " ".join(rationale.split())
-    answer = extract_answer(text, problem.kind, problem.choices)
-    cut = text.rfind(ANSWER_MARK)
+    answer = extract_answer(rationale, problem.kind, problem.choices)
     if answer is None:
-        return text
+        return rationale
+    text = " ".join(rationale.split())
+    cut = text.rfind(ANSWER_MARK)
     line = answer_line(answer, problem.kind)
     return f"{text[:cut]}{line}" if cut >= 0 and len(text) - cut < len(line) + 12 else f"{text} {line}"
 

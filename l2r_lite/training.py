@@ -88,7 +88,8 @@ class Packed:
         causal = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
         query, key = self.part[:, :, None], self.part[:, None, :]
         sees = causal & ((key == query) | ((key == 0) & (query > 0)))
-        return torch.where(sees, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+        blocked = torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill(~sees, torch.finfo(dtype).min)
+        return blocked[:, None]
 
 
 def pack(student: Student, items: Sequence[TrainingItem], *, with_triplets: bool = True) -> Packed:

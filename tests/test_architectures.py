@@ -18,7 +18,8 @@ from l2r_lite.student import Student
 from l2r_lite.training import losses, pack
 
 SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
-LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "num_key_value_heads": 1}  # fmt: skip
 FAMILIES: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**SMALL, **LLAMA_LIKE),
     "qwen2": Qwen2Config(**SMALL, **LLAMA_LIKE),

@@ -389,5 +389,6 @@ def test_smollm2s_greedy_answers_equal_those_of_transformers_generate(smol: str)
     assert all(answers)
 
 
+@pytest.mark.slow
 def test_the_converted_smollm2_wheel_is_not_called_quantised(smol: str) -> None:
     assert "quantization_config" not in json.loads((Path(smol) / "config.json").read_text())

@@ -179,7 +179,7 @@ def test_replay_adds_its_share_half_earlier_lessons_and_half_own_correct_samples
 ) -> None:
     correct = {p.id: [write_rationale(p, 0), write_rationale(p, 1)] for p in problems[:20]}
     items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
-                       earlier=lessons_on(problems[20:], 1), replay=replay)  # fmt: skip
+                       earlier=lessons_on(problems[:5] + problems[20:], 1), replay=replay)  # fmt: skip
     assert Counter(i.source for i in items) == {"lesson": 10, "replay": old, "own": own}
     taught = {p.id for p in problems[:5]}
     assert not {i.problem.id for i in items if i.source != "lesson"} & taught

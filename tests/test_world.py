@@ -170,6 +170,13 @@ def test_no_question_and_no_id_comes_twice(splits: dict[str, list[Problem]], spl
     assert len({(p.question, p.choices) for p in problems}) == len({p.id for p in problems}) == len(problems)
 
 
+def test_no_question_comes_twice_even_where_there_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "NAMES", ("Tom", "Mia"))
+    monkeypatch.setattr(world, "OBJECTS", ("pens",))
+    problems = make_problems("test", 150, skills=("multiply",))
+    assert len({p.question for p in problems}) == 150
+
+
 def test_the_seed_decides_the_problems() -> None:
     assert make_problems("train", 90, seed=4) == make_problems("train", 90, seed=4)
     assert make_problems("train", 90, seed=4) != make_problems("train", 90, seed=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -53,11 +53,13 @@ def make_items(
     for mistake in mistakes:
         wrong.setdefault(mistake.problem.id, []).append(mistake.rationale)
     items = []
-    for key, texts in taught.items():
+    for key, repeated in taught.items():
+        texts = list(dict.fromkeys(repeated))
         for number, anchor in enumerate(texts):
             others = [t for t in texts if t != anchor] or [t for t in correct.get(key, []) if t != anchor]
-            positive = others[number % len(others)] if others else None
-            negative = wrong[key][number % len(wrong[key])] if wrong.get(key) else None
+            positive = texts[number ^ 1] if (number ^ 1) < len(texts) else others[0] if others else None
+            # Items in pairs get the same mistake: each is the other's mirror, and training computes both at once.
+            negative = wrong[key][number // 2 % len(wrong[key])] if wrong.get(key) else None
             items.append(TrainingItem(problem[key], anchor, positive, negative))
     old = [TrainingItem(problem[x.problem_id], x.rationale, source="replay") for x in earlier if x.problem_id not in taught]
     own = [TrainingItem(problem[k], t, source="own") for k, ts in correct.items() if k not in taught for t in ts[:1]]
@@ -73,17 +75,27 @@ class Packed:
 
     The prompt is computed once for all three. A token sees the prompt and the earlier tokens of its own part, and each
     part's positions go on from the prompt, so that every part is computed as if it stood alone behind the prompt.
+
+    Two items that are each other's mirror (the one's anchor is the other's positive, same negative) share a row: its
+    positive is an anchor too. The losses are those of the two items.
     """
 
-    ids: Tensor  # (batch, length)
-    positions: Tensor  # (batch, length)
-    part: Tensor  # (batch, length): 0 prompt, 1 anchor, 2 positive, 3 negative, -1 padding
-    weight: Tensor  # (batch, length): how much predicting this token counts in L_lm; 0 for positive, negative, padding
-    ends: Tensor  # (batch, 3): where anchor, positive and negative have their last token
-    has_triplet: Tensor  # (batch,) bool
+    ids: Tensor  # (rows, length)
+    positions: Tensor  # (rows, length)
+    part: Tensor  # (rows, length): 0 prompt, 1 anchor, 2 positive, 3 negative, -1 padding
+    before: Tensor  # (rows, length): the column that predicts this token: the one before it in its own sequence
+    weight: Tensor  # (rows, length): how much predicting this token counts in L_lm; 0 where it does not
+    ends: Tensor  # (rows, 3): where anchor, positive and negative have their last token
+    has_triplet: Tensor  # (rows,) bool
+    mirrored: Tensor  # (rows,) bool: the row stands for two items
+
+    @property
+    def triplets(self) -> Tensor:
+        """How many of the batch's items have a triplet."""
+        return self.has_triplet.sum() + (self.has_triplet & self.mirrored).sum()
 
     def mask(self, dtype: torch.dtype) -> Tensor:
-        """Additive attention mask (batch, 1, length, length): 0 where a token may look, the lowest number elsewhere."""
+        """Additive attention mask (rows, 1, length, length): 0 where a token may look, the lowest number elsewhere."""
         length = self.ids.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
         query, key = self.part[:, :, None], self.part[:, None, :]
@@ -93,30 +105,47 @@ class Packed:
 
 
 def pack(student: Student, items: Sequence[TrainingItem], *, with_triplets: bool = True) -> Packed:
-    """Tokenise and lay out a batch. Without triplets (λ = 0) only prompt and anchor are laid out."""
-    rows = []
-    for item in items:
-        prompt, anchor = student.encode(student_prompt(item.problem), completion(item.anchor))
-        texts = [item.positive, item.negative] if with_triplets and item.has_triplet else []
-        parts = [anchor, *(student.encode("", completion(t or ""))[1] for t in texts)]
-        ids, positions, part = list(prompt), list(range(len(prompt))), [0] * len(prompt)
-        ends = []
-        for number, tokens in enumerate(parts, 1):
-            ids += tokens
-            positions += range(len(prompt), len(prompt) + len(tokens))
-            part += [number] * len(tokens)
-            ends.append(len(ids) - 1)
-        weight = [PROMPT_WEIGHT if p == 0 else float(p == 1) for p in part]
-        weight[0] = 0.0  # nothing predicts the first token
-        rows.append((ids, positions, part, weight, (ends * 3)[:3], len(ends) == 3))
-    pad = student.tokenizer.pad_token_id
+    """Tokenise and lay out a batch. Without triplets (λ = 0) negatives are left out, and positives that are no anchor."""
+    rows = [_row(student, item, mirrored, with_triplets and item.has_triplet) for item, mirrored in _fold(items)]
 
     def column(index: int, filler: float) -> Tensor:
         return pad_sequence([torch.tensor(r[index]) for r in rows], True, filler).to(student.device)
 
-    return Packed(column(0, pad), column(1, 0), column(2, -1), column(3, 0.0),
-                  torch.tensor([r[4] for r in rows], device=student.device),
-                  torch.tensor([r[5] for r in rows], device=student.device))  # fmt: skip
+    def flags(index: int) -> Tensor:
+        return torch.tensor([r[index] for r in rows], device=student.device)
+
+    return Packed(column(0, student.tokenizer.pad_token_id), column(1, 0), column(2, -1), column(3, 0), column(4, 0.0),
+                  flags(5), flags(6), flags(7))  # fmt: skip
+
+
+def _fold(items: Sequence[TrainingItem]) -> list[tuple[TrainingItem, bool]]:
+    """Items, with mirrored ones taken together: (item, whether it stands for its mirror too)."""
+    rows: dict[tuple[str, ...], list[tuple[TrainingItem, bool]]] = {}
+    for item in items:
+        seen = rows.setdefault((item.problem.id, item.negative or "", *sorted((item.anchor, item.positive or ""))), [])
+        if seen and not seen[-1][1] and seen[-1][0].anchor == item.positive:
+            seen[-1] = (seen[-1][0], True)
+        else:
+            seen.append((item, False))
+    return [row for group in rows.values() for row in group]
+
+
+def _row(student: Student, item: TrainingItem, mirrored: bool, triplet: bool) -> tuple[Any, ...]:
+    prompt, anchor = student.encode(student_prompt(item.problem), completion(item.anchor))
+    texts = [item.positive] * (mirrored or triplet) + [item.negative] * triplet
+    parts = [anchor, *(student.encode("", completion(t or ""))[1] for t in texts)]
+    ids, positions, part = list(prompt), list(range(len(prompt))), [0] * len(prompt)
+    before, ends = [max(i - 1, 0) for i in range(len(prompt))], []
+    for number, tokens in enumerate(parts, 1):
+        before += [len(prompt) - 1, *range(len(ids), len(ids) + len(tokens) - 1)]
+        positions += range(len(prompt), len(prompt) + len(tokens))
+        part += [number] * len(tokens)
+        ids += tokens
+        ends.append(len(ids) - 1)
+    anchors = 1 + mirrored  # parts 1 to `anchors` are learned from, each with the prompt before it
+    weight = [PROMPT_WEIGHT * anchors if p == 0 else float(p <= anchors) for p in part]
+    weight[0] = 0.0  # nothing predicts the first token
+    return ids, positions, part, before, weight, (ends * 3)[:3], triplet, mirrored
 
 
 def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -127,25 +156,30 @@ def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Ten
     """
     hidden = student.decoder(
         input_ids=batch.ids, attention_mask=batch.mask(student.dtype), position_ids=batch.positions, use_cache=False
-    ).last_hidden_state  # (batch, length, hidden)
-    # Only positions whose next token counts are projected onto the vocabulary. Prompt and anchor stand next to each
-    # other, so the next token is the next column.
-    counts = batch.weight[:, 1:] > 0
-    logits = student.head(hidden[:, :-1][counts])  # (targets, vocabulary)
-    weight = batch.weight[:, 1:][counts]
-    token_loss = cross_entropy(logits.float(), batch.ids[:, 1:][counts], reduction="none")
+    ).last_hidden_state  # (rows, length, hidden)
+    row, column = torch.nonzero(batch.weight, as_tuple=True)  # only tokens that count are projected onto the vocabulary
+    logits = student.head(hidden[row, batch.before[row, column]])  # (targets, vocabulary)
+    token_loss = cross_entropy(logits.float() if logits.dtype != torch.float64 else logits, batch.ids[row, column],
+                               reduction="none")  # fmt: skip
+    weight = batch.weight[row, column].to(token_loss.dtype)
     lm = (token_loss * weight).sum() / weight.sum()
-    h, h_plus, h_minus = (hidden[torch.arange(len(hidden)), batch.ends[:, i]].float() for i in range(3))
-    return lm, triplet_loss(h, h_plus, h_minus, margin=margin, has_triplet=batch.has_triplet)
+    h, h_plus, h_minus = (hidden[torch.arange(len(hidden)), batch.ends[:, i]] for i in range(3))
+    both = batch.mirrored
+    cl = triplet_loss(torch.cat([h, h_plus[both]]), torch.cat([h_plus, h[both]]), torch.cat([h_minus, h_minus[both]]),
+                      margin=margin, has_triplet=torch.cat([batch.has_triplet, batch.has_triplet[both]]))  # fmt: skip
+    return lm, cl
 
 
 def epoch_batches(items: Sequence[TrainingItem], size: int, rng: random.Random) -> list[list[TrainingItem]]:
     """One pass in random order, cut into batches of items of similar length (less padding), the batches shuffled."""
-    order = list(items)
+    together: dict[str, list[TrainingItem]] = {}  # a question's items stay together: mirrored ones can share a row
+    for item in items:
+        together.setdefault(item.problem.id, []).append(item)
+    order = list(together.values())
     rng.shuffle(order)
     batches = []
-    for start in range(0, len(order), size * 8):
-        pool = sorted(order[start : start + size * 8], key=_length)
+    for start in range(0, len(order), size * 4):
+        pool = [item for group in sorted(order[start : start + size * 4], key=lambda g: _length(g[0])) for item in group]
         batches += [pool[i : i + size] for i in range(0, len(pool), size)]
     rng.shuffle(batches)
     return batches
@@ -166,13 +200,13 @@ def train_step(
     size = config.micro_batch or len(items)
     on = config.reflection_weight > 0
     packed = [pack(student, items[i : i + size], with_triplets=on) for i in range(0, len(items), size)]
-    labels = sum(p.weight[:, 1:].sum() for p in packed)
-    triplets = sum(p.has_triplet.sum() for p in packed)
+    labels = sum(p.weight.sum() for p in packed)
+    triplets = sum(p.triplets for p in packed)
     total_lm = total_cl = 0.0
     for batch in packed:
         lm, cl = losses(student, batch, margin=config.margin)
-        lm = lm * (batch.weight[:, 1:].sum() / labels)
-        cl = cl * (batch.has_triplet.sum() / max(triplets, 1))
+        lm = lm * (batch.weight.sum() / labels)
+        cl = cl * (batch.triplets / max(triplets, 1))
         loss = lm + config.reflection_weight * cl
         (scaler.scale(loss) if scaler else loss).backward()
         total_lm, total_cl = total_lm + lm.item(), total_cl + cl.item()

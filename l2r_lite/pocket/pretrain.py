@@ -55,9 +55,9 @@ class Cycle:
 # After the first cycle the student had learned multiplication, division and comparison, but was still off by one in sums
 # and did not find an option's letter: the second cycle dwells on these.
 CYCLES = (
-    Cycle(1500, 96, 3e-3, 0.7, 0.15, 6, "+-*/<>", 0.1, world.KNOWN),
+    Cycle(1500, 96, 3e-3, 0.7, 0.15, 6, "+-*/<>", 0.1, world.PRETRAINED),
     Cycle(2400, 64, 2e-3, 0.7, 0.25, 3, "+++---*/<?????", 0.3,
-          (*world.KNOWN, "who-has-more", "who-has-more", "pick-sum", "subtract", "add-subtract", "add-subtract")),
+          (*world.PRETRAINED, "who-has-more", "who-has-more", "pick-sum", "subtract", "add-subtract", "add-subtract")),
 )  # fmt: skip
 
 

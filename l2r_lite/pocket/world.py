@@ -4,7 +4,7 @@ A question is a short story made of clauses ("Tom has 12 apples." "Tom gets 7 mo
 and the program that solves it. A *wording* is the choice of one phrase for each clause; train, validation and test use
 different wordings, so that no test question repeats a training question even when numbers, names and objects are masked.
 
-Nine skills are *known*: the pocket student was pretrained on them. Nine are *withheld*: it never saw one. These deficits
+Eight skills are *known*: the pocket student was pretrained on them. Nine are *withheld*: it never saw one. These deficits
 are made by us, so that an exam has something to find: the pocket world is a teaching model, no evidence for the method.
 """
 
@@ -66,12 +66,6 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "There are {0} {O} in the bag of {Q}.",
         "{Q} counts {0} {O}.",
     ),
-    "other-groups": (
-        "{Q} has {0} boxes with {1} {O} in each.",
-        "{Q} buys {0} packs of {1} {O}.",
-        "{Q} fills {0} jars with {1} {O} each.",
-        "{Q} makes {0} rows of {1} {O}.",
-    ),
     "need": (
         "{P} needs {0} {O}.",
         "A game takes {0} {O}.",
@@ -108,12 +102,6 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "Name the one with more {O}.",
         "Which of the two has more {O}?",
     ),
-    "in-all": (
-        "How many {O} are there in all?",
-        "How many {O} do {P} and {Q} have together?",
-        "Find the number of {O} of {P} and {Q}.",
-        "What is the total number of {O}?",
-    ),
 }
 
 Draw = Callable[[random.Random], tuple[list[tuple[int, ...]], list[Step]]]
@@ -123,13 +111,14 @@ Draw = Callable[[random.Random], tuple[list[tuple[int, ...]], list[Step]]]
 class Skill:
     """A named kind of problem: its clauses in order, its answer kind, and how numbers and program are drawn.
 
-    `known` skills are part of the pocket student's pretraining; the others were withheld from it.
+    `role`: "known" to the pocket student from its pretraining, "withheld" from it, or "unmastered": it was part of
+    pretraining, and the student is still bad at it. Unmastered skills are in no split: deficits here are of procedures.
     """
 
     name: str
     clauses: tuple[str, ...]
     kind: Kind
-    known: bool
+    role: str
     draw: Draw
     pick: str = ""  # for choice: "number" (options are numbers) or "person" (options are the two names)
 
@@ -194,17 +183,6 @@ def _against(chain: Draw, *, spread: int = 15) -> Draw:
     return draw
 
 
-def _two_products(last: str) -> Draw:
-    def draw(rng: random.Random) -> tuple[list[tuple[int, ...]], list[Step]]:
-        while True:
-            a, b, c, d = (rng.randint(2, 9) for _ in range(4))
-            if a * b != c * d and a * b + c * d <= 99:
-                final = _step(a * b, "+", c * d) if last == "+" else _relation(a * b, c * d)
-                return [(a, b), (c, d)], [_step(a, "*", b), _step(c, "*", d), final]
-
-    return draw
-
-
 def _skills() -> tuple[Skill, ...]:
     number: Kind = "number"
     yes_no: Kind = "yes-no"
@@ -212,33 +190,35 @@ def _skills() -> tuple[Skill, ...]:
     add, subtract = _chain("start", "+"), _chain("start", "-")
     return (
         # known: one step, and one skill of two steps so that the student has seen a rationale go on
-        Skill("add", ("start", "gain", "how-many"), number, True, add),
-        Skill("subtract", ("start", "lose", "how-many"), number, True, subtract),
-        Skill("multiply", ("groups", "how-many"), number, True, _chain("groups")),
-        Skill("divide", ("start", "share", "how-many-each"), number, True, _chain("start", "/")),
-        Skill("more", ("start", "other", "is-more"), yes_no, True, _against(_chain("start"))),
-        Skill("enough", ("start", "need", "is-enough"), yes_no, True, _against(_chain("start"))),
-        Skill("who-has-more", ("start", "other", "who-more"), choice, True, _against(_chain("start")), "person"),
-        Skill("pick-sum", ("start", "gain", "how-many"), choice, True, add, "number"),
-        Skill("add-subtract", ("start", "gain", "lose", "how-many"), number, True, _chain("start", "+", "-")),
+        Skill("add", ("start", "gain", "how-many"), number, "known", add),
+        Skill("subtract", ("start", "lose", "how-many"), number, "known", subtract),
+        Skill("multiply", ("groups", "how-many"), number, "known", _chain("groups")),
+        Skill("divide", ("start", "share", "how-many-each"), number, "known", _chain("start", "/")),
+        Skill("more", ("start", "other", "is-more"), yes_no, "known", _against(_chain("start"))),
+        Skill("enough", ("start", "need", "is-enough"), yes_no, "known", _against(_chain("start"))),
+        Skill("who-has-more", ("start", "other", "who-more"), choice, "known", _against(_chain("start")), "person"),
+        Skill("pick-sum", ("start", "gain", "how-many"), choice, "unmastered", add, "number"),
+        Skill("add-subtract", ("start", "gain", "lose", "how-many"), number, "known", _chain("start", "+", "-")),
         # withheld: two steps
-        Skill("multiply-add", ("groups", "gain", "how-many"), number, False, _chain("groups", "+")),
-        Skill("multiply-subtract", ("groups", "lose", "how-many"), number, False, _chain("groups", "-")),
-        Skill("subtract-divide", ("start", "lose", "share", "how-many-each"), number, False, _chain("start", "-", "/")),
-        Skill("more-after-gain", ("start", "gain", "other", "is-more"), yes_no, False, _against(add)),
-        Skill("enough-groups", ("groups", "need", "is-enough"), yes_no, False, _against(_chain("groups"))),
-        Skill("pick-product-left", ("groups", "lose", "how-many"), choice, False, _chain("groups", "-"), "number"),
+        Skill("multiply-add", ("groups", "gain", "how-many"), number, "withheld", _chain("groups", "+")),
+        Skill("multiply-subtract", ("groups", "lose", "how-many"), number, "withheld", _chain("groups", "-")),
+        Skill("multiply-divide", ("groups", "share", "how-many-each"), number, "withheld", _chain("groups", "/")),
+        Skill("subtract-add", ("start", "lose", "gain", "how-many"), number, "withheld", _chain("start", "-", "+")),
+        Skill("subtract-divide", ("start", "lose", "share", "how-many-each"), number, "withheld", _chain("start", "-", "/")),
+        Skill("add-divide", ("start", "gain", "share", "how-many-each"), number, "withheld", _chain("start", "+", "/")),
+        Skill("more-after-gain", ("start", "gain", "other", "is-more"), yes_no, "withheld", _against(add)),
         # withheld: three steps
-        Skill("two-products", ("groups", "other-groups", "in-all"), number, False, _two_products("+")),
-        Skill("gain-lose-share", ("start", "gain", "lose", "share", "how-many-each"), number, False,
+        Skill("gain-lose-share", ("start", "gain", "lose", "share", "how-many-each"), number, "withheld",
               _chain("start", "+", "-", "/")),
-        Skill("who-has-more-groups", ("groups", "other-groups", "who-more"), choice, False, _two_products(">"), "person"),
+        Skill("multiply-add-subtract", ("groups", "gain", "lose", "how-many"), number, "withheld",
+              _chain("groups", "+", "-")),
     )  # fmt: skip
 
 
 SKILLS: dict[str, Skill] = {s.name: s for s in _skills()}
-KNOWN = tuple(s.name for s in SKILLS.values() if s.known)
-WITHHELD = tuple(s.name for s in SKILLS.values() if not s.known)
+KNOWN = tuple(s.name for s in SKILLS.values() if s.role == "known")
+WITHHELD = tuple(s.name for s in SKILLS.values() if s.role == "withheld")
+PRETRAINED = tuple(s.name for s in SKILLS.values() if s.role != "withheld")
 SPLITS = {"train": range(0, 6), "validation": range(6, 8), "test": range(8, 10)}
 
 
@@ -298,12 +278,12 @@ def make_problems(
 
     Args:
         split: "train", "validation" or "test"; fixes the wordings that are used.
-        limit: how many problems (default 720 train, 180 validation, 720 test).
+        limit: how many problems (default 425 train, 170 validation, 425 test).
         seed: draws wordings, numbers, names and objects. Same arguments, same problems.
-        skills: names out of SKILLS (default: all eighteen).
+        skills: names out of SKILLS (default: the known and the withheld ones).
     """
-    count = limit if limit is not None else {"train": 720, "validation": 180, "test": 720}[split]
-    chosen = [SKILLS[name] for name in (skills or SKILLS)]
+    count = limit if limit is not None else {"train": 425, "validation": 170, "test": 425}[split]
+    chosen = [SKILLS[name] for name in (skills or KNOWN + WITHHELD)]
     wordings = {s.name: [w for w in s.wordings if split_of(template_name(s.clauses, w)) == split] for s in chosen}
     rng = random.Random(f"{seed}/{split}/pocket")  # noqa: S311 - reproducible problems, no secrets
     problems: list[Problem] = []

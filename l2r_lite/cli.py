@@ -35,6 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
             run.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         else:
             run.add_argument(flag, type=kind, metavar={str: "NAME", int: "N", float: "X"}[kind], **options)
+    summary = commands.add_parser("summary", help="several runs side by side, with the mean over their seeds")
+    summary.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run folders")
     return parser
 
 
@@ -54,12 +56,12 @@ def _show_plan(config: LoopConfig) -> None:
     from l2r_lite.problems import load_problems
     from l2r_lite.teacher import open_teacher
 
-    open_teacher(config.teacher)
     print("Settings")
     for name, value in config.to_json().items():
         print(f"  {name:24}{value}")
     limits = {"train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
     counts = {s: len(load_problems(config.problems, s, n or None, config.seed, config.data_dir)) for s, n in limits.items()}
+    open_teacher(config.teacher)
     samples = counts["train"] * config.samples
     print("Questions  " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     print(f"Each round {samples} samples in the exam, at most {counts['train'] * config.mistakes_per_question} mistakes to the "
@@ -96,11 +98,19 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _summary(arguments: argparse.Namespace) -> int:
+    from l2r_lite.report import summarise
+    from l2r_lite.runfolder import read_json
+
+    print(summarise([read_json(folder / "report.json") for folder in arguments.folders]))
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 done, 2 bad input (one sentence on stderr), 130 stopped by the user."""
     arguments = build_parser().parse_args(argv)
     try:
-        return _run(arguments)
+        return _summary(arguments) if arguments.command == "summary" else _run(arguments)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,17 @@ STYLE = {
 }  # fmt: skip
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, whichever matplotlib backend it has."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, dpi=100, format="png")
+        return buffer.getvalue()
+
+
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained")
+    return Picture(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, file: Path) -> Path:

@@ -18,6 +18,9 @@ from l2r_lite.records import Lesson, Problem, Rejection, Sample
 # What may differ between two runs of one config on one machine; tests compare everything else.
 TIMES = ("exam_seconds", "feedback_seconds", "train_seconds", "evaluation_seconds")
 
+EVALUATED = ("validation.jsonl", "test.jsonl")
+TRAINED = ("exam.jsonl", "feedback.json", "rejected.jsonl", "lessons.jsonl", "training.jsonl")
+
 
 def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
     """The report of a run folder, finished or not.
@@ -34,7 +37,7 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
     rounds = []
     for number in range(config.rounds + 1):
         place = out / f"round-{number}"
-        if not (place / "test.jsonl").exists():
+        if not all((place / name).exists() for name in (*EVALUATED, *(TRAINED if number else ()))):
             break
         rounds.append(_entry(number, place, problems))
     best = max(rounds, key=lambda r: r["validation_accuracy"], default=None)  # the earliest of equals
@@ -128,4 +131,33 @@ def as_table(report: dict[str, Any]) -> str:
         seconds = sum(r.get(name, 0.0) for name in TIMES)
         kept = "  ← kept" if r["round"] == report["best_round"] else ""
         lines.append(f"{r['round']:5}{mistakes:>14}{lessons:>8}   {accuracy:<26}{seconds:>6.0f}{kept}")
+    return "\n".join(lines)
+
+
+# Student's t for a two-sided 95 % interval, by degrees of freedom.
+_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float]:
+    """Mean over seeds and half the width of its 95 % interval (Student's t; nan for a single value)."""
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return mean, float("nan")
+    deviation = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
+    return mean, (_T95[len(values) - 2] if len(values) - 2 < len(_T95) else 1.96) * deviation / len(values) ** 0.5
+
+
+def summarise(reports: list[dict[str, Any]]) -> str:
+    """Several finished runs, one a line, and their means: test accuracy before, after each round, and of the student kept."""
+    rounds = min(len(r["rounds"]) for r in reports)
+    columns = ["before", *(f"round {n}" for n in range(1, rounds)), "kept"]
+    rows = [[*(e["accuracy"] for e in r["rounds"][:rounds]), r["accuracy"]] for r in reports]
+    lines = ["seed   " + "".join(f"{c:>10}" for c in columns) + "   seconds   peak MB"]
+    for report, row in zip(reports, rows, strict=True):
+        seconds = sum(e.get(name, 0.0) for e in report["rounds"] for name in TIMES)
+        shown = "".join(f"{value:>10.1%}" for value in row)
+        lines.append(f"{report['config']['seed']:<7}{shown}{seconds:>10.0f}{report['peak_rss_mb'] or 0:>10.0f}")
+    means = [mean_interval([row[i] for row in rows]) for i in range(len(columns))]
+    lines.append("mean   " + "".join(f"{mean:>10.1%}" for mean, _ in means))
+    lines.append("± 95 % " + "".join(f"{half:>10.1%}" for _, half in means))
     return "\n".join(lines)

@@ -57,13 +57,13 @@ def read_json(file: Path) -> Any:
         raise RunError(f"{file}: cannot be read ({error}); remove its stage's file to have the stage done again.") from error
 
 
-def read_lines(file: Path, cls: type[Record]) -> list[Record]:
+def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
     """Records of a finished JSON Lines file.
 
     Raises:
         RunError: names the file and line that cannot be read.
     """
-    return [record for record, _ in _parsed(file, cls, torn_end=False)]
+    return [record for record, _ in _parsed(Path(file), cls, torn_end=False)]
 
 
 def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Record, int]]:

@@ -111,7 +111,7 @@ def test_an_unknown_knob_is_named_with_the_known_ones() -> None:
 def test_a_dry_run_shows_settings_and_amounts_and_runs_nothing(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:
     assert main(["run", "--dry-run", "--limit", "50", "--samples", "3", "--seed", "77"]) == 0
     shown = capsys.readouterr().out
-    assert "train 50, validation 180, test 540" in shown
+    assert "train 50, validation 170, test 425" in shown
     assert "150 samples" in shown
     assert "Nothing was run" in shown
     for knob in KNOBS:
@@ -241,3 +241,15 @@ def test_the_installed_command_answers() -> None:
         pytest.skip("the package is not installed")
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "run the loop" in done.stdout
+
+
+def test_summary_shows_each_run_and_the_mean_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, after in ((0, 0.8), (1, 0.9), (2, 0.85)):
+        rounds = [{"round": 0, "accuracy": 0.5}, {"round": 1, "accuracy": after, "train_seconds": 7.0}]
+        report = {"config": {"seed": seed}, "rounds": rounds, "accuracy": after, "peak_rss_mb": 900.0}
+        (tmp_path / str(seed)).mkdir()
+        (tmp_path / str(seed) / "report.json").write_text(json.dumps(report))
+    assert main(["summary", *(str(tmp_path / str(seed)) for seed in range(3))]) == 0
+    shown = capsys.readouterr().out
+    assert "mean        50.0%     85.0%     85.0%" in shown
+    assert "± 95 %       0.0%     12.4%     12.4%" in shown  # 4.30 · 0.05 / √3

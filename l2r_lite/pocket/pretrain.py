@@ -194,8 +194,7 @@ def save(out: Path, model: nn.Module, tokenizer, **facts: object) -> dict:  # no
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    facts |= {"parameters": sum(p.numel() for p in model.parameters()), "torch": torch.__version__,
-              "known": world.KNOWN, "withheld": world.WITHHELD}  # fmt: skip
+    facts |= {"parameters": sum(p.numel() for p in model.parameters()), "torch": torch.__version__}
     (out / "pretraining.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return facts
 

@@ -100,7 +100,7 @@ class LoopConfig:
 
 
 _POCKET = LoopConfig()
-_LARGE = {
+_LARGE: dict[str, Any] = {
     "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": 0,
     "epochs": 2, "learning_rate": 2e-4, "batch_size": 16, "micro_batch": 4, "max_new_tokens": 256, "exam_rows": 64,
     "gradient_checkpointing": True,

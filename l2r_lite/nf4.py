@@ -7,6 +7,8 @@ stores the absmax values themselves in 8 bits, in blocks of 256.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +30,7 @@ def round_to_nf4(weight: Tensor) -> Tensor:
     return (LEVELS.to(weight)[torch.bucketize(blocks / scale, edges)] * scale).view_as(weight)
 
 
-def four_bit_layers(model: nn.Module) -> dict[str, nn.Module]:
+def four_bit_layers(model: nn.Module) -> dict[str, Any]:
     from bitsandbytes.nn import Linear4bit
 
     return {name: module for name, module in model.named_modules() if isinstance(module, Linear4bit)}
@@ -44,7 +46,7 @@ def keep_plain_layout(model: nn.Module) -> None:
         layer.support_avx512bf16_for_cpu = False
 
 
-def dequantise(weight: Tensor, state) -> Tensor:  # noqa: ANN001 - bitsandbytes' QuantState
+def dequantise(weight: Tensor, state) -> Tensor:
     """A bitsandbytes NF4 weight (packed uint8, two numbers a byte, the high half first) as fp32, in plain torch."""
     packed = weight.view(torch.uint8).reshape(-1).long()
     codes = torch.stack([packed >> 4, packed & 15], 1).reshape(-1)

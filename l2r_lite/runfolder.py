@@ -71,7 +71,7 @@ def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Reco
         lines = file.read_bytes().split(b"\n")
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error}).") from error
-    records = []
+    records: list[tuple[Any, int]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

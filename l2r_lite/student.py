@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +46,13 @@ class Student:
         device, dtype, four_bit: where and in what it computes.
     """
 
-    def __init__(self, name: str, model: nn.Module, tokenizer, *, four_bit: bool, dtype: torch.dtype) -> None:  # noqa: ANN001
+    def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool, dtype: torch.dtype) -> None:
         self.name, self.model, self.tokenizer = name, model, tokenizer
         self.four_bit, self.dtype = four_bit, dtype
         self.device = next(model.parameters()).device
         base = model.get_base_model()
-        self.decoder: nn.Module = base.base_model  # without the projection onto the vocabulary
-        self.head: nn.Module = base.get_output_embeddings()
+        self.decoder: Any = base.base_model  # without the projection onto the vocabulary
+        self.head: Any = base.get_output_embeddings()
         declared = base.generation_config.eos_token_id if base.generation_config else None
         self.end_ids = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
 
@@ -227,7 +228,7 @@ class Student:
             hidden = self._forward(token[:, None], mask, position, cache)
         return written
 
-    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache) -> Tensor:  # noqa: ANN001
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache) -> Tensor:
         out = self.decoder(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         )

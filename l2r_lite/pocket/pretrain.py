@@ -15,6 +15,7 @@ import random
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ def _drill(rng: random.Random, kinds: str) -> str:
     return f" {part} + {total - part} = {total}."
 
 
-def build_tokenizer(seed: int):
+def build_tokenizer(seed: int) -> Any:
     """A byte-level BPE of VOCAB tokens in which every digit is a token of its own."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -115,7 +116,7 @@ def build_tokenizer(seed: int):
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
-def build_model(seed: int) -> nn.Module:
+def build_model(seed: int) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
@@ -135,7 +136,7 @@ class ThroughNF4(nn.Module):
         return weight + (round_to_nf4(weight.detach()) - weight.detach())
 
 
-def make_batch(tokenizer, lines: list[tuple[str, str]], prompt_weight: float) -> tuple[Tensor, Tensor]:  # noqa: ANN001
+def make_batch(tokenizer: Any, lines: list[tuple[str, str]], prompt_weight: float) -> tuple[Tensor, Tensor]:
     """Right-padded ids and loss weights (0 on padding), each (batch, length)."""
     prompts = tokenizer([p for p, _ in lines]).input_ids
     rows, weights = [], []
@@ -145,7 +146,7 @@ def make_batch(tokenizer, lines: list[tuple[str, str]], prompt_weight: float) ->
     return nn.utils.rnn.pad_sequence(rows, batch_first=True), nn.utils.rnn.pad_sequence(weights, batch_first=True)
 
 
-def train_cycle(model: nn.Module, tokenizer, cycle: Cycle, seed: int) -> float:  # noqa: ANN001
+def train_cycle(model: Any, tokenizer: Any, cycle: Cycle, seed: int) -> float:
     """Run one cycle on a fp32 model, leave it with float16 weights, and return the mean loss of its last 100 steps."""
     model.float().train()
     rng = random.Random(seed)
@@ -180,7 +181,7 @@ def train_cycle(model: nn.Module, tokenizer, cycle: Cycle, seed: int) -> float: 
     return round(sum(losses[-100:]) / len(losses[-100:]), 4)
 
 
-def pretrain(out: Path, seed: int = 0, cycles: tuple[Cycle, ...] = CYCLES) -> dict:
+def pretrain(out: Path, seed: int = 0, cycles: tuple[Cycle, ...] = CYCLES) -> dict[str, Any]:
     """Run all cycles, save to `out` (safetensors, tokenizer, config, pretraining.json) and return what was measured."""
     tokenizer, model = build_tokenizer(seed), build_model(seed)
     started, measured = time.time(), []
@@ -190,7 +191,7 @@ def pretrain(out: Path, seed: int = 0, cycles: tuple[Cycle, ...] = CYCLES) -> di
     return save(out, model, tokenizer, seed=seed, cycles=measured, minutes=round((time.time() - started) / 60, 1))
 
 
-def save(out: Path, model: nn.Module, tokenizer, **facts: object) -> dict:  # noqa: ANN001
+def save(out: Path, model: Any, tokenizer: Any, **facts: Any) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -21,7 +21,7 @@ WITH_CPU := $(filter 1 yes true,$(CPU))
 .PHONY: help demo test lab lint notebooks pocket lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
 	@echo "Variables: CPU=1 (torch without CUDA, on Linux), PYTHON=python3.12 (another Python), ARGS=\"…\" (passed on)."
 
 demo: $(VENV)/.installed-run ## run three rounds on the pocket world, about two minutes on a CPU

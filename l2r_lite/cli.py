@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite import __version__
-from l2r_lite.config import PRESETS, ConfigError, LoopConfig
+from l2r_lite.config import PRESETS, LoopConfig
 
-# Shorter names for the knobs that people turn most; every other knob has a flag of its own name.
 _TYPES = typing.get_type_hints(LoopConfig)
 
 
@@ -114,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except (ConfigError, ValueError) as error:
+    except ValueError as error:
         # Our own errors are one sentence for the user; any other ValueError is a fault of ours and keeps its traceback.
         if type(error).__module__.startswith("l2r_lite"):
             print(f"l2r-lite: {error}", file=sys.stderr)

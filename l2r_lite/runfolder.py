@@ -63,15 +63,15 @@ def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
     Raises:
         RunError: names the file and line that cannot be read.
     """
-    return [record for record, _ in _parsed(Path(file), cls, torn_end=False)]
+    return _parsed(Path(file), cls, torn_end=False)
 
 
-def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Record, int]]:
+def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[Record]:
     try:
         lines = file.read_bytes().split(b"\n")
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error}).") from error
-    records: list[tuple[Any, int]] = []
+    records: list[Any] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -79,7 +79,7 @@ def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[tuple[Reco
             data = json.loads(line)
             if not isinstance(data, dict):
                 raise TypeError("not a JSON object")
-            records.append((data if cls is dict else from_json(cls, data), number))
+            records.append(data if cls is dict else from_json(cls, data))
         except (ValueError, TypeError) as error:
             if torn_end and number == len(lines):
                 break  # the process was killed while it wrote this line; everything before it is sound
@@ -119,7 +119,7 @@ class Growing:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.taken: list[Any] = []
         if self.partial.exists():
-            self.taken = [record for record, _ in _parsed(self.partial, cls, torn_end=True)]
+            self.taken = list(_parsed(self.partial, cls, torn_end=True))
         write_lines(self.partial, self.taken)
 
     def append(self, records: Iterable[Any]) -> None:

@@ -59,6 +59,14 @@ def dequantise(weight: Tensor, state) -> Tensor:
     return values.view(state.shape)
 
 
+def full_weight(layer: nn.Linear) -> Tensor:
+    """A linear layer's weight (out, in) as numbers, whether bitsandbytes keeps it in 4 bits or not."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    state = getattr(layer.weight, "quant_state", None)
+    return layer.weight.detach() if state is None else dequantize_4bit(layer.weight.data, state)
+
+
 @torch.no_grad()
 def check_four_bit_layers(model: nn.Module, name: str) -> None:
     """Compare every 4-bit layer, as bitsandbytes reads it, with NF4 in plain torch.

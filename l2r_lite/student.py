@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from l2r_lite.decoding import folded, uniform_numbers, write
 from l2r_lite.nf4 import check_four_bit_layers, keep_plain_layout
-from l2r_lite.prompts import cut_after_answer, has_answer_line
+from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
 from l2r_lite.sources import SHORT_NAMES, StudentError, locate
 
@@ -168,71 +168,20 @@ class Student:
         order = sorted(range(len(prompts)), key=lambda i: len(tokens[i]))
         texts: list[list[str]] = [[] for _ in prompts]
         per_batch = max(1, rows // samples)
-        for start in range(0, len(order), per_batch):
-            batch = order[start : start + per_batch]
-            noise = None
-            if temperature > 0:
-                keys = [f"{seed}/{k}/{prompts[i]}" for i in batch for k in range(samples)]
-                noise = torch.stack([_uniform(key, max_new_tokens) for key in keys]).to(self.device)  # (rows, steps)
-            new = self._decode([tokens[i] for i in batch], samples, temperature, max_new_tokens, noise)
-            written = [cut_after_answer(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
-            for position, i in enumerate(batch):
-                texts[i] = written[position * samples : (position + 1) * samples]
-            if progress:
-                progress(len(batch))
+        with folded(self.model, self.dtype):
+            for start in range(0, len(order), per_batch):
+                batch = order[start : start + per_batch]
+                noise = None
+                if temperature > 0:
+                    keys = [f"{seed}/{k}/{prompts[i]}" for i in batch for k in range(samples)]
+                    noise = torch.stack([uniform_numbers(key, max_new_tokens) for key in keys]).to(self.device)
+                new = write(self, [tokens[i] for i in batch], samples, temperature, max_new_tokens, noise)
+                written = [cut_after_answer(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+                for position, i in enumerate(batch):
+                    texts[i] = written[position * samples : (position + 1) * samples]
+                if progress:
+                    progress(len(batch))
         return texts
-
-    def _decode(
-        self, prompts: list[list[int]], samples: int, temperature: float, steps: int, noise: Tensor | None
-    ) -> list[list[int]]:
-        """New token ids of each row (prompts × samples), without the end token."""
-        from transformers import DynamicCache
-
-        width = max(map(len, prompts))
-        ids = torch.full((len(prompts), width), self.tokenizer.pad_token_id)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):  # padded on the left: all rows end together
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
-        ids, mask = ids.to(self.device), mask.to(self.device)
-        positions = (mask.cumsum(1) - 1).clamp_min(0)
-        cache = DynamicCache(config=self.model.config)
-        hidden = self._forward(ids, mask, positions, cache)
-        cache.batch_repeat_interleave(samples)  # the prompt is computed once for all its samples
-        hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
-        position = positions[:, -1:].repeat_interleave(samples, 0)
-        alive = torch.arange(len(prompts) * samples, device=self.device)  # which row each line of the batch is
-        written: list[list[int]] = [[] for _ in range(len(alive))]
-        finished: set[int] = set()
-        for step in range(steps):
-            token = _choose(self.head(hidden), temperature, None if noise is None else noise[alive, step])
-            for row, value in zip(alive.tolist(), token.tolist(), strict=True):
-                if row not in finished:
-                    if value in self.end_ids:
-                        finished.add(row)
-                    else:
-                        written[row].append(value)
-            going = [r for r in alive.tolist() if r not in finished]
-            if step % 8 == 7 and going:
-                tails = self.tokenizer.batch_decode([written[r][-32:] for r in going])
-                finished.update(r for r, tail in zip(going, tails, strict=True) if has_answer_line(tail))
-            if len(finished) == len(written):
-                break
-            keep = [line for line, row in enumerate(alive.tolist()) if row not in finished]
-            if len(keep) <= 0.8 * len(alive):  # moving the cache costs: only when it pays
-                index = torch.tensor(keep, device=self.device)
-                cache.batch_select_indices(index)
-                alive, mask, position, token = alive[index], mask[index], position[index], token[index]
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-            position = position + 1
-            hidden = self._forward(token[:, None], mask, position, cache)
-        return written
-
-    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache) -> Tensor:
-        out = self.decoder(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        )
-        return out.last_hidden_state[:, -1]  # (rows, hidden)
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as safetensors; the folder appears whole or not at all."""
@@ -271,20 +220,6 @@ class Student:
             raise other from error
         if result.unexpected_keys:
             raise other
-
-
-def _choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
-    """Next token of each row: the likeliest, or the one whose slice of the cumulative distribution holds `uniform`."""
-    if temperature <= 0 or uniform is None:
-        return logits.argmax(-1)
-    cumulative = torch.softmax(logits.float() / temperature, -1).cumsum(-1)  # (rows, vocabulary)
-    target = uniform[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target).squeeze(1).clamp_max(logits.shape[-1] - 1)
-
-
-def _uniform(key: str, count: int) -> Tensor:
-    digest = hashlib.blake2b(key.encode(), digest_size=7).digest()
-    return torch.rand(count, generator=torch.Generator().manual_seed(int.from_bytes(digest, "big")))
 
 
 class _quiet:

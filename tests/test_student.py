@@ -228,7 +228,7 @@ def test_the_samples_follow_the_models_own_distribution(awake: Student) -> None:
         expected = torch.softmax(awake.model(input_ids=ids).logits[0, -1], -1)
     count = 4000
     uniform = torch.rand(count, generator=torch.Generator().manual_seed(0))
-    drawn = l2r_lite.student._choose(expected.log().expand(count, -1), 1.0, uniform)
+    drawn = l2r_lite.decoding.choose(expected.log().expand(count, -1), 1.0, uniform)
     seen = torch.bincount(drawn, minlength=len(expected)) / count
     assert (seen - expected).abs().sum() / 2 < 0.15  # total variation
     likely = expected > 0.02

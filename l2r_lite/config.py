@@ -108,8 +108,8 @@ _LARGE: dict[str, Any] = {
 PRESETS: dict[str, LoopConfig] = {
     "pocket": _POCKET,
     "smol": dataclasses.replace(
-        _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=2, limit=0, test_limit=0,
-        validation_limit=0, epochs=2, learning_rate=1e-3, batch_size=16, max_new_tokens=96, exam_rows=64,
+        _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=1, limit=0, test_limit=0,
+        validation_limit=0, replay=1.0, epochs=1, learning_rate=2e-3, batch_size=8, max_new_tokens=80, exam_rows=192,
     ),
     "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
     "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **_LARGE),

@@ -14,8 +14,10 @@ import torch
 from conftest import build_tiny, wake_up
 from torch.nn.functional import cosine_similarity
 
+import l2r_lite.decoding
 import l2r_lite.student
 from l2r_lite.config import LoopConfig
+from l2r_lite.decoding import folded
 from l2r_lite.exam import take_exam
 from l2r_lite.nf4 import four_bit_layers
 from l2r_lite.pocket.rationales import write_rationale
@@ -235,6 +237,44 @@ def test_the_samples_follow_the_models_own_distribution(awake: Student) -> None:
     assert likely.any() and ((seen - expected).abs()[likely] < 0.03).all()
 
 
+# --- folding: one matrix a layer while the student writes ---
+
+
+def logits_of(student: Student) -> torch.Tensor:
+    with torch.inference_mode():
+        return student.model(input_ids=torch.arange(5, 25)[None]).logits
+
+
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_folded_layers_compute_what_weight_and_adapter_compute(load_tiny: Callable, four_bit: bool) -> None:
+    student = load_tiny(wake=True, four_bit=four_bit, device="cpu", dtype=torch.float32)
+    student.model.eval()
+    plain = logits_of(student)
+    with folded(student.model, student.dtype):
+        assert "forward" in vars(student.model.get_base_model().model.layers[0].mlp.up_proj)
+        assert torch.allclose(logits_of(student), plain, atol=1e-4 * plain.abs().max().item())
+        assert not torch.equal(logits_of(student), plain)  # another order of sums: it was really another way
+    assert torch.equal(logits_of(student), plain)
+
+
+def test_layers_are_themselves_again_when_an_exam_fails(awake: Student) -> None:
+    def fail(done: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        awake.generate(PROMPTS[:1], max_new_tokens=2, progress=fail)
+    assert not any("forward" in vars(module) for module in awake.model.modules())
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 2e9), (torch.float16, 2e9), (torch.float32, 1000)])
+def test_half_precision_and_large_students_keep_to_their_four_bits(
+    awake: Student, dtype: torch.dtype, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(l2r_lite.decoding, "FOLD_AT_MOST", limit)
+    with folded(awake.model, dtype):
+        assert not any("forward" in vars(module) for module in awake.model.modules())
+
+
 def test_prompt_and_completion_share_no_token(awake: Student) -> None:
     prompt, completion = awake.encode(PROMPTS[0], " Add: 3 + 4 = 7. The answer is 7.")
     assert awake.tokenizer.decode(prompt) == PROMPTS[0]
@@ -323,7 +363,7 @@ def least_cosine(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 
 def gradients_around_an_exam(
-    name: str, problems: list[Problem], monkeypatch: pytest.MonkeyPatch, *, guarded: bool
+    name: str, problems: list[Problem], monkeypatch: pytest.MonkeyPatch, *, guarded: bool, folds: bool = True
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Gradients of a student that cannot be repacked, and before and after an exam of one that can.
 
@@ -339,18 +379,21 @@ def gradients_around_an_exam(
     true = gradients(load(False), problems)
     if not guarded:
         monkeypatch.setattr(l2r_lite.student, "keep_plain_layout", lambda model: None)
+    if not folds:
+        monkeypatch.setattr(l2r_lite.decoding, "FOLD_AT_MOST", 0)
     student = load(True)
     before = gradients(student, problems)
     take_exam(student, problems, samples=2, temperature=0.7, max_new_tokens=8, progress=False)
     return true, before, gradients(student, problems)
 
 
+@pytest.mark.parametrize("folds", [True, False])
 @pytest.mark.parametrize("name", ["tiny", "pocket"])
 def test_gradients_after_an_exam_equal_gradients_before_it(
-    name: str, tiny_folder: Path, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
+    name: str, folds: bool, tiny_folder: Path, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = str(tiny_folder) if name == "tiny" else name
-    true, before, after = gradients_around_an_exam(where, pocket_problems[:8], monkeypatch, guarded=True)
+    true, before, after = gradients_around_an_exam(where, pocket_problems[:8], monkeypatch, guarded=True, folds=folds)
     assert least_cosine(before, after) >= 0.9999
     assert least_cosine(true, after) >= 0.9999
 

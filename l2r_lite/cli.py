@@ -59,12 +59,15 @@ def _show_plan(config: LoopConfig) -> None:
     for name, value in config.to_json().items():
         print(f"  {name:24}{value}")
     limits = {"train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
-    counts = {s: len(load_problems(config.problems, s, n or None, config.seed, config.data_dir)) for s, n in limits.items()}
-    open_teacher(config.teacher)
+    problems = {s: load_problems(config.problems, s, n or None, config.seed, config.data_dir) for s, n in limits.items()}
+    counts = {split: len(found) for split, found in problems.items()}
+    teacher = open_teacher(config)
     samples = counts["train"] * config.samples
     print("Questions  " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     print(f"Each round {samples} samples in the exam, at most {counts['train'] * config.mistakes_per_question} mistakes to the "
           f"teacher, at most {config.lessons} lessons each")  # fmt: skip
+    if plan := getattr(teacher, "plan", None):
+        print(f"The teacher in round 1, if every question brings a mistake: {plan(problems['train'], config.lessons)}")
     print("Nothing was run (--dry-run).")
 
 

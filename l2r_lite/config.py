@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class ConfigError(ValueError):
@@ -28,7 +29,13 @@ class LoopConfig:
     student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a Hugging Face hub id")
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: the Hugging Face hub)")
-    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE")
+    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL")
+    base_url: str | None = _knob(None, "address of an OpenAI-compatible server, e.g. http://localhost:11434/v1")
+    teacher_cache: str | None = _knob(None, "file of the teacher's replies, never asked for twice (default: one for all runs)")
+    budget: float | None = _knob(None, "hard cap on what the teacher may cost, in US dollars, for each start of a run", low=0)
+    price: str | None = _knob(None, "US dollars for a million tokens of the teacher, as INPUT,OUTPUT")
+    annotator: bool = _knob(False, "do not show the teacher the mistakes: the paper's contrast to tailored feedback")
+    concurrency: int = _knob(8, "calls to the teacher at once", low=1, high=256)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", low=0, high=100)
     samples: int = _knob(2, "samples a question in the exam", low=1, high=64)
     temperature: float = _knob(0.7, "sampling temperature in the exam", low=0.01, high=2)
@@ -74,10 +81,13 @@ class LoopConfig:
             if (low is not None and value < low) or (high is not None and value > high):
                 allowed = f"between {low} and {high}" if high is not None else f"at least {low}"
                 raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({knob.metadata['help']})")
+        if "@" in urlsplit(self.base_url or "").netloc:
+            raise ConfigError("base_url holds a user name or password, and settings are written to files; put the key into "
+                              "the environment variable L2R_API_KEY and leave it out of the address.")  # fmt: skip
         if self.teacher == "scripted" and self.problems != "pocket":
             raise ConfigError(
                 f'teacher "scripted" can teach the pocket world only, and problems is "{self.problems}"; '
-                "use recorded:FILE with real rationales."
+                "use recorded:FILE with real rationales, or openai:MODEL."
             )
 
     def to_json(self) -> dict[str, Any]:

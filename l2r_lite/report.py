@@ -60,6 +60,7 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
     entry: dict[str, Any] = {"round": number}
     if number:
         exam = folder.read_lines(place / "exam.jsonl", Sample)
+        feedback = folder.read_json(place / "feedback.json")
         items = folder.read_lines(place / "training.jsonl", dict)
         rejected = Counter(r.reason for r in folder.read_lines(place / "rejected.jsonl", Rejection))
         triplets = sum(i["positive"] is not None and i["negative"] is not None for i in items)
@@ -67,10 +68,12 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
             "train_questions": len(problems["train"]),
             "samples": len(exam),
             "mistakes": sum(not s.correct for s in exam),
-            "teacher_calls": folder.read_json(place / "feedback.json")["teacher_calls"],
+            "teacher_calls": feedback["teacher_calls"],
             "lessons": len(folder.read_lines(place / "lessons.jsonl", Lesson)),
             "rejected": sum(rejected.values()),
             "rejected_by_reason": dict(sorted(rejected.items())),
+            "without_lesson": feedback.get("without_lesson", {}),
+            **({"teacher_cost_so_far": feedback["so_far"]} if feedback.get("so_far") else {}),
             "items": len(items),
             "triplet_share": round(triplets / len(items), 4) if items else 0.0,
             "exam_seconds": seconds.get("exam", 0.0),

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, take_exam
+from l2r_lite.lessons import make_lessons
 from l2r_lite.problems import load_problems
+from l2r_lite.prompts import completion
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
-from l2r_lite.teacher import Teacher, make_lessons, open_teacher
+from l2r_lite.teacher import Teacher, open_teacher
 from l2r_lite.training import Stopped, make_items, train_round
 
 if TYPE_CHECKING:
     from l2r_lite.student import Student
+
+MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "budget", "price", "concurrency")
 
 OnRound = Callable[[dict[str, Any]], object]
 
@@ -46,12 +50,12 @@ def run_rounds(
         ConfigError, ProblemError, TeacherError, StudentError, RunError: one sentence on what is wrong; nothing is lost.
     """
     config.check()
-    run = _Run(config, Path(out), teacher or open_teacher(config.teacher), stop, on_step, progress)
+    run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, progress)
     return run.go(on_round)
 
 
 def check_same_run(out: str | Path, config: LoopConfig) -> None:
-    """Check that a run that is in the folder has this config (`rounds`, `patience` and `exam_rows` may change).
+    """Check that a run that is in the folder has this config; what decides no result (MAY_CHANGE) may differ.
 
     Raises:
         RunError: the folder holds another run.
@@ -59,11 +63,8 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
     file = Path(out) / "config.json"
     if file.exists():
         old = LoopConfig.read(file)
-        same = dataclasses.replace(old, rounds=config.rounds, patience=config.patience, exam_rows=config.exam_rows)
-        differs = [
-            f.name for f in dataclasses.fields(config)
-            if getattr(same, f.name) != getattr(config, f.name) and f.name != "exam_rows"
-        ]  # fmt: skip
+        names = [f.name for f in dataclasses.fields(config) if f.name not in MAY_CHANGE]
+        differs = [name for name in names if getattr(old, name) != getattr(config, name)]
         if differs:
             told = ", ".join(f"{n} = {getattr(old, n)!r} there, {getattr(config, n)!r} asked for" for n in differs)
             raise folder.RunError(f"{out} holds a run with other settings: {told}. Take another folder, or those settings.")
@@ -139,6 +140,9 @@ class _Run:
                 lessons = self.get_feedback(number, exam)
                 self.train(number, exam, lessons)
                 self.evaluate(number, on_round)
+                if getattr(self.teacher, "out_of_budget", False):  # a later start with more money goes on
+                    stopped = "budget"
+                    break
                 if self._no_better_since(number):
                     stopped = "no-improvement"
                     break
@@ -209,15 +213,24 @@ class _Run:
         if file.exists():
             return folder.read_lines(file, Lesson)
         started = time.monotonic()
-        lessons, rejections, sent = make_lessons(
+        feedback = make_lessons(
             self.teacher, exam.mistakes, self.config.lessons, per_question=self.config.mistakes_per_question,
+            fits=self._fits(number) if hasattr(self.teacher, "teach_again") else lambda text: True,
             on_reply=lambda *_: self._check_stop(), progress=self.progress,
         )  # fmt: skip
-        folder.write_lines(self.round(number) / "rejected.jsonl", rejections)
-        folder.write_json(self.round(number) / "feedback.json", {"teacher_calls": sent})
+        self._check_stop()
+        cost = dataclasses.asdict(meter) if (meter := getattr(self.teacher, "meter", None)) else {}
+        folder.write_lines(self.round(number) / "rejected.jsonl", feedback.rejections)
+        counts = {"teacher_calls": feedback.sent, "without_lesson": dict(feedback.without), "so_far": cost}
+        folder.write_json(self.round(number) / "feedback.json", counts)
         self._timed(number, "feedback", started)
-        folder.write_lines(file, lessons)
-        return lessons
+        folder.write_lines(file, feedback.lessons)
+        return feedback.lessons
+
+    def _fits(self, number: int) -> Callable[[str], bool]:
+        """Whether a rationale is short enough for the student to write it in an exam."""
+        student = self.student(number - 1)
+        return lambda text: len(student.encode("", completion(text))[1]) <= self.config.max_new_tokens
 
     def train(self, number: int, exam: ExamReport, lessons: list[Lesson]) -> None:
         """Stage 3: tailored training from the student of the round before; a killed training starts this round's anew."""

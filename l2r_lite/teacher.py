@@ -1,22 +1,20 @@
-"""The teacher: turns a student's mistake into lessons. And verification: nothing unverified is trained on."""
+"""Teachers: whoever answers a student's mistake with rationales made for it. lessons.py verifies what they say."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm.auto import tqdm
-
-from l2r_lite.arithmetic import wrong_equations
-from l2r_lite.grading import extract_answer, is_correct
+from l2r_lite.config import LoopConfig
 from l2r_lite.pocket import rationales as pocket
 from l2r_lite.problems import question_key
-from l2r_lite.prompts import ANSWER_MARK, answer_line
-from l2r_lite.records import Lesson, Mistake, Problem, Rejection, Step
+from l2r_lite.prompts import ANSWER_MARK
+from l2r_lite.records import Mistake, Step
+from l2r_lite.sources import cache_folder
 
 
 class TeacherError(ValueError):
@@ -25,17 +23,24 @@ class TeacherError(ValueError):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a teacher says to one mistake: what was wrong, and rationales made for it (not yet verified)."""
+    """What a teacher says to one mistake: what was wrong, and rationales made for it (not yet verified).
+
+    `fault` names the reason where nothing came ("timeout", "refusal", "budget", …).
+    """
 
     mistake: Mistake
     feedback: str
     rationales: tuple[str, ...]
+    fault: str = ""
 
 
 class Teacher(Protocol):
-    """Anything that answers mistakes. Replies may come in any order, but one for each mistake."""
+    """Anything that answers mistakes. Replies may come in any order, but one for each mistake.
 
-    def teach(self, mistakes: Sequence[Mistake], count: int) -> Iterator[Reply]:
+    A teacher that can be told what was refused also has `teach_again(asks, count)`, each ask a mistake with its refusals.
+    """
+
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
         """Ask for `count` rationales for each mistake."""
         ...
 
@@ -43,7 +48,7 @@ class Teacher(Protocol):
 class ScriptedTeacher:
     """Teaches the pocket world: finds the first wrong step by the solution program and writes the right ones out."""
 
-    def teach(self, mistakes: Sequence[Mistake], count: int) -> Iterator[Reply]:
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
         for mistake in mistakes:
             if not mistake.problem.program:
                 raise TeacherError(
@@ -80,7 +85,9 @@ def _compare(got: Step | None, want: Step | None) -> str:
 
 
 class RecordedTeacher:
-    """Answers from a file of rationales that a real LLM wrote earlier; knows nothing of the student's mistake.
+    """Answers from a file of rationales that a real LLM wrote earlier.
+
+    From a cache of OpenAITeacher it takes the reply to this very mistake, if it is there; else it knows nothing of mistakes.
 
     Reads JSON Lines or a JSON list whose entries have a question ("question" or "input") and one or more rationales
     ("rationale", "rationales", "chain" with the LLM's own "answer", or "completion"); and the layout of Faithful-CoT, where
@@ -90,6 +97,7 @@ class RecordedTeacher:
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file).expanduser()
         self.rationales: dict[str, list[str]] = {}
+        self.replies: dict[tuple[str, str], tuple[str, list[str]]] = {}  # question and mistake → feedback and rationales
         entries = _read_entries(self.file)
         questions = {}
         beside = self.file.parent / "questions.jsonl"
@@ -98,6 +106,8 @@ class RecordedTeacher:
         for entry in entries:
             question = _question(entry) or questions.get(entry.get("id"))
             if question:
+                if isinstance(entry.get("mistake"), str) and (texts := _texts(entry)):
+                    self.replies[question_key(question), entry["mistake"]] = str(entry.get("feedback", "")), texts
                 known = self.rationales.setdefault(question_key(question), [])
                 known += [text for text in _texts(entry) if text not in known]
         if not any(self.rationales.values()):
@@ -106,9 +116,11 @@ class RecordedTeacher:
                 '("rationale", "chain" or "completion").'
             )
 
-    def teach(self, mistakes: Sequence[Mistake], count: int) -> Iterator[Reply]:
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
         for mistake in mistakes:
-            yield Reply(mistake, "", tuple(self.rationales.get(question_key(mistake.problem.question), [])[:count]))
+            key = question_key(mistake.problem.question)
+            feedback, texts = self.replies.get((key, mistake.rationale)) or ("", self.rationales.get(key, []))
+            yield Reply(mistake, feedback, tuple(texts[:count]))
 
 
 def _read_entries(file: Path) -> list[dict[str, Any]]:
@@ -146,93 +158,27 @@ def _texts(entry: dict[str, Any]) -> list[str]:
     return [str(text)] if text else []
 
 
-def open_teacher(name: str) -> Teacher:
-    """The teacher of a config: "scripted" or "recorded:FILE".
+def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False) -> Teacher:
+    """The teacher of a config: "scripted", "recorded:FILE" or "openai:MODEL".
 
     Raises:
-        TeacherError: an unknown name, or a file that cannot be used.
+        TeacherError: an unknown name, or a file, price or cache that cannot be used.
     """
-    kind, _, rest = name.partition(":")
-    if name == "scripted":
+    kind, _, rest = config.teacher.partition(":")
+    if config.teacher == "scripted":
         return ScriptedTeacher()
     if kind == "recorded" and rest and rest != "FILE":
         return RecordedTeacher(rest)
-    hint = "name the file with the LLM's rationales" if kind == "recorded" else "known are scripted and recorded:FILE"
-    raise TeacherError(f'teacher "{name}": {hint}.')
+    if kind == "openai" and rest:
+        from l2r_lite.cost import Price  # the openai package takes a second to import
+        from l2r_lite.openai_teacher import OpenAITeacher
 
-
-def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: Sequence[str]) -> str | None:
-    """Why a teacher's rationale must not be trained on; None if it may.
-
-    Its own final answer must be the gold answer, every equation in it must hold when recomputed, and it must be neither
-    one of the student's wrong rationales nor a lesson that is there already.
-    """
-    text = " ".join(rationale.split())
-    if not text:
-        return "empty"
-    for version in (rationale, text):  # folding line breaks must not change what is read
-        if extract_answer(version, problem.kind, problem.choices) is None:
-            return "no answer"
-        if not is_correct(version, problem):
-            return "wrong answer"
-        if wrong_equations(version):
-            return "wrong arithmetic"
-    if text in mistakes:
-        return "copy of the mistake"
-    if text in accepted:
-        return "duplicate"
-    return None
-
-
-def close_with_answer(rationale: str, problem: Problem) -> str:
-    """The rationale ending in the student's answer line: the rationale's *own* answer, which verification still judges."""
-    answer = extract_answer(rationale, problem.kind, problem.choices)
-    if answer is None:
-        return rationale
-    text = " ".join(rationale.split())
-    cut = text.rfind(ANSWER_MARK)
-    line = answer_line(answer, problem.kind)
-    return f"{text[:cut]}{line}" if cut >= 0 and len(text) - cut < len(line) + 12 else f"{text} {line}"
-
-
-def make_lessons(
-    teacher: Teacher, mistakes: Sequence[Mistake], count: int, *, per_question: int = 1,
-    on_reply: Callable[[list[Lesson], list[Rejection]], object] | None = None, progress: bool = True,
-) -> tuple[list[Lesson], list[Rejection], int]:  # fmt: skip
-    """Send mistakes to the teacher and keep the rationales that pass verification.
-
-    Args:
-        count: rationales asked for each mistake.
-        per_question: at most so many mistakes on one question are sent, the first ones.
-        on_reply: called with what each reply brought, the moment it is verified.
-
-    Returns:
-        Lessons, rejections (a mistake for which there was nothing at all counts as one), and how many mistakes were sent.
-    """
-    wrong: dict[str, list[Mistake]] = {}
-    for mistake in mistakes:
-        wrong.setdefault(mistake.problem.id, []).append(mistake)
-    sent = [m for group in wrong.values() for m in group[:per_question]]
-    lessons: list[Lesson] = []
-    rejections: list[Rejection] = []
-    accepted: dict[str, list[str]] = {}
-    replies = tqdm(teacher.teach(sent, count), total=len(sent), desc="feedback", unit="mistake", disable=not progress,
-                   leave=False)  # fmt: skip
-    for reply in replies:
-        problem = reply.mistake.problem
-        known = accepted.setdefault(problem.id, [])
-        new: list[Lesson] = []
-        refused = [] if reply.rationales else [Rejection(problem.id, "", "nothing from the teacher")]
-        for rationale in reply.rationales:
-            text = close_with_answer(rationale, problem)
-            reason = reject(problem, text, [m.rationale for m in wrong[problem.id]], known)
-            if reason is None:
-                known.append(text)
-                new.append(Lesson(problem.id, text, reply.feedback))
-            else:
-                refused.append(Rejection(problem.id, rationale, reason))
-        lessons += new
-        rejections += refused
-        if on_reply:
-            on_reply(new, refused)
-    return lessons, rejections, len(sent)
+        return OpenAITeacher(
+            rest, base_url=config.base_url, cache=config.teacher_cache or cache_folder() / "teacher.jsonl",
+            budget=config.budget, price=Price.parse(config.price) if config.price else None, annotator=config.annotator,
+            max_tokens=config.max_new_tokens, concurrency=config.concurrency, stop=stop,
+        )  # fmt: skip
+    hints = {"recorded": "name the file with the LLM's rationales", "openai": "name the model, e.g. openai:gpt-4o-mini"}
+    raise TeacherError(
+        f'teacher "{config.teacher}": {hints.get(kind, "known are scripted, recorded:FILE and openai:MODEL")}.'
+    )

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, _grade
 from l2r_lite.grading import extract_answer, same_answer
+from l2r_lite.lessons import make_lessons
 from l2r_lite.pocket.rationales import write_rationale
 from l2r_lite.pocket.world import SKILLS, make_problem
 from l2r_lite.prompts import answer_line
 from l2r_lite.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
 from l2r_lite.student import Student
-from l2r_lite.teacher import ScriptedTeacher, make_lessons
+from l2r_lite.teacher import ScriptedTeacher
 from l2r_lite.training import Stopped, epoch_batches, make_items, pack, train_round
 
 
@@ -88,7 +89,7 @@ def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
 ) -> None:
     """The reference code appends the gold answer to mistakes: its negatives end in the right answer."""
     problems, exam = sat
-    lessons, _, _ = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False)
+    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False).lessons
     items = make_items(problems, lessons, exam.mistakes, exam.correct, replay=replay)
     said = {(m.problem.id, m.rationale): m.answer for m in exam.mistakes}
     for item in items:
@@ -106,7 +107,7 @@ def test_anchor_and_positive_are_right_and_different_rationales_of_the_same_ques
     sat: tuple[list[Problem], ExamReport], count: int
 ) -> None:
     problems, exam = sat
-    lessons, _, _ = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False)
+    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False).lessons
     for item in make_items(problems, lessons, exam.mistakes, exam.correct):
         for text in filter(None, (item.anchor, item.positive)):
             answer = extract_answer(text, item.problem.kind, item.problem.choices)

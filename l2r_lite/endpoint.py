@@ -1,0 +1,184 @@
+"""One chat call to an OpenAI-compatible endpoint. Whatever the endpoint does, there is a text or a named reason why not.
+
+The openai package does the calling: its retries (Retry-After honoured), its timeouts. What it does not limit is limited here:
+the size of a reply, and the whole time of a call, however slowly its bytes drip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from l2r_lite.teacher import TeacherError
+
+OPENAI = "https://api.openai.com/v1"
+LARGEST_REPLY = 1_000_000  # bytes
+RETRIES = 2  # the openai package's own, for each call
+BAD_FORM = (400, 415, 422)  # what servers say that do not know a parameter
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came back from one call: a text, or the reason why there is none; tokens as the endpoint counts them."""
+
+    text: str = ""
+    fault: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    status: int = 200
+
+    @property
+    def was_billed(self) -> bool | None:
+        """False where the endpoint refused the call, None where nobody knows."""
+        if self.prompt_tokens is not None and self.completion_tokens is not None:
+            return True
+        return False if self.status >= 400 else None
+
+
+class Endpoint:
+    """A client for one model behind one address. Use it within one event loop and close it there.
+
+    Args:
+        model: as the endpoint calls it.
+        base_url: None for OpenAI; else e.g. http://localhost:11434/v1 (Ollama).
+        key: None where the endpoint wants none. It is sent to this address only and never shown.
+        seconds: the longest that a call may take, with its retries.
+    """
+
+    def __init__(self, model: str, base_url: str | None, key: str | None, *, seconds: float = 120.0) -> None:
+        self.model, self.url, self.seconds = model, base_url or OPENAI, seconds
+        self._reached = False
+        self._client = openai.AsyncOpenAI(
+            api_key=key or "none", base_url=self.url, max_retries=RETRIES, timeout=seconds,
+            http_client=openai.DefaultAsyncHttpxClient(transport=_Capped(httpx2.AsyncHTTPTransport())),
+        )  # fmt: skip
+
+    @property
+    def host(self) -> str:
+        """The address without anything that could be secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def chat(self, messages: Sequence[dict[str, str]], **parameters: Any) -> Heard:
+        """Send one conversation.
+
+        Raises:
+            TeacherError: no call to this endpoint can succeed: the key is refused, or there is no such model or address.
+        """
+        try:
+            async with asyncio.timeout(self.seconds):
+                raw = await self._client.chat.completions.with_raw_response.create(
+                    model=self.model, messages=list(messages), **parameters  # type: ignore[arg-type]
+                )
+        except (TimeoutError, openai.APITimeoutError):
+            return Heard(fault="timeout", status=0)
+        except openai.APIStatusError as error:
+            return self._refused(error)
+        except _TooLarge:
+            return Heard(fault="reply too large", status=0)
+        except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, httpx2.ConnectError) and not self._reached:
+                raise TeacherError(
+                    f'teacher "openai:{self.model}": nobody answers at {self.host}. Is the server running, and is --base-url '
+                    "right (it mostly ends in /v1)?"
+                ) from None
+            return Heard(fault="connection failed", status=0)
+        except httpx2.HTTPError:
+            return Heard(fault="connection failed", status=0)
+        self._reached = True
+        return read_reply(raw.content)
+
+    def _refused(self, error: openai.APIStatusError) -> Heard:
+        self._reached, status = True, error.status_code
+        where = f'teacher "openai:{self.model}" at {self.host}'
+        if status in (401, 403):
+            raise TeacherError(
+                f"{where}: the key is refused ({status}). Put a valid one into the environment variable OPENAI_API_KEY, or "
+                "give another --base-url. Replies received so far are kept."
+            ) from None  # the endpoint's own words may repeat the key
+        if status == 404:
+            raise TeacherError(
+                f'{where}: there is no such model, or no chat at this address (404). Check the model\'s name and --base-url '
+                "(it mostly ends in /v1). Replies received so far are kept."
+            ) from None
+        names = {429: "rate limit"} | dict.fromkeys(BAD_FORM, "request refused")
+        return Heard(fault=f"{names.get(status, 'server error' if status >= 500 else 'request refused')} ({status})",
+                     status=status)  # fmt: skip
+
+
+def read_reply(body: bytes) -> Heard:
+    """The text in the body of a chat completion, or the reason why there is none."""
+    try:
+        data = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        return Heard(fault="not UTF-8")
+    except (ValueError, RecursionError):
+        page = body.lstrip()[:1] == b"<"
+        return Heard(fault="a web page instead of an answer" if page else "not JSON")
+    try:
+        choice = data["choices"][0]
+        message, finish = choice["message"], choice.get("finish_reason")
+        content, refusal, tools = message.get("content"), message.get("refusal"), message.get("tool_calls")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return Heard(fault="JSON of another shape")
+    usage = data.get("usage")
+    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if isinstance(content, list):  # some servers send parts
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    if refusal or finish == "content_filter":
+        return Heard("", "refusal", *tokens)
+    if finish == "length":
+        return Heard("", "cut off at the token limit", *tokens)
+    if not isinstance(content, str) or not content.replace("\0", "").strip():
+        return Heard("", "tool call instead of text" if tools else "empty reply", *tokens)
+    return Heard(content.replace("\0", ""), "", *tokens)
+
+
+def _count(usage: Any, name: str) -> int | None:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Capped(httpx2.AsyncBaseTransport):
+    """Stops reading a reply at LARGEST_REPLY bytes, so that an endless one cannot fill the memory."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self.inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self.inner.handle_async_request(request)
+        response.stream = _CappedStream(response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+class _CappedStream(httpx2.AsyncByteStream):
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.inner:
+            size += len(chunk)
+            if size > LARGEST_REPLY:
+                raise _TooLarge
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()

@@ -1,0 +1,137 @@
+"""Feedback: mistakes go to the teacher, and what it says is verified. Nothing unverified is trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from tqdm.auto import tqdm
+
+from l2r_lite.arithmetic import wrong_equations
+from l2r_lite.grading import extract_answer, is_correct
+from l2r_lite.prompts import ANSWER_MARK, answer_line
+from l2r_lite.records import Lesson, Mistake, Problem, Rejection
+from l2r_lite.teacher import Reply, Teacher
+
+TOO_LONG, OUT_OF_BUDGET = "too long", "budget"
+
+
+def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: Sequence[str]) -> str | None:
+    """Why a teacher's rationale must not be trained on; None if it may.
+
+    Its own final answer must be the gold answer, every equation in it must hold when recomputed, and it must be neither
+    one of the student's wrong rationales nor a lesson that is there already.
+    """
+    text = " ".join(rationale.split())
+    if not text:
+        return "empty"
+    for version in (rationale, text):  # folding line breaks must not change what is read
+        if extract_answer(version, problem.kind, problem.choices) is None:
+            return "no answer"
+        if not is_correct(version, problem):
+            return "wrong answer"
+        if wrong_equations(version):
+            return "wrong arithmetic"
+    if text in mistakes:
+        return "copy of the mistake"
+    if text in accepted:
+        return "duplicate"
+    return None
+
+
+def close_with_answer(rationale: str, problem: Problem) -> str:
+    """The rationale ending in the student's answer line: the rationale's *own* answer, which verification still judges."""
+    answer = extract_answer(rationale, problem.kind, problem.choices)
+    if answer is None:
+        return rationale
+    text = " ".join(rationale.split())
+    cut = text.rfind(ANSWER_MARK)
+    line = answer_line(answer, problem.kind)
+    return f"{text[:cut]}{line}" if cut >= 0 and len(text) - cut < len(line) + 12 else f"{text} {line}"
+
+
+@dataclass
+class Feedback:
+    """What came of the mistakes that were sent to a teacher.
+
+    Attributes:
+        lessons: verified rationales.
+        rejections: rationales that were refused, and replies without any, each with its reason.
+        sent: how many mistakes were sent.
+        without: reason → how many of them brought no lesson in the end.
+    """
+
+    lessons: list[Lesson] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    sent: int = 0
+    without: Counter[str] = field(default_factory=Counter)
+
+
+def make_lessons(
+    teacher: Teacher, mistakes: Sequence[Mistake], count: int, *, per_question: int = 1,
+    fits: Callable[[str], bool] = lambda text: True,
+    on_reply: Callable[[list[Lesson], list[Rejection]], object] | None = None, progress: bool = True,
+) -> Feedback:  # fmt: skip
+    """Send mistakes to the teacher and keep the rationales that pass verification.
+
+    A teacher that can be told (`teach_again`) gets one more try at each mistake that brought no lesson.
+
+    Args:
+        count: rationales asked for each mistake.
+        per_question: at most so many mistakes on one question are sent, the first ones.
+        fits: whether the student could write a rationale of this length.
+        on_reply: called with what each reply brought, the moment it is verified.
+    """
+    wrong: dict[str, list[Mistake]] = {}
+    for mistake in mistakes:
+        wrong.setdefault(mistake.problem.id, []).append(mistake)
+    sent = [m for group in wrong.values() for m in group[:per_question]]
+    feedback = Feedback(sent=len(sent))
+    accepted: dict[str, list[str]] = {}
+    failed: list[tuple[Mistake, tuple[Rejection, ...]]] = []
+
+    def judge(replies: Generator[Reply], total: int, describe: str) -> None:
+        failed.clear()
+        with closing(replies), tqdm(total=total, desc=describe, unit="mistake", disable=not progress, leave=False) as bar:
+            for reply in replies:
+                problem = reply.mistake.problem
+                lessons, refused = _verify(reply, wrong[problem.id], accepted.setdefault(problem.id, []), fits)
+                feedback.lessons += lessons
+                feedback.rejections += refused
+                if not lessons:
+                    failed.append((reply.mistake, tuple(refused)))
+                bar.update()
+                bar.set_postfix_str(getattr(teacher, "meter", ""))
+                if on_reply:
+                    on_reply(lessons, refused)
+
+    judge(teacher.teach(sent, count), len(sent), "feedback")
+    again = [(m, refused) for m, refused in failed if refused[-1].reason != OUT_OF_BUDGET]
+    if again and hasattr(teacher, "teach_again"):
+        spent_up = [f for f in failed if f not in again]
+        judge(teacher.teach_again(again, count), len(again), "feedback: second try")
+        failed += spent_up
+    feedback.without.update(refused[-1].reason for _, refused in failed)
+    return feedback
+
+
+def _verify(
+    reply: Reply, mistakes: Sequence[Mistake], known: list[str], fits: Callable[[str], bool]
+) -> tuple[list[Lesson], list[Rejection]]:
+    """The lessons of one reply (their texts are added to `known`), and what was refused of it."""
+    problem = reply.mistake.problem
+    lessons: list[Lesson] = []
+    refused = [] if reply.rationales else [Rejection(problem.id, "", reply.fault or "nothing from the teacher")]
+    for rationale in reply.rationales:
+        text = close_with_answer(rationale, problem)
+        reason = reject(problem, text, [m.rationale for m in mistakes], known)
+        if reason is None and not fits(text):
+            reason = TOO_LONG
+        if reason is None:
+            known.append(text)
+            lessons.append(Lesson(problem.id, text, reply.feedback))
+        else:
+            refused.append(Rejection(problem.id, rationale, reason))
+    return lessons, refused

@@ -1,0 +1,70 @@
+"""The teacher's replies, kept: one readable JSON line each, written the moment it arrives, never asked for twice.
+
+    {"key": …, "endpoint": …, "model": …, "problem_id": …, "question": …, "mistake": …, "feedback": …, "rationales": […], …}
+
+The key is a hash of endpoint, model, messages and parameters. The file can be given to a class: with it no key is needed,
+and RecordedTeacher reads it too (`--teacher recorded:FILE`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def key_of(endpoint: str, model: str, messages: Sequence[dict[str, str]], parameters: dict[str, Any]) -> str:
+    """What decides a reply, as a hash."""
+    asked = json.dumps([endpoint, model, list(messages), parameters], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class ReplyCache:
+    """Replies by key. Lines that cannot be read (a torn last line after a kill) are left out, and counted in `damaged`.
+
+    Args:
+        file: where replies are kept; None keeps them for this object's life only.
+    """
+
+    def __init__(self, file: str | Path | None = None) -> None:
+        self.file = Path(file).expanduser() if file is not None else None
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.damaged = 0
+        self._torn = False
+        if self.file and self.file.is_file():
+            data = self.file.read_bytes()
+            self._torn = bool(data) and not data.endswith(b"\n")
+            for line in data.split(b"\n"):
+                self._read(line)
+
+    def _read(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            entry = json.loads(line)
+            self.entries[entry["key"]] = entry
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.damaged += 1
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self.entries.get(key)
+
+    def put(self, key: str, entry: dict[str, Any]) -> None:
+        """Append an entry; when this returns it is in the file."""
+        entry = {"key": key, **entry}
+        self.entries[key] = entry
+        if self.file is None:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        with self.file.open("ab") as handle:
+            handle.write(b"\n" + line if self._torn else line)  # one write: two processes do not mix their lines
+            handle.flush()
+            os.fsync(handle.fileno())
+        self._torn = False

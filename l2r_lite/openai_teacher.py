@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import queue
 import threading
@@ -128,16 +129,22 @@ class OpenAITeacher:
     async def _work(self, asks: Sequence[Ask], count: int, put: Callable[[Reply], object]) -> None:
         line = _Line(self)
         waiting = iter(asks)
+        failed: list[TeacherError] = []
 
         async def worker(once: bool = False) -> None:
             for ask in waiting:
-                put(await self._one(line, ask, count))
+                if failed:  # no call can succeed; those on their way may still bring a reply that is paid for
+                    return
+                try:
+                    put(await self._one(line, ask, count))
+                except TeacherError as error:
+                    failed.append(error)
                 if once:
                     return
 
         try:
             for _ in asks:  # one at a time until it is clear how this endpoint can be asked
-                if self.form is not None:
+                if self.form is not None or failed:
                     break
                 await worker(once=True)
             workers = [asyncio.ensure_future(worker()) for _ in range(min(self.concurrency, len(asks)))]
@@ -147,6 +154,8 @@ class OpenAITeacher:
                 for one in workers:
                     one.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+            if failed:
+                raise failed[0]
         finally:
             await line.close()
 
@@ -163,10 +172,11 @@ class OpenAITeacher:
         self._tries += 1
         form = "json"
         entry = await self._asked(line, ask, count, form)
-        ignored = entry["fault"] == "" and not entry["text"].lstrip().startswith(("{", "```", "<think>"))
-        if entry["fault"].startswith("request refused") or entry["fault"] == UNREADABLE or ignored:
+        if entry["fault"].startswith("request refused") or entry["fault"] == UNREADABLE:
             form = "tags"
             entry = await self._asked(line, ask, count, form)
+        elif "<rationale>" in entry["text"]:  # it ignored the schema, and wrote tags all the same
+            form = "tags"
         if entry["fault"] == "" or self._tries >= 3:
             self.form = form
             self.cache.put(self._form_key, {"endpoint": self.url, "model": self.model, "form": form})
@@ -202,6 +212,15 @@ class OpenAITeacher:
         name = "max_completion_tokens" if self.url == OPENAI else "max_tokens"  # the older name, which all servers know
         schema = {"response_format": reply_schema()} if form == "json" else {}
         return {name: limit, **schema}
+
+
+def ask_for_key(name: str = KEY) -> None:
+    """Ask for a key in a password box (in a notebook, or in a terminal without echo), unless the environment has it.
+
+    It is kept in this process's environment and nowhere else: not in a cell's output, not in a file.
+    """
+    if not os.environ.get(name):
+        os.environ[name] = getpass.getpass(f"{name}: ").strip()
 
 
 UNREADABLE = "reply without rationales"

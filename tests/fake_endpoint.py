@@ -125,7 +125,7 @@ class Server:
                     name, _, value = header.decode().partition(":")
                     headers[name.strip().lower()] = value.strip()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                self.count += 1
+                self.count = number = self.count + 1
                 self.keys[headers.get("authorization", "")] += 1
                 if self.keep_bodies:
                     self.calls.append(body)
@@ -133,7 +133,7 @@ class Server:
                 self.most_at_once = max(self.most_at_once, self.at_once)
                 try:
                     await asyncio.sleep(self.latency)
-                    await self.handler(Call(body, headers, writer, self.count))
+                    await self.handler(Call(body, headers, writer, number))
                 finally:
                     self.at_once -= 1
                 if writer.is_closing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 import traceback
@@ -19,7 +20,7 @@ from l2r_lite.config import ConfigError, LoopConfig
 from l2r_lite.cost import Budget, CostError, Price, most_prompt_tokens, price_of
 from l2r_lite.endpoint import Heard, read_reply
 from l2r_lite.lessons import Feedback, make_lessons
-from l2r_lite.openai_teacher import OpenAITeacher
+from l2r_lite.openai_teacher import OpenAITeacher, ask_for_key
 from l2r_lite.prompts import read_teaching, teacher_messages
 from l2r_lite.records import Mistake, Problem
 from l2r_lite.replies import ReplyCache
@@ -95,7 +96,16 @@ def test_an_endpoint_that_ignores_the_schema_is_asked_in_the_plain_form_once_tha
         feedback, teacher = ask(server, 6, concurrency=1)
         forms = ["response_format" in body for body in server.calls]
     assert teacher.form == "tags" and len(feedback.lessons) == 6
-    assert forms == [True] + 6 * [False]
+    assert forms == [True] + 5 * [False]
+
+
+def test_an_endpoint_that_answers_the_schema_with_prose_is_asked_again_in_the_plain_form() -> None:
+    async def chats(call: Call) -> None:
+        await (call.say("Of course, here it is!") if call.structured else call.teach_well())
+
+    with Server(chats) as server:
+        feedback, teacher = ask(server, 3)
+    assert teacher.form == "tags" and len(feedback.lessons) == 6 and server.count == 4
 
 
 def test_an_endpoint_that_refuses_the_schema_is_asked_in_the_plain_form() -> None:
@@ -237,6 +247,15 @@ def test_openai_itself_needs_a_key_and_says_where(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(TeacherError, match="OPENAI_API_KEY"):
         list(OpenAITeacher("gpt-4o-mini").teach(mistakes(1), 1))
+
+
+def test_a_key_is_asked_for_once_and_kept_in_the_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or f" {KEY} ")
+    ask_for_key()
+    ask_for_key()
+    assert os.environ["OPENAI_API_KEY"] == KEY and asked == ["OPENAI_API_KEY: "]
 
 
 def test_openais_key_is_not_sent_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:

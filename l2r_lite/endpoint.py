@@ -20,6 +20,7 @@ from l2r_lite.teacher import TeacherError
 
 OPENAI = "https://api.openai.com/v1"
 LARGEST_REPLY = 1_000_000  # bytes
+LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000)
 RETRIES = 2  # the openai package's own, for each call
 BAD_FORM = (400, 415, 422)  # what servers say that do not know a parameter
 
@@ -57,7 +58,7 @@ class Endpoint:
         self._reached = False
         self._client = openai.AsyncOpenAI(
             api_key=key or "none", base_url=self.url, max_retries=RETRIES, timeout=seconds,
-            http_client=openai.DefaultAsyncHttpxClient(transport=_Capped(httpx2.AsyncHTTPTransport())),
+            http_client=openai.DefaultAsyncHttpxClient(transport=_Capped(httpx2.AsyncHTTPTransport(limits=LIMITS))),
         )  # fmt: skip
 
     @property
@@ -77,9 +78,11 @@ class Endpoint:
         """
         try:
             async with asyncio.timeout(self.seconds):
-                raw = await self._client.chat.completions.with_raw_response.create(
-                    model=self.model, messages=list(messages), **parameters  # type: ignore[arg-type]
-                )
+                # `post` instead of `chat.completions.create`, which spends 3 ms a call on re-checking the types of its input.
+                raw = await self._client.post(
+                    "/chat/completions", cast_to=httpx2.Response,
+                    body={"model": self.model, "messages": list(messages), **parameters},
+                )  # fmt: skip
         except (TimeoutError, openai.APITimeoutError):
             return Heard(fault="timeout", status=0)
         except openai.APIStatusError as error:

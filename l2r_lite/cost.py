@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+OUT_OF_BUDGET = "budget"  # the reason of a mistake that was not sent
+
 
 class CostError(ValueError):
     """A price or budget that cannot be used: which, and what it may be."""
@@ -101,4 +103,4 @@ class Budget:
         """Replace a reservation by the real cost, or by the worst where that is unknown."""
         self.open -= 1
         self.in_flight = self.in_flight - worst if self.open else 0.0  # no rest of rounding stays behind
-        self.spent += worst if cost is None else min(cost, worst)
+        self.spent += worst if cost is None else cost

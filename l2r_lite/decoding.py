@@ -88,9 +88,10 @@ def _last_hidden(student: Student, ids: Tensor, mask: Tensor, positions: Tensor,
 def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """Within it each layer computes with one matrix, its dequantised weight + its adapter's update (α/r)·BA.
 
-    The answers are the same up to rounding, for a half of the time: an exam runs each layer hundreds of times, and else
-    would dequantise and take the adapter's detour every time. Students that compute in half precision, where W + BA
-    would round the update away, and those that would not fit in `FOLD_AT_MOST`, are left as they are.
+    The answers are the same up to rounding, in about two thirds of the time (SmolLM2, 96 rows of 33 tokens, 2 cores: 30 → 21 s;
+    2026-11-22): an exam runs each layer hundreds of times, and else would dequantise and take the adapter's detour every
+    time. Students that compute in half precision, where W + BA would round the update away, and those that would not fit
+    in `FOLD_AT_MOST`, are left as they are.
     """
     from peft.tuners.lora import LoraLayer
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from tqdm.auto import tqdm
 
 from l2r_lite.arithmetic import wrong_equations
+from l2r_lite.cost import OUT_OF_BUDGET
 from l2r_lite.grading import extract_answer, is_correct
 from l2r_lite.prompts import ANSWER_MARK, answer_line
 from l2r_lite.records import Lesson, Mistake, Problem, Rejection
 from l2r_lite.teacher import Reply, Teacher
 
-TOO_LONG, OUT_OF_BUDGET = "too long", "budget"
+TOO_LONG = "too long"
 
 
 def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: Sequence[str]) -> str | None:

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.cost import Budget, Meter, Price, likely_tokens, most_prompt_tokens, price_of
-from l2r_lite.endpoint import OPENAI, RETRIES, Endpoint, Heard
+from l2r_lite.cost import Budget, Meter, Price, likely_tokens, price_of
+from l2r_lite.endpoint import OPENAI, Endpoint, PaidEndpoint, public_address
 from l2r_lite.prompts import read_teaching, reply_schema, teacher_messages
 from l2r_lite.records import Mistake, Problem, Rejection
 from l2r_lite.replies import ReplyCache, key_of
@@ -49,7 +49,7 @@ class OpenAITeacher:
         budget: float | None = None, price: Price | None = None, annotator: bool = False, max_tokens: int = 96,
         concurrency: int = 8, seconds: float = 120.0, stop: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        self.model, self.base_url, self._key = model, base_url, key
+        self.model, self._key = model, key
         self.annotator, self.max_tokens = annotator, max_tokens
         self.concurrency, self.seconds, self.stop = concurrency, seconds, stop
         self.price = price or (price_of(model) if base_url is None else None)
@@ -126,8 +126,19 @@ class OpenAITeacher:
                 loop.call_soon_threadsafe(work.cancel)
             thread.join()
 
+    def _open(self) -> Endpoint:
+        own = self.url == OPENAI
+        variable = KEY if own else OTHER_KEY
+        key = self._key or os.environ.get(variable)
+        if own and not key:
+            raise TeacherError(
+                f'teacher "openai:{self.model}": needs a key. Put it into the environment variable {KEY}, give --base-url '
+                "for a server of your own, or a --teacher-cache that holds the replies."
+            )
+        return Endpoint(self.model, self.url, key, key_variable=variable, seconds=self.seconds)
+
     async def _work(self, asks: Sequence[Ask], count: int, put: Callable[[Reply], object]) -> None:
-        line = _Line(self)
+        line = PaidEndpoint(self._open, self.price, self.budget, self.meter)
         waiting = iter(asks)
         failed: list[TeacherError] = []
 
@@ -159,7 +170,7 @@ class OpenAITeacher:
         finally:
             await line.close()
 
-    async def _one(self, line: _Line, ask: Ask, count: int) -> Reply:
+    async def _one(self, line: PaidEndpoint, ask: Ask, count: int) -> Reply:
         mistake, _ = ask
         if self.form is not None:
             entry = await self._asked(line, ask, count, self.form)
@@ -167,7 +178,7 @@ class OpenAITeacher:
             entry = await self._find_form(line, ask, count)
         return Reply(mistake, entry["feedback"], tuple(entry["rationales"][:count]), entry["fault"])
 
-    async def _find_form(self, line: _Line, ask: Ask, count: int) -> dict[str, Any]:
+    async def _find_form(self, line: PaidEndpoint, ask: Ask, count: int) -> dict[str, Any]:
         """Ask with a JSON schema; where that is refused or silently ignored, ask again in the plain form."""
         self._tries += 1
         form = "json"
@@ -179,10 +190,10 @@ class OpenAITeacher:
             form = "tags"
         if entry["fault"] == "" or self._tries >= 3:
             self.form = form
-            self.cache.put(self._form_key, {"endpoint": self.url, "model": self.model, "form": form})
+            self.cache.put(self._form_key, {"endpoint": public_address(self.url), "model": self.model, "form": form})
         return entry
 
-    async def _asked(self, line: _Line, ask: Ask, count: int, form: str) -> dict[str, Any]:
+    async def _asked(self, line: PaidEndpoint, ask: Ask, count: int, form: str) -> dict[str, Any]:
         """The cache's entry for this question, or the endpoint's reply as one."""
         mistake, refused = ask
         shown = None if self.annotator else mistake
@@ -195,7 +206,7 @@ class OpenAITeacher:
         heard = await line.call(messages, parameters)
         step, why, rationales = (heard.text and read_teaching(heard.text)) or ("", "", [])
         entry = {
-            "endpoint": self.url, "model": self.model, "problem_id": mistake.problem.id,
+            "endpoint": public_address(self.url), "model": self.model, "problem_id": mistake.problem.id,
             "question": mistake.problem.question, "mistake": shown.rationale if shown else None,
             "feedback": " ".join(f"{step} {why}".split()), "rationales": rationales,
             "fault": heard.fault or ("" if rationales else UNREADABLE), "text": heard.text,
@@ -224,62 +235,6 @@ def ask_for_key(name: str = KEY) -> None:
 
 
 UNREADABLE = "reply without rationales"
-
-
-class _Line:
-    """The way to the endpoint: opened at the first call that the cache cannot answer, and every call paid from the budget."""
-
-    def __init__(self, teacher: OpenAITeacher) -> None:
-        self.teacher = teacher
-        self.endpoint: Endpoint | None = None
-        self.settled = asyncio.Condition()
-
-    async def close(self) -> None:
-        if self.endpoint:
-            await self.endpoint.close()
-
-    def _open(self) -> Endpoint:
-        t = self.teacher
-        if self.endpoint is None:
-            own = t.url == OPENAI
-            key = t._key or os.environ.get(KEY if own else OTHER_KEY)
-            if own and not key:
-                raise TeacherError(
-                    f'teacher "openai:{t.model}": needs a key. Put it into the environment variable {KEY}, give --base-url '
-                    "for a server of your own, or a --teacher-cache that holds the replies."
-                )
-            self.endpoint = Endpoint(t.model, t.url, key, seconds=t.seconds)
-        return self.endpoint
-
-    async def call(self, messages: list[dict[str, str]], parameters: dict[str, Any]) -> Heard:
-        t, endpoint = self.teacher, self._open()
-        limit = next(v for k, v in parameters.items() if k.startswith("max_"))
-        most = most_prompt_tokens(messages) + len(str(parameters))
-        # Each of the openai package's own retries may be billed too.
-        worst = t.price.of(most, limit) * (1 + RETRIES) if t.price else 0.0
-        async with self.settled:
-            while not t.budget.reserve(worst):
-                if not t.budget.open:
-                    t.budget.refused += 1
-                    return Heard(fault="budget", status=0)
-                await self.settled.wait()
-        cost: float | None = None
-        try:
-            t.meter.calls += 1
-            heard = await endpoint.chat(messages, **parameters)
-            if heard.was_billed is False:
-                cost = 0.0
-            elif heard.prompt_tokens is not None and heard.completion_tokens is not None:
-                t.meter.prompt_tokens += heard.prompt_tokens
-                t.meter.completion_tokens += heard.completion_tokens
-                cost = t.price.of(heard.prompt_tokens, heard.completion_tokens) if t.price else 0.0
-            return heard
-        finally:
-            t.budget.settle(worst, cost)
-            if t.price:
-                t.meter.dollars = round(t.budget.spent, 6)
-            async with self.settled:
-                self.settled.notify_all()
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None], put: Callable[[Any], object]) -> None:

@@ -60,7 +60,6 @@ Give
 short, plain sentences, at most {words} words long. It writes each calculation as an equation, such as 3 + 4 = 7. It does not \
 mention the student. Its last sentence is "{answer_line}" """
 
-FORMS = ("json", "tags")
 _FORM = {
     "json": "Reply with one JSON object that has exactly these three fields, rationales being a list of strings.",
     "tags": "Reply in exactly this form and write nothing else, with one <rationale> for each:\n"

@@ -240,7 +240,7 @@ def test_retry_after_in_seconds_and_as_a_date_is_waited_for() -> None:
         feedback, _ = ask(server, 1, seconds=20.0)
         waited = time.monotonic() - started
     assert server.count == 3 and len(feedback.lessons) == 2
-    assert 2.0 <= waited < 6.0  # one second, then until the date (whose fraction is cut off)
+    assert 2.0 <= waited < 10.0  # one second, then until the date (whose fraction is cut off)
 
 
 def test_openai_itself_needs_a_key_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,26 +386,30 @@ def test_a_reservation_is_given_back() -> None:
 
 @pytest.mark.parametrize("handler", ["well", "says nothing"])
 def test_stop_takes_effect_within_two_seconds_and_keeps_every_reply(handler: str, tmp_path: Path) -> None:
+    stop, stopped_at = threading.Event(), [0.0]
+
+    def stop_soon() -> None:
+        stopped_at[0] = time.monotonic()
+        stop.set()
+
     async def first_well(call: Call) -> None:
+        if call.number == 11:  # by the calls, not by the clock: a busy machine may take seconds for the first one
+            threading.Timer(0.2, stop_soon).start()
         await (call.teach_well() if call.number <= 10 else FAULTS[handler][0](call) if handler in FAULTS else well(call))
 
-    stop = threading.Event()
-    threading.Timer(0.6, stop.set).start()
+    def check(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+
     with Server(first_well, latency=0.02) as server:
         teacher = OpenAITeacher("m", base_url=server.url, cache=tmp_path / "c.jsonl", stop=stop.is_set, concurrency=1)
-
-        def check(*_: object) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
-
-        started = time.monotonic()
         try:
             make_lessons(teacher, mistakes(10_000), 1, on_reply=check, progress=False)
         except KeyboardInterrupt:
             pass
-        assert time.monotonic() - started < 2.6
+        assert stop.is_set() and time.monotonic() - stopped_at[0] < 2
         kept = len(ReplyCache(tmp_path / "c.jsonl")) - 1
-        assert kept >= 5 and server.count - kept <= 1
+        assert kept >= 10 and server.count - kept <= 2
     assert not [t for t in threading.enumerate() if "_run" in t.name]
 
 

@@ -155,31 +155,37 @@ def canonical_number(value: Fraction) -> str:
 
 def plain_text(text: str) -> str:
     """Take away what only decorates: markdown, LaTeX, currency, GSM8K's <<…>> notes; one kind of minus and of space."""
-    text = re.sub(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))", ",", text)  # 1 234 with a fixed space
-    for old, new in (_PLAIN | _LATEX).items():
+    if not text.isascii():
+        text = re.sub(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))", ",", text)  # 1 234 with a fixed space
+    for old, new in (_PLAIN | _LATEX if "\\" in text else _PLAIN).items():
         text = text.replace(old, new)
-    for old, new in _VULGAR.items():
-        if old in text:
-            text = re.sub(rf"(?<=[0-9])\s?{old}", f" {new}", text).replace(old, new)
+    if not text.isascii():
+        for old, new in _VULGAR.items():
+            if old in text:
+                text = re.sub(rf"(?<=[0-9])\s?{old}", f" {new}", text).replace(old, new)
     text = re.sub(r"<<[^<>\n]{0,200}>>", "", text)
-    text = re.sub(r"\\[dt]?frac\s?\{([^{}\n]{1,30})\}\s?\{([^{}\n]{1,30})\}", r"\1/\2", text)
-    text = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s?\{([^{}\n]{0,200})\}", r"\1", text)
-    text = text.replace("\\,", ",") if re.search(r"[0-9]\\,[0-9]{3}", text) else text.replace("\\,", " ")
-    text = re.sub(r"-[$€£¥]", "-", text)
-    return re.sub(r"[$€£¥]", " ", text)
+    if "\\" in text:
+        text = re.sub(r"\\[dt]?frac\s?\{([^{}\n]{1,30})\}\s?\{([^{}\n]{1,30})\}", r"\1/\2", text)
+        text = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s?\{([^{}\n]{0,200})\}", r"\1", text)
+        text = text.replace("\\,", ",") if re.search(r"[0-9]\\,[0-9]{3}", text) else text.replace("\\,", " ")
+    return re.sub(r"[$€£¥]", " ", re.sub(r"-[$€£¥]", "-", text))
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
     parts = match.groupdict()
     if len(match[0]) > MAX_DIGITS or abs(int(parts["exponent"] or 0)) > MAX_DIGITS:
         return None
-    value = Fraction(parts["body"].replace(",", "")) * Fraction(10) ** int(parts["exponent"] or 0)
+    value = Fraction(parts["body"].replace(",", ""))
+    if parts["exponent"]:
+        value *= Fraction(10) ** int(parts["exponent"])
     if parts["over"] or parts["bottom"]:
         bottom = int(parts["over"] or parts["bottom"])
         if bottom == 0:
             return None
         value = value / bottom if parts["over"] else value + Fraction(int(parts["top"]), bottom)
-    return value * SCALES.get(parts["scale"] or "", 1) * (-1 if parts["sign"] else 1)
+    if parts["scale"]:
+        value *= SCALES[parts["scale"]]
+    return -value if parts["sign"] else value
 
 
 def _segment(text: str, mark: re.Match[str]) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from l2r_lite.arithmetic import wrong_equations
 from l2r_lite.cost import OUT_OF_BUDGET
-from l2r_lite.grading import extract_answer, is_correct
+from l2r_lite.grading import extract_answer, same_answer
 from l2r_lite.prompts import ANSWER_MARK, answer_line
 from l2r_lite.records import Lesson, Mistake, Problem, Rejection
 from l2r_lite.teacher import Reply, Teacher
@@ -28,10 +28,11 @@ def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: 
     text = " ".join(rationale.split())
     if not text:
         return "empty"
-    for version in (rationale, text):  # folding line breaks must not change what is read
-        if extract_answer(version, problem.kind, problem.choices) is None:
+    for version in {rationale, text}:  # folding line breaks must not change what is read
+        answer = extract_answer(version, problem.kind, problem.choices)
+        if answer is None:
             return "no answer"
-        if not is_correct(version, problem):
+        if not same_answer(answer, problem.answer, problem.kind):
             return "wrong answer"
         if wrong_equations(version):
             return "wrong arithmetic"

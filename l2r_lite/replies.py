@@ -11,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+SYNC_SECONDS = 0.2  # between two fsyncs: one a reply would be half of the time of a fast endpoint
 
 
 def key_of(endpoint: str, model: str, messages: Sequence[dict[str, str]], parameters: dict[str, Any]) -> str:
@@ -33,7 +36,7 @@ class ReplyCache:
         self.file = Path(file).expanduser() if file is not None else None
         self.entries: dict[str, dict[str, Any]] = {}
         self.damaged = 0
-        self._torn = False
+        self._torn, self._synced = False, 0.0
         if self.file and self.file.is_file():
             data = self.file.read_bytes()
             self._torn = bool(data) and not data.endswith(b"\n")
@@ -65,6 +68,8 @@ class ReplyCache:
         line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         with self.file.open("ab") as handle:
             handle.write(b"\n" + line if self._torn else line)  # one write: two processes do not mix their lines
-            handle.flush()
-            os.fsync(handle.fileno())
+            handle.flush()  # from here on it outlives this process
+            if time.monotonic() - self._synced > SYNC_SECONDS:  # and from here on a power cut
+                os.fsync(handle.fileno())
+                self._synced = time.monotonic()
         self._torn = False

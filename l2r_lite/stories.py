@@ -11,6 +11,7 @@ from l2r_lite import runfolder as folder
 from l2r_lite.exam import ExamReport
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Lesson, Problem, Sample
+from l2r_lite.show import PLAIN
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Story:
             return f'<tr><th scope="row" style="{left};padding-right:1em">{head}</th><td style="{left}">{cell}</td></tr>'
 
         after = "not examined again yet" if self.right_after is None else f"{self.right_after:.0%} of its samples right"
-        return "<table>" + "".join([
+        return f'<table class="{PLAIN}">' + "".join([
             row("Question", student_prompt(self.problem)),
             row("Right answer", self.problem.answer),
             row(f"Exam, round {self.round}", self.mistake, f"({self.right_before:.0%} of its samples right)"),

@@ -1,9 +1,17 @@
-"""Execute notebooks and keep their outputs, without widget state: `make notebooks` (some: `make notebooks ARGS=FILE`)."""
+"""Execute notebooks, keep their outputs without widget state, and write time and memory into their first cell.
+
+`make notebooks` does all, `make notebooks ARGS=notebooks/03_the_exam.ipynb` one.
+"""
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
+import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
@@ -14,15 +22,49 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.NotebookNode:
-    """Execute a notebook in a fresh kernel started in `workdir`; an error in a cell is raised."""
+    """Execute a notebook in a fresh kernel started in `workdir`; an error in a cell is raised.
+
+    The new notebook's metadata has "seconds" and "peak_mb" (None where the system does not tell it).
+    """
     notebook = nbformat.read(file, as_version=4)
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(workdir)}}).execute()
+    started = time.monotonic()
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(workdir)}})
+    with client.setup_kernel():
+        for i, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, i)
+        peak = _peak_mb(client)
+    notebook.metadata["l2r"] = {"seconds": round(time.monotonic() - started, 1), "peak_mb": peak}
     notebook.metadata.pop("widgets", None)  # stored widget state keeps some viewers from rendering the page
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [_without_widget(o) for o in cell.outputs if not _is_progress(o)]
     return notebook
+
+
+def _peak_mb(client: NotebookClient) -> float | None:
+    process = getattr(client.km.provisioner, "process", None)
+    status = Path(f"/proc/{process.pid}/status") if process else None
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status and status.exists() else None
+    return round(int(found[1]) / 1e3) if found else None
+
+
+def say_what_it_took(notebook: nbformat.NotebookNode) -> None:
+    """Write the measured time and memory into the line of the first cell that begins with **Time**."""
+    took = notebook.metadata["l2r"]
+    seconds = max(5, 5 * round(took["seconds"] / 5))
+    spent = f"{seconds} seconds" if seconds < 120 else f"{seconds / 60:.1f} minutes"
+    memory = f" and {took['peak_mb'] / 1e3:.1f} GB of memory" if took["peak_mb"] else ""
+    measured = f"measured {datetime.date.today()} by `make notebooks`"
+    line = f"**Time** {spent}{memory} on {os.cpu_count()} cores of {_machine()} ({measured})."
+    first = notebook.cells[0]
+    first.source = re.sub(r"^\*\*Time\*\* .*$", lambda _: line, first.source, flags=re.M)
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
+    return " ".join(re.sub(r"\((?:R|TM)\)|CPU", "", found[1]).split()) if found else platform.processor() or platform.machine()
 
 
 def _is_progress(output: nbformat.NotebookNode) -> bool:
@@ -33,13 +75,19 @@ def _is_progress(output: nbformat.NotebookNode) -> bool:
 
 
 def _without_widget(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    if WIDGET in output.get("data", {}):
-        output.data = {"text/markdown": "*Run this cell to see the panel; it needs a kernel.*"}
+    """A page without a kernel shows a panel's picture, where it has one."""
+    if output.get("data", {}).pop(WIDGET, None) is not None:
+        picture = output.data.get("image/png")
+        told = {"text/markdown": "*Run this cell to see the panel; it needs a kernel.*"}
+        output.data = {"image/png": picture} if picture else told
     return output
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or sorted(NOTEBOOKS.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as scratch:
-            nbformat.write(run_notebook(Path(name), Path(scratch)), name)
-        print(f"{name}: executed, outputs kept")
+            notebook = run_notebook(Path(name), Path(scratch))
+        say_what_it_took(notebook)
+        took = notebook.metadata.pop("l2r")
+        nbformat.write(notebook, name)
+        print(f"{name}: executed in {took['seconds']} s, {took['peak_mb']} MB, outputs kept", flush=True)

@@ -1,54 +1,25 @@
-"""Every figure: functions that take data and return a matplotlib Figure; notebooks, reports, widgets and README share them."""
+"""Figures of a run: accuracy by round and by skill, losses, and what a round is."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-# Okabe and Ito's palette: told apart by readers with any common colour blindness.
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#767676"
-SHADES = "cividis"  # for heat maps: even in lightness, the same to all readers
-STYLE = {
-    "font.size": 12, "axes.titlesize": 14, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "figure.facecolor": "white", "savefig.facecolor": "white",
-}  # fmt: skip
-
-
-class Picture(Figure):
-    """A figure that a notebook shows by itself, whichever matplotlib backend it has."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, dpi=100, format="png")
-        return buffer.getvalue()
-
-
-def _figure(width: float, height: float) -> Figure:
-    return Picture(figsize=(width, height), layout="constrained")
-
-
-def save(figure: Figure, file: Path) -> Path:
-    """Write a figure as PNG at 1280 px for 10 inches; the file appears whole."""
-    scratch = file.with_name(f".{file.name}.writing")
-    figure.savefig(scratch, dpi=128, format="png")
-    return scratch.replace(file)
+from l2r_lite.plots.base import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, SHADES, new_figure, style
 
 
 def run_overview(report: dict[str, Any]) -> Figure:
     """A run at a glance: accuracy by round beside accuracy by skill."""
-    with matplotlib.rc_context(STYLE):
+    with style():
         if not report["rounds"][0]["by_skill"]:
-            figure = _figure(7, 4.5)
+            figure = new_figure(7, 4.5)
             _draw_rounds(figure.subplots(), [report])
             return figure
-        figure = _figure(13, 6)
+        figure = new_figure(13, 6)
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
         _draw_rounds(left, [report])
         _draw_skills(figure, right, report)
@@ -58,26 +29,25 @@ def run_overview(report: dict[str, Any]) -> Figure:
 def accuracy_by_round(reports: dict[str, Any] | Sequence[dict[str, Any]], labels: Sequence[str] = ()) -> Figure:
     """Test accuracy after each round with its 95 % interval, for one run or several."""
     runs = [reports] if isinstance(reports, dict) else list(reports)
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(7.5, 4.8)
+    with style():
+        figure = new_figure(7.5, 4.8)
         _draw_rounds(figure.subplots(), runs, labels)
         return figure
 
 
 def accuracy_by_skill(report: dict[str, Any]) -> Figure:
     """Heat map of test accuracy: one row a skill, one column a round."""
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(8, 6.2)
+    with style():
+        figure = new_figure(8, 6.2)
         _draw_skills(figure, figure.subplots(), report)
         return figure
 
 
 def _draw_rounds(axes: Axes, runs: Sequence[dict[str, Any]], labels: Sequence[str] = ()) -> None:
-    colours = [BLUE, ORANGE, GREEN, RED, PURPLE, GREY]
     for i, run in enumerate(runs):
         rounds = [r["round"] for r in run["rounds"]]
         values = [100 * r["accuracy"] for r in run["rounds"]]
-        colour = colours[i % len(colours)]
+        colour = COLOURS[i % len(COLOURS)]
         axes.fill_between(rounds, [100 * r["ci95"][0] for r in run["rounds"]], [100 * r["ci95"][1] for r in run["rounds"]],
                           color=colour, alpha=0.18, lw=0)  # fmt: skip
         axes.plot(rounds, values, "o-", color=colour, lw=2.2, ms=7)
@@ -117,8 +87,8 @@ def _draw_skills(figure: Figure, axes: Axes, report: dict[str, Any]) -> None:
 
 def loss_curves(log: Sequence[dict[str, float]], title: str = "The two losses of one round") -> Figure:
     """L_lm and L_cl over the steps of one round of training."""
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(8, 4.2)
+    with style():
+        figure = new_figure(8, 4.2)
         left, right = figure.subplots(1, 2)
         for axes, key, name, colour in ((left, "lm", "L_lm in nats a token", BLUE), (right, "cl", "L_cl (cosine)", ORANGE)):
             axes.plot([entry[key] for entry in log], color=colour, lw=1.6)
@@ -136,8 +106,8 @@ def round_diagram() -> Figure:
         "teacher": (6.6, 2.55, "2 · Feedback", "a teacher reads each mistake,\nwrites lessons made for it", ORANGE),
         "training": (5.0, 0.15, "3 · Tailored training", "L = L_lm + λ · L_cl", PURPLE),
     }
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(10, 4.3)
+    with style():
+        figure = new_figure(10, 4.3)
         axes = figure.subplots()
         for x, y, title, text, colour in boxes.values():
             axes.add_patch(FancyBboxPatch((x, y), 2.4, 1.1, boxstyle="round,pad=0.06", fc=colour + "22", ec=colour, lw=2))

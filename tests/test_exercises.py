@@ -1,0 +1,180 @@
+"""Every exercise of every notebook: the stub runs, the folded solution passes, typical wrong answers are told what is wrong."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from run_notebooks import NOTEBOOKS
+
+from l2r_lite.checks import base
+from l2r_lite.checks.base import Likely, judge, judge_answer, same
+
+HEAD = re.compile(
+    r"^### Exercise (?P<number>(?P<notebook>\d\d)\.\d) · (?P<title>.+)\n\*(?:easy|medium|hard) · \d+ minutes?\*\n", re.M
+)
+FOLDED = re.compile(
+    r"<details><summary>Hint</summary>\n\n(?P<hint>.+?)\n\n</details>\n\n"
+    r"<details><summary>Solution</summary>\n\n```python\n(?P<solution>.+?)\n```\n(?P<why>.*?)\n</details>",
+    re.S,
+)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    number: str
+    stub: str  # the cell: imports, the stub, and the check's call in the last line
+    folded: str
+
+    @property
+    def check(self) -> str:
+        return self.stub.rstrip().splitlines()[-1]
+
+
+def exercises() -> Iterator[Exercise]:
+    for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+        cells = nbformat.read(file, as_version=4).cells
+        for i, cell in enumerate(cells):
+            if cell.cell_type == "markdown" and (head := HEAD.search(cell.source)):
+                assert head["notebook"] == file.name[:2], f"{file.name}: {head[0]}"
+                yield Exercise(head["number"], cells[i + 1].source, cells[i + 2].source)
+
+
+ALL = list(exercises())
+WRONG = {
+    number: answers
+    for file in sorted((Path(__file__).parent / "wrong_answers").glob("nb*.py"))
+    for number, answers in importlib.import_module(f"wrong_answers.{file.stem}").WRONG.items()
+}
+
+
+@pytest.fixture(autouse=True)
+def own_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(base, "_solved", set())
+
+
+def verdict(capsys: pytest.CaptureFixture[str], *code: str) -> str:
+    names: dict[str, Any] = {}
+    for i, part in enumerate(code):
+        if i == len(code) - 1:
+            capsys.readouterr()
+        exec(part, names)  # noqa: S102 - the notebooks' own code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.number)
+def test_a_stub_runs_unsolved_and_says_so(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verdict(capsys, exercise.stub).startswith("○ not solved yet")
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.number)
+def test_the_folded_solution_passes_its_check(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
+    folded = FOLDED.search(exercise.folded)
+    assert folded, f"{exercise.number}: no folded hint and solution in the form of the others"
+    assert verdict(capsys, exercise.stub, folded["solution"], exercise.check).startswith("✓")
+    assert exercise.number in base._notes()
+
+
+@pytest.mark.parametrize(
+    ("exercise", "code", "sentence"),
+    [pytest.param(e, *wrong, id=f"{e.number}-{i}") for e in ALL for i, wrong in enumerate(WRONG.get(e.number, []), 1)],
+)
+def test_a_typical_wrong_answer_is_told_its_error(
+    exercise: Exercise, code: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = verdict(capsys, exercise.stub, code, exercise.check)
+    assert told.startswith("✗") and sentence in told, told
+    assert exercise.number not in base._notes()
+
+
+def test_every_exercise_has_at_least_three_wrong_answers_of_different_sentences() -> None:
+    few = {e.number for e in ALL if len({sentence for _, sentence in WRONG.get(e.number, [])}) < 3}
+    assert not few and WRONG.keys() <= {e.number for e in ALL}
+
+
+def test_every_exercise_is_registered_and_listed_once() -> None:
+    numbers = [e.number for e in ALL]
+    assert sorted(base._titles) == sorted(set(numbers)) and len(numbers) == len(set(numbers))
+    assert f"0 of {len(numbers)} solved" in repr(base.progress())
+
+
+# --- the judge itself ---
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+CASES = [([1.0, 3.0],), ([2.0],), ([],)]
+
+
+def test_a_right_answer_is_noted_and_survives_a_new_kernel(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge("00.1", mean, mean, CASES)
+    assert capsys.readouterr().out == "✓ 3 of 3 cases\n"
+    monkeypatch.setattr(base, "_solved", set())
+    assert "00.1" in base._notes()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda v: sum(v) / len(v), "exception"), (lambda v: sum(v), "divide"), (lambda v: None, "not solved yet"),
+        (lambda v: sum(v) / len(v) if v else None, "return"), (lambda v: [mean(v)], "type list"),
+        (lambda v: float("nan"), "divided by zero"), (3, "function itself"), (lambda v: torch.tensor([mean(v)]), "shape (1,)"),
+        (lambda v: "2", "type str"), (lambda v, w: 1, "missing 1 required"),
+    ],
+)  # fmt: skip
+def test_a_wrong_answer_is_told_why(wrong: Any, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    judge("00.1", wrong, mean, CASES, [Likely("Did you forget to divide?", lambda v: sum(v))])
+    said = capsys.readouterr().out
+    assert told in said and not said.startswith("✓") and not base._notes()
+
+
+def test_a_readers_function_cannot_change_the_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    def greedy(values: list[float]) -> float:
+        result = mean(values)
+        values.clear()
+        return result
+
+    judge("00.1", greedy, mean, CASES)
+    judge("00.1", mean, mean, CASES)
+    assert capsys.readouterr().out == 2 * "✓ 3 of 3 cases\n"
+
+
+def test_a_value_is_judged_and_its_error_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for answer in (None, ..., "a", "c", "b"):
+        judge_answer("00.2", answer, "b", {"a": "Look again at round 1."})
+    said = capsys.readouterr().out.splitlines()
+    assert [line[0] for line in said] == ["○", "○", "✗", " ", "✗", "✓"] and "round 1" in said[3]
+
+
+def test_damaged_notes_are_no_obstacle() -> None:
+    base.NOTES.write_text("{", encoding="utf-8")
+    assert base._notes() == set()
+    base.NOTES.write_text("[1, \"00.1\"]", encoding="utf-8")
+    assert base._notes() == {"00.1"}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (1, 1.0, True), (1.0, 1.0 + 1e-9, True), (1.0, 1.1, False), (True, 1, False), (True, np.bool_(True), True),
+        ([1, 2], (1, 2), True), ([1], [1, 2], False), ({"a": 1}, {"a": 1.0}, True), ({"a": 1}, {"b": 1}, False),
+        (None, 0, False), ("a", "a", True),
+        (torch.ones(2), np.ones(2), True), (torch.ones(2), [1.0, 1.0], True), (torch.ones(2), torch.ones(2, 1), False),
+        (torch.tensor(1.0), 1.0, True), (torch.tensor(float("nan")), torch.tensor(float("nan")), True), ("1", 1, False),
+    ],
+)  # fmt: skip
+def test_same(a: Any, b: Any, equal: bool) -> None:
+    assert same(a, b) is same(b, a) is equal

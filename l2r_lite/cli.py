@@ -22,20 +22,35 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="l2r-lite", description="Tailored learning: a student LM learns from its mistakes.")
     parser.add_argument("--version", action="version", version=f"l2r-lite {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run the loop: exam, feedback, tailored training, rounds")
-    run.add_argument("--preset", choices=sorted(PRESETS), default="pocket", help="start from these settings (default: pocket)")
+    knobs = _knobs_parser()
+    run = commands.add_parser("run", parents=[knobs], help="run the loop: exam, feedback, tailored training, rounds")
     run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET-DATE)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder; its settings are kept")
     run.add_argument("--dry-run", action="store_true", help="show settings and amounts, run nothing")
+    plan = commands.add_parser("plan", parents=[knobs], help="memory of a run before any weights are there, and what fits")
+    plan.add_argument("--card", type=float, default=0, metavar="GB", help="memory of your card (default: 8, 12, 16 and 24 GB)")
+    plan.add_argument("--prompt-tokens", type=int, default=100, metavar="N", help="tokens of the longest question (100)")
+    plan.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="compute type (bfloat16)")
+    plan.add_argument("--measure", action="store_true", help="load the student, try a little, say how long a round takes")
+    export = commands.add_parser("export", help="the best student as a plain transformers model, the lessons as training data")
+    export.add_argument("run", type=Path, metavar="DIR", help="run folder")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="new folder")
+    export.add_argument("--half", action="store_true", help="16-bit weights: half the size, answers may differ")
+    summary = commands.add_parser("summary", help="several runs side by side, with the mean over their seeds")
+    summary.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run folders")
+    return parser
+
+
+def _knobs_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="pocket", help="start from these settings (pocket)")
     for knob in dataclasses.fields(LoopConfig):
         flag, kind = "--" + knob.name.replace("_", "-"), _plain_type(_TYPES[knob.name])
         options: dict[str, Any] = {"help": knob.metadata["help"].replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind is bool:
-            run.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         else:
-            run.add_argument(flag, type=kind, metavar={str: "NAME", int: "N", float: "X"}[kind], **options)
-    summary = commands.add_parser("summary", help="several runs side by side, with the mean over their seeds")
-    summary.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run folders")
+            parser.add_argument(flag, type=kind, metavar={str: "NAME", int: "N", float: "X"}[kind], **options)
     return parser
 
 
@@ -47,7 +62,8 @@ def _plain_type(hint: Any) -> type:
 
 def _config(arguments: argparse.Namespace) -> LoopConfig:
     given = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(LoopConfig) if hasattr(arguments, f.name)}
-    base = LoopConfig.read(arguments.resume / "config.json") if arguments.resume else PRESETS[arguments.preset]
+    resumed = getattr(arguments, "resume", None)
+    base = LoopConfig.read(resumed / "config.json") if resumed else PRESETS[arguments.preset]
     return base.with_(**given)
 
 
@@ -69,6 +85,53 @@ def _show_plan(config: LoopConfig) -> None:
     if plan := getattr(teacher, "plan", None):
         print(f"The teacher in round 1, if every question brings a mistake: {plan(problems['train'], config.lessons)}")
     print("Nothing was run (--dry-run).")
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from l2r_lite.planner import CARDS, knobs, plan_memory
+
+    config, dtype = _config(arguments), getattr(torch, arguments.dtype)
+    given = {"prompt_tokens": arguments.prompt_tokens, "dtype": dtype}
+    plan = plan_memory(config, **given)
+    size = min(config.micro_batch or config.batch_size, config.batch_size)
+    print(f"{plan.student}: {plan.parameters / 1e6:,.1f} million parameters{', 4-bit' * config.four_bit}, {arguments.dtype}; "
+          f"{size} items at once of {arguments.prompt_tokens} + {config.max_new_tokens} tokens")  # fmt: skip
+    for name, size in plan.parts.items():
+        print(f"  {name:14}{size / 1e6:12,.1f} MB")
+    print(f"a training step needs {plan.training / 1e9:.2f} GB at most, an exam {plan.exam / 1e9:.2f} GB")
+    for card in [arguments.card] if arguments.card else CARDS:
+        turns = [f"{name} ({p.peak / 1e9:.1f} GB)" for name, p in knobs(config, plan, card, **given)[:2]]
+        what = "fits" if plan.fits(card) else f"does not fit; first turn {', or '.join(turns)}" if turns else "does not fit"
+        print(f"  {card:g} GB card: {what}")
+    if arguments.measure:
+        _show_time(config)
+    return 0
+
+
+def _show_time(config: LoopConfig) -> None:
+    from l2r_lite.planner import time_round
+    from l2r_lite.problems import load_problems
+    from l2r_lite.student import Student
+
+    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed)
+    problems = load_problems(config.problems, "train", config.limit or None, config.seed, config.data_dir)
+    took = time_round(config, student, problems)
+    print(f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of {len(problems)} questions "
+          f"{took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so {took.steps} training steps, {took.training:,.0f} s")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from l2r_lite.export import export_run
+
+    to = export_run(arguments.run, arguments.to, dtype=torch.bfloat16 if arguments.half else torch.float32)
+    print(f"{to / 'model'}   for AutoModelForCausalLM.from_pretrained, with a model card")
+    print(f"{to / 'lessons.jsonl'}   for supervised fine-tuning")
+    print(f"{to / 'preferences.jsonl'}   for preference tuning: lessons against the student's own mistakes")
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -112,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 done, 2 bad input (one sentence on stderr), 130 stopped by the user."""
     arguments = build_parser().parse_args(argv)
     try:
-        return _summary(arguments) if arguments.command == "summary" else _run(arguments)
+        return {"run": _run, "plan": _plan, "export": _export, "summary": _summary}[arguments.command](arguments)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

@@ -122,6 +122,7 @@ PRESETS: dict[str, LoopConfig] = {
         validation_limit=0, replay=1.0, epochs=1, learning_rate=2e-3, batch_size=8, max_new_tokens=80, exam_rows=192,
     ),
     "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
-    "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **_LARGE),
-    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **_LARGE),
+    # By the planner both fit 12 GB: 7B with two items at once, GPT-J (no shared keys and values) with 16 rows an exam.
+    "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **{**_LARGE, "micro_batch": 2}),
+    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **{**_LARGE, "exam_rows": 16}),
 }  # fmt: skip

@@ -34,7 +34,7 @@ def locate(name: str) -> str:
     if not path.is_dir():
         if path.is_absolute() or name.startswith((".", "~")):
             raise StudentError(f'student "{name}": there is no such folder.')
-        return locate(str(cached_smol())) if SHORT_NAMES.get(name, name) == SMOL and not _on_hub(SMOL) else str(path)
+        return locate(str(cached_smol())) if SHORT_NAMES.get(name, name) == SMOL and not on_hub(SMOL) else str(path)
     if not (path / "config.json").is_file():
         raise StudentError(f'student "{name}": no config.json in {path}; a student is a folder saved by save_pretrained.')
     if not any(path.glob("*.safetensors")):
@@ -45,7 +45,7 @@ def locate(name: str) -> str:
     return str(path)
 
 
-def _on_hub(repo: str) -> bool:
+def on_hub(repo: str) -> bool:
     """Whether the hub or its local cache can serve a model: one look at the cache, else one quick connection."""
     from huggingface_hub import constants, try_to_load_from_cache
 

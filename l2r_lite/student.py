@@ -87,7 +87,7 @@ class Student:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
         options = {"dtype": dtype, "device_map": {"": str(device)}, "use_safetensors": True, "trust_remote_code": False}
-        with _quiet():
+        with quiet():
             try:
                 tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
                 base = AutoModelForCausalLM.from_pretrained(
@@ -107,7 +107,7 @@ class Student:
         torch.manual_seed(seed)
         base.config.use_cache = False
         config = LoraConfig(r=lora_rank, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-        with _quiet():
+        with quiet():
             model = get_peft_model(base, config)
         if gradient_checkpointing:
             base.gradient_checkpointing_enable({"use_reentrant": False})
@@ -222,7 +222,7 @@ class Student:
             raise other
 
 
-class _quiet:
+class quiet:  # noqa: N801 - used like a function
     """Hides loading chatter of transformers (bars, advice); errors still come through."""
 
     def __enter__(self) -> None:

@@ -1,0 +1,262 @@
+"""What fits where: the memory of a run on a card or a laptop, before any weights are there.
+
+    plan = plan_memory(PRESETS["consumer"])
+    plan.parts                    # bytes of weights, constants, adapter, gradients, optimizer, activations, …
+    plan.peak                     # the most that is needed at once: in a training step, or in an exam
+
+Weights are counted exactly. Activations are not a formula: one training step of the real architecture, with one and with two
+layers, runs on tensors without memory, and every allocation is counted; layers are alike, so two points give the line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import take_exam
+from l2r_lite.ledger import step_peak
+from l2r_lite.nf4 import BLOCK
+from l2r_lite.records import Lesson, Problem
+from l2r_lite.sources import SHORT_NAMES, SMOL, StudentError, cache_folder, locate, on_hub
+from l2r_lite.student import Student, quiet
+from l2r_lite.training import epoch_batches, make_items, train_step
+
+SHAPES = Path(__file__).with_name("shapes.json")
+CARDS = (8, 12, 16, 24)  # GB of memory of usual consumer cards
+CUDA_CONTEXT = 500e6  # bytes that a CUDA process takes before its first tensor; an assumption, cards differ
+CONSTANTS = 64 + 1024 + 4  # bytes a matrix: the 16 levels, the 256 levels of the second quantisation, its offset
+RESERVE = 0.9  # share of a card that may be planned for: allocators leave gaps
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes of each part of a run.
+
+    Attributes:
+        weights: of the base model; the matrices in 4 bits, embeddings and norms in the compute type.
+        constants: scales of the 4-bit blocks, and what belongs to them.
+        adapter, gradients, optimizer: LoRA weights in fp32, their gradients, Adam's two moments.
+        activations: what one micro-batch keeps for its backward pass, with its logits, at its highest point.
+        writing: keys and values of an exam's rows; on a CPU in fp32 also each layer's folded matrix (decoding.py).
+    """
+
+    student: str
+    parameters: int
+    weights: int
+    constants: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    writing: int
+
+    @property
+    def parts(self) -> dict[str, int]:
+        names = ("weights", "constants", "adapter", "gradients", "optimizer", "activations", "writing")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def training(self) -> int:
+        """Bytes at the highest point of a training step."""
+        return sum(self.parts.values()) - self.writing
+
+    @property
+    def exam(self) -> int:
+        return self.weights + self.constants + self.adapter + self.writing
+
+    @property
+    def peak(self) -> int:
+        return max(self.training, self.exam)
+
+    def fits(self, gigabytes: float) -> bool:
+        """Whether the run fits a card of so many GB, with CUDA's own share, and a tenth left for gaps."""
+        return self.peak + CUDA_CONTEXT <= RESERVE * gigabytes * 1e9
+
+
+def plan_memory(
+    config: LoopConfig, *, prompt_tokens: int = 100, rationale_tokens: int | None = None, dtype: torch.dtype = torch.bfloat16
+) -> MemoryPlan:
+    """Count what a run with these settings needs; the longest prompt and rationale decide.
+
+    Args:
+        prompt_tokens: of the longest question, as the student reads it.
+        rationale_tokens: of the longest rationale; None takes config.max_new_tokens.
+        dtype: the compute type: bf16, fp16 on a T4, fp32 on CPUs without bf16.
+
+    Raises:
+        StudentError: the student's shape is not known and cannot be looked up.
+    """
+    written = rationale_tokens or config.max_new_tokens
+    shape = student_shape(config.student)
+    model = _skeleton(shape, config, dtype)
+    weights, constants, parameters = _weights(model, config.four_bit, dtype)
+    adapter = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
+    rows = min(config.micro_batch or config.batch_size, config.batch_size)
+    parts = 3 if config.reflection_weight > 0 else 1
+    length = prompt_tokens + parts * written
+    targets = rows * (prompt_tokens + min(parts, 2) * written)
+    return MemoryPlan(
+        config.student, parameters, weights, constants, adapter, adapter, 2 * adapter,
+        _activations(_key(shape), rows, length, targets, config.lora_rank, config.gradient_checkpointing, dtype)
+        + (_largest_matrix(model, dtype) if config.four_bit else 0),
+        _writing(model, shape, config.exam_rows, prompt_tokens + written, dtype, config.four_bit),
+    )  # fmt: skip
+
+
+def knobs(config: LoopConfig, plan: MemoryPlan, gigabytes: float, **tokens: Any) -> list[tuple[str, MemoryPlan]]:
+    """What to turn when a run does not fit, the knob that saves most first; each with the plan after it."""
+    size = min(config.micro_batch or config.batch_size, config.batch_size)
+    tries: dict[str, LoopConfig] = {}
+    if size > 1:
+        tries[f"--micro-batch {max(1, size // 4)}"] = config.with_(micro_batch=max(1, size // 4))
+    if not config.gradient_checkpointing:
+        tries["--gradient-checkpointing"] = config.with_(gradient_checkpointing=True)
+    if config.exam_rows > 16:
+        tries[f"--exam-rows {config.exam_rows // 4}"] = config.with_(exam_rows=config.exam_rows // 4)
+    if not config.four_bit:
+        tries["--four-bit"] = config.with_(four_bit=True)
+    plans = [(name, plan_memory(changed, **tokens)) for name, changed in tries.items()]
+    saving = [(name, p) for name, p in sorted(plans, key=lambda pair: pair[1].peak) if p.peak < 0.98 * plan.peak]
+    return [] if plan.fits(gigabytes) else saving
+
+
+def student_shape(name: str) -> Any:
+    """The transformers config of a student: from its folder, from our list, else from the hub; no weights are read.
+
+    Raises:
+        StudentError: none of these knows it.
+    """
+    from transformers import AutoConfig
+
+    known = json.loads(SHAPES.read_text(encoding="utf-8"))["shapes"]
+    full = SHORT_NAMES.get(name, name)
+    if full == SMOL and (cache_folder() / "SmolLM2-135M-Instruct" / "config.json").is_file():
+        full = str(cache_folder() / "SmolLM2-135M-Instruct")
+    if full in known and not Path(full).is_dir():
+        return AutoConfig.for_model(**known[full])
+    try:
+        if not Path(full).is_dir() and not on_hub(full):
+            raise OSError("the hub is out of reach")
+        return AutoConfig.from_pretrained(locate(full), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StudentError(
+            f'student "{name}": its config.json is neither here nor on the hub ({str(error).splitlines()[0]}); name one of '
+            f"{', '.join(known)}, or a folder."
+        ) from error
+
+
+def _skeleton(shape: Any, config: LoopConfig, dtype: torch.dtype) -> Any:
+    """The student's layers with their adapter, without any memory (torch's meta device)."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+        return get_peft_model(model, LoraConfig(r=config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+
+
+def _matrices(model: Any) -> dict[str, torch.Tensor]:
+    """What bitsandbytes keeps in 4 bits: every linear layer's weight but the head's."""
+    head = model.get_base_model().get_output_embeddings()
+    return {
+        name: module.weight for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and ".lora_" not in name
+    }  # fmt: skip
+
+
+def _weights(model: Any, four_bit: bool, dtype: torch.dtype) -> tuple[int, int, int]:
+    """Bytes of the base weights, bytes of quantisation constants, and the number of base parameters."""
+    base = [p for p in model.parameters() if not p.requires_grad]
+    plain = sum(p.numel() * dtype.itemsize for p in base) + sum(b.numel() * b.element_size() for b in model.buffers())
+    constants = 0
+    if four_bit:
+        for weight in _matrices(model).values():
+            blocks = -(-weight.numel() // BLOCK)
+            plain += -(-weight.numel() // 2) - weight.numel() * dtype.itemsize
+            constants += blocks + 4 * -(-blocks // 256) + CONSTANTS
+    return plain, constants, sum(p.numel() for p in base)
+
+
+def _largest_matrix(model: Any, dtype: torch.dtype) -> int:
+    """4-bit matrices are unpacked one at a time, forwards and backwards."""
+    return max(w.numel() for w in _matrices(model).values()) * dtype.itemsize
+
+
+def _writing(model: Any, shape: Any, rows: int, tokens: int, dtype: torch.dtype, four_bit: bool) -> int:
+    heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
+    width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
+    cache = 2 * shape.num_hidden_layers * heads * width * rows * tokens * dtype.itemsize
+    folded = sum(w.numel() * 4 for w in _matrices(model).values()) if dtype == torch.float32 and four_bit else 0
+    return cache + folded
+
+
+def _key(shape: Any) -> str:
+    return json.dumps({**shape.to_diff_dict(), "model_type": shape.model_type}, sort_keys=True, default=str)
+
+
+@lru_cache(maxsize=64)
+def _activations(
+    shape: str, rows: int, length: int, targets: int, rank: int, checkpointing: bool, dtype: torch.dtype
+) -> int:  # fmt: skip
+    from transformers import AutoConfig
+
+    values = json.loads(shape)
+    config = LoopConfig(lora_rank=rank, gradient_checkpointing=checkpointing)
+    layers = AutoConfig.for_model(**values).num_hidden_layers
+    peaks = []
+    for count in (1, 2):
+        small = AutoConfig.for_model(**{**values, "num_hidden_layers": count, "layer_types": None})
+        with quiet():
+            peaks.append(step_peak(_skeleton(small, config, dtype), rows, length, targets, checkpointing, dtype))
+    return peaks[0] + (peaks[1] - peaks[0]) * (layers - 1)
+
+
+@dataclass(frozen=True)
+class RoundTime:
+    """Seconds of the first round as a short measurement foretells them; the test after it is not in."""
+
+    exam: float
+    training: float
+    steps: int
+    mistakes: float
+
+
+def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]) -> RoundTime:
+    """Sit one batch of the exam and do three training steps, and reckon the first round from them.
+
+    The student's own wrong answers stand in for the lessons, which nobody has written yet: they are about as long.
+
+    Args:
+        problems: the training questions of the run.
+    """
+    batch = problems[: max(1, config.exam_rows // config.samples)]
+    share = len(batch) / len(problems)
+    started = time.perf_counter()
+    exam = take_exam(student, batch, samples=config.samples, temperature=config.temperature, seed=config.seed,
+                     max_new_tokens=config.max_new_tokens, rows=config.exam_rows, progress=False)  # fmt: skip
+    exam_seconds = (time.perf_counter() - started) / share
+    wrong = {m.problem.id: m for m in exam.mistakes}
+    stand_ins = [Lesson(key, m.rationale + " " * n) for key, m in wrong.items() for n in range(config.lessons)]
+    items = make_items(batch, stand_ins, exam.mistakes, exam.correct, replay=config.replay, seed=config.seed)
+    steps = config.epochs * math.ceil(len(items) / share / config.batch_size) if items else 0
+    seconds = []
+    student.model.train()
+    for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:3]:
+        started = time.perf_counter()
+        train_step(student, some, config)
+        seconds.append((time.perf_counter() - started) / len(some))  # the last batch of a pass may be short
+    student.model.zero_grad()
+    student.model.eval()
+    each = config.batch_size * sum(seconds) / max(len(seconds), 1)
+    return RoundTime(exam_seconds, each * steps, steps, len(wrong) / len(batch))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from l2r_lite.nf4 import full_weight
-from l2r_lite.prompts import has_answer_line
+from l2r_lite.prompts import completion, has_answer_line
 
 if TYPE_CHECKING:
     from l2r_lite.student import Student
@@ -66,6 +67,41 @@ def write(
         position = position + 1
         hidden = _last_hidden(student, token[:, None], mask, position, cache)
     return written
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """The scores that a student gives to every next token, at each place of a text that it could write.
+
+    Attributes:
+        tokens: the text's tokens, the end of text last.
+        logits: (tokens, vocabulary); row i are the scores from which token i is chosen, after the tokens before it.
+        vocabulary: every token as text, with the space that it may begin with.
+    """
+
+    tokens: list[str]
+    logits: Tensor
+    vocabulary: list[str]
+
+    def likeliest(self, place: int, temperature: float = 1.0, count: int = 6) -> list[tuple[str, float]]:
+        """The likeliest tokens at a place, and their probabilities."""
+        chances, ids = probabilities(self.logits[place], temperature).topk(count)
+        return [(self.vocabulary[i], chance) for i, chance in zip(ids.tolist(), chances.tolist(), strict=True)]
+
+
+@torch.inference_mode()
+def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenScores:
+    """Look at the scores behind a rationale, so that one sees where the student could have gone on differently.
+
+    Args:
+        rationale: what follows the prompt; "" looks at the first token only.
+    """
+    student.model.eval()
+    asked, written = student.encode(prompt, completion(rationale) if rationale else "")
+    ids = torch.tensor([asked + written], device=student.device)
+    hidden = student.decoder(input_ids=ids).last_hidden_state[0, len(asked) - 1 : -1]  # before each written token
+    vocabulary = student.tokenizer.batch_decode([[i] for i in range(student.head.out_features)])
+    return TokenScores([vocabulary[i] for i in written], student.head(hidden).float().cpu(), vocabulary)
 
 
 def _pad_left(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -122,9 +158,16 @@ def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor
     """Next token of each row: the likeliest, or the one whose slice of the cumulative distribution holds `uniform`."""
     if temperature <= 0 or uniform is None:
         return logits.argmax(-1)
-    cumulative = torch.softmax(logits.float() / temperature, -1).cumsum(-1)  # (rows, vocabulary)
+    cumulative = probabilities(logits, temperature).cumsum(-1)  # (rows, vocabulary)
     target = uniform[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, target).squeeze(1).clamp_max(logits.shape[-1] - 1)
+
+
+def probabilities(logits: Tensor, temperature: float) -> Tensor:
+    """What a token is drawn from: softmax(z / T) over the last dimension; T = 0 leaves only the likeliest (greedy)."""
+    if temperature <= 0:
+        return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
+    return torch.softmax(logits.float() / temperature, -1)
 
 
 def uniform_numbers(key: str, count: int) -> Tensor:

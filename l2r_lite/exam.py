@@ -45,6 +45,26 @@ class ExamReport:
                 verdicts.setdefault(skill[sample.problem_id], []).append(sample.correct)
         return {name: sum(v) / len(v) for name, v in verdicts.items()}
 
+    def pass_by_skill(self, k: int) -> dict[str, float]:
+        """pass@k of each skill: the chance that at least one of k samples is right, averaged over the skill's questions.
+
+        Raises:
+            ValueError: k is not between 1 and the number of samples a question.
+        """
+        verdicts: dict[str, list[bool]] = {p.id: [] for p in self.problems}
+        for sample in self.samples:
+            verdicts[sample.problem_id].append(sample.correct)
+        chances: dict[str, list[float]] = {}
+        for problem in self.problems:
+            if problem.skill:
+                tried = verdicts[problem.id]
+                chances.setdefault(problem.skill, []).append(pass_at_k(len(tried), sum(tried), k))
+        return {name: sum(c) / len(c) for name, c in chances.items()}
+
+    def first(self, samples: int) -> ExamReport:
+        """The exam as it is with only the first samples of each question: more samples begin with the same ones."""
+        return ExamReport(self.problems, tuple(s for s in self.samples if s.index < samples))
+
     @cached_property
     def mistakes(self) -> list[Mistake]:
         """The wrong samples, each differently worded one once, with the student's own wrong answer left in place."""
@@ -70,6 +90,23 @@ def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, flo
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def pass_at_k(samples: int, right: int, k: int) -> float:
+    """Chance that at least one of k samples is right, estimated without bias from n samples of which c are right.
+
+    pass@k = 1 − C(n−c, k) / C(n, k): of all choices of k among the n samples, the share that holds a right one. The
+    plainer 1 − (1 − c/n)^k is too low on average: it draws the same sample several times.
+
+    Args:
+        samples: n.  right: c, between 0 and n.  k: between 1 and n; of fewer samples than k nothing unbiased can be said.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+    if not 0 <= right <= samples or not 1 <= k <= samples:
+        raise ValueError(f"pass@{k} of {samples} samples with {right} right: needs 0 ≤ right ≤ samples and 1 ≤ k ≤ samples")
+    return 1 - math.comb(samples - right, k) / math.comb(samples, k)  # comb is 0 where fewer than k are wrong
 
 
 def take_exam(

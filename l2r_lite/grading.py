@@ -56,6 +56,7 @@ _EXPLICIT = re.compile(
     r"(?:\b(?:(?:should|would|must|will|has to|can only)\s)?(?:is|was|are|be|equals)\b|[:=]|\n)[ ]?:?",
     re.IGNORECASE,
 )
+_REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as)\b")  # what follows a stated number is no part of it
 _NEXT_QUESTION = re.compile(r"^[ #]{0,5}(?:Q|Question)[ ]?[0-9]{0,3}:", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _REFUSAL = re.compile(
@@ -99,6 +100,11 @@ def extract_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> str | 
     Returns:
         "42", "-3.5" or "1/3" (number), "yes" or "no", a letter; None if there is no readable answer. Never raises.
     """
+    return read_answer(text, kind, choices)[0]
+
+
+def read_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> tuple[str | None, str]:
+    """What `extract_answer` reads, and where it was read, in words for people."""
     text = plain_text(text)
     marks = list(_EXPLICIT.finditer(text))
     if marks and (following := _NEXT_QUESTION.search(text, marks[0].end())):
@@ -107,15 +113,19 @@ def extract_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> str | 
     for mark in reversed(marks[-100:]):
         segment, end = _segment(text, mark)
         answer = _explicit(segment, kind, choices)
+        said = " ".join(mark[0].split("{")[0].split())
         if answer == "":
-            return None
+            return None, f"what is stated after “{said}” is not one answer"
         if answer is not None:
             if _RETRACTION.search(text, end):
-                return _conclusion(text[end:], kind, choices) or answer
-            return answer
+                taken_back = _conclusion(text[end:], kind, choices)
+                return taken_back or answer, f"what is stated after “{said}” is taken back, so what follows counts"
+            return answer, f"it is stated after “{said}”"
         if _REFUSAL.search(segment):
-            return None
-    return _conclusion(text, kind, choices)
+            return None, f"after “{said}” the text says that there is none"
+    concluded = _conclusion(text, kind, choices)
+    where = "nothing is stated as the answer, " + ("so the conclusion counts" if concluded else "and nothing concludes")
+    return concluded, where
 
 
 def is_correct(text: str, problem: Problem) -> bool:
@@ -196,7 +206,7 @@ def _segment(text: str, mark: re.Match[str]) -> tuple[str, int]:
     while start < len(text) and start < mark.end() + 40 and text[start] in " \t\r\n:*":
         start += 1
     stop = _SENTENCE_END.search(text, start, start + 300)
-    if stop and stop.start() - start <= 2 and stop[0] == ".":  # "The answer is A. bank": the letter's own dot
+    if stop and stop[0] == "." and len(alone := text[start : stop.start()]) <= 2 and alone.isalpha():  # "A. bank": its own dot
         stop = _SENTENCE_END.search(text, stop.end(), start + 300)
     end = stop.start() if stop else min(start + 300, len(text))
     return text[start:end], end
@@ -214,6 +224,9 @@ def _explicit(segment: str, kind: Kind, choices: Sequence[str]) -> str | None:
 
 
 def _stated_number(segment: str) -> str | None:
+    first = _NUMBER.search(segment)
+    if first and _REASON.match(segment, first.end()):  # "The answer is 35, so 17 / 15 = 3" states 35
+        segment = segment[: first.end()]
     for part in (segment.rpartition("=")[2], segment):  # "The answer is 3 + 4 = 7" states 7
         if match := _NUMBER.search(part):
             value = None if _UNFINISHED.match(part, match.end()) else _value(match)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from torch import nn
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import take_exam
 from l2r_lite.ledger import step_peak
-from l2r_lite.nf4 import BLOCK
+from l2r_lite.nf4 import four_bit_bytes
+from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Lesson, Problem
 from l2r_lite.sources import SHORT_NAMES, SMOL, StudentError, cache_folder, locate, on_hub
 from l2r_lite.student import Student, quiet
@@ -35,7 +37,7 @@ from l2r_lite.training import epoch_batches, make_items, train_step
 SHAPES = Path(__file__).with_name("shapes.json")
 CARDS = (8, 12, 16, 24)  # GB of memory of usual consumer cards
 CUDA_CONTEXT = 500e6  # bytes that a CUDA process takes before its first tensor; an assumption, cards differ
-CONSTANTS = 64 + 1024 + 4  # bytes a matrix: the 16 levels, the 256 levels of the second quantisation, its offset
+TABLES = 64 + 1024  # bytes a matrix: its own copies of the 16 levels, and of the 256 of the second quantisation
 RESERVE = 0.9  # share of a card that may be planned for: allocators leave gaps
 
 
@@ -99,19 +101,18 @@ def plan_memory(
     """
     written = rationale_tokens or config.max_new_tokens
     shape = student_shape(config.student)
-    model = _skeleton(shape, config, dtype)
-    weights, constants, parameters = _weights(model, config.four_bit, dtype)
-    adapter = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
+    key = _key(shape)
+    size = _sizes(key, config.four_bit, config.lora_rank, dtype)
     rows = min(config.micro_batch or config.batch_size, config.batch_size)
     parts = 3 if config.reflection_weight > 0 else 1
     length = prompt_tokens + parts * written
     targets = rows * (prompt_tokens + min(parts, 2) * written)
-    return MemoryPlan(
-        config.student, parameters, weights, constants, adapter, adapter, 2 * adapter,
-        _activations(_key(shape), rows, length, targets, config.lora_rank, config.gradient_checkpointing, dtype)
-        + (_largest_matrix(model, dtype) if config.four_bit else 0),
-        _writing(model, shape, config.exam_rows, prompt_tokens + written, dtype, config.four_bit),
-    )  # fmt: skip
+    kept = _activations(key, rows, length, targets, config.lora_rank, config.gradient_checkpointing, dtype)
+    unpacked = size.largest * dtype.itemsize if config.four_bit else 0  # one matrix at a time, forwards and backwards
+    folded = size.matrices * 4 if config.four_bit and dtype == torch.float32 else 0
+    cache = _cache(shape, config.exam_rows, prompt_tokens + written, dtype)
+    return MemoryPlan(config.student, size.parameters, size.weights, size.constants, size.adapter, size.adapter,
+                      2 * size.adapter, kept + unpacked, cache + folded)  # fmt: skip
 
 
 def knobs(config: LoopConfig, plan: MemoryPlan, gigabytes: float, **tokens: Any) -> list[tuple[str, MemoryPlan]]:
@@ -156,14 +157,14 @@ def student_shape(name: str) -> Any:
         ) from error
 
 
-def _skeleton(shape: Any, config: LoopConfig, dtype: torch.dtype) -> Any:
+def _skeleton(shape: Any, rank: int, dtype: torch.dtype) -> Any:
     """The student's layers with their adapter, without any memory (torch's meta device)."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
-        return get_peft_model(model, LoraConfig(r=config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+        return get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
 def _matrices(model: Any) -> dict[str, torch.Tensor]:
@@ -175,51 +176,60 @@ def _matrices(model: Any) -> dict[str, torch.Tensor]:
     }  # fmt: skip
 
 
-def _weights(model: Any, four_bit: bool, dtype: torch.dtype) -> tuple[int, int, int]:
-    """Bytes of the base weights, bytes of quantisation constants, and the number of base parameters."""
+@dataclass(frozen=True)
+class _Sizes:
+    """Bytes of weights, constants and adapter; numbers of parameters, in 4-bit matrices, and in the largest of them."""
+
+    weights: int
+    constants: int
+    adapter: int
+    parameters: int
+    matrices: int
+    largest: int
+
+
+@lru_cache(maxsize=32)
+def _sizes(key: str, four_bit: bool, rank: int, dtype: torch.dtype) -> _Sizes:
+    model = _skeleton(_shape(key), rank, dtype)
     base = [p for p in model.parameters() if not p.requires_grad]
-    plain = sum(p.numel() * dtype.itemsize for p in base) + sum(b.numel() * b.element_size() for b in model.buffers())
+    matrices = [w.numel() for w in _matrices(model).values()]
+    weights = sum(p.numel() * dtype.itemsize for p in base) + sum(b.numel() * b.element_size() for b in model.buffers())
     constants = 0
     if four_bit:
-        for weight in _matrices(model).values():
-            blocks = -(-weight.numel() // BLOCK)
-            plain += -(-weight.numel() // 2) - weight.numel() * dtype.itemsize
-            constants += blocks + 4 * -(-blocks // 256) + CONSTANTS
-    return plain, constants, sum(p.numel() for p in base)
+        for count in matrices:
+            weights += -(-count // 2) - count * dtype.itemsize
+            constants += four_bit_bytes([count]) - -(-count // 2) + TABLES
+    adapter = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
+    return _Sizes(weights, constants, adapter, sum(p.numel() for p in base), sum(matrices), max(matrices))
 
 
-def _largest_matrix(model: Any, dtype: torch.dtype) -> int:
-    """4-bit matrices are unpacked one at a time, forwards and backwards."""
-    return max(w.numel() for w in _matrices(model).values()) * dtype.itemsize
-
-
-def _writing(model: Any, shape: Any, rows: int, tokens: int, dtype: torch.dtype, four_bit: bool) -> int:
+def _cache(shape: Any, rows: int, tokens: int, dtype: torch.dtype) -> int:
+    """Keys and values of all rows that are written at once."""
     heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
     width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
-    cache = 2 * shape.num_hidden_layers * heads * width * rows * tokens * dtype.itemsize
-    folded = sum(w.numel() * 4 for w in _matrices(model).values()) if dtype == torch.float32 and four_bit else 0
-    return cache + folded
+    return 2 * shape.num_hidden_layers * heads * width * rows * tokens * dtype.itemsize
 
 
 def _key(shape: Any) -> str:
     return json.dumps({**shape.to_diff_dict(), "model_type": shape.model_type}, sort_keys=True, default=str)
 
 
-@lru_cache(maxsize=64)
-def _activations(
-    shape: str, rows: int, length: int, targets: int, rank: int, checkpointing: bool, dtype: torch.dtype
-) -> int:  # fmt: skip
+def _shape(key: str, **changes: Any) -> Any:
     from transformers import AutoConfig
 
-    values = json.loads(shape)
-    config = LoopConfig(lora_rank=rank, gradient_checkpointing=checkpointing)
-    layers = AutoConfig.for_model(**values).num_hidden_layers
+    return AutoConfig.for_model(**{**json.loads(key), **changes})
+
+
+@lru_cache(maxsize=64)
+def _activations(
+    key: str, rows: int, length: int, targets: int, rank: int, checkpointing: bool, dtype: torch.dtype
+) -> int:  # fmt: skip
     peaks = []
     for count in (1, 2):
-        small = AutoConfig.for_model(**{**values, "num_hidden_layers": count, "layer_types": None})
         with quiet():
-            peaks.append(step_peak(_skeleton(small, config, dtype), rows, length, targets, checkpointing, dtype))
-    return peaks[0] + (peaks[1] - peaks[0]) * (layers - 1)
+            model = _skeleton(_shape(key, num_hidden_layers=count, layer_types=None), rank, dtype)
+            peaks.append(step_peak(model, rows, length, targets, checkpointing, dtype))
+    return peaks[0] + (peaks[1] - peaks[0]) * (_shape(key).num_hidden_layers - 1)
 
 
 @dataclass(frozen=True)
@@ -242,6 +252,7 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     """
     batch = problems[: max(1, config.exam_rows // config.samples)]
     share = len(batch) / len(problems)
+    student.generate([student_prompt(p) for p in batch[:2]], max_new_tokens=2)  # what is only slow the first time
     started = time.perf_counter()
     exam = take_exam(student, batch, samples=config.samples, temperature=config.temperature, seed=config.seed,
                      max_new_tokens=config.max_new_tokens, rows=config.exam_rows, progress=False)  # fmt: skip
@@ -252,11 +263,11 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     steps = config.epochs * math.ceil(len(items) / share / config.batch_size) if items else 0
     seconds = []
     student.model.train()
-    for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:3]:
+    for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:4]:
         started = time.perf_counter()
         train_step(student, some, config)
         seconds.append((time.perf_counter() - started) / len(some))  # the last batch of a pass may be short
     student.model.zero_grad()
     student.model.eval()
-    each = config.batch_size * sum(seconds) / max(len(seconds), 1)
+    each = config.batch_size * statistics.median(seconds or [0.0])
     return RoundTime(exam_seconds, each * steps, steps, len(wrong) / len(batch))

@@ -12,9 +12,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from l2r_lite.grading import extract_answer
+from l2r_lite.records import Mistake, Problem
 
 SYNC_SECONDS = 0.2  # between two fsyncs: one a reply would be half of the time of a fast endpoint
 
@@ -57,6 +60,19 @@ class ReplyCache:
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self.entries.get(key)
+
+    def mistakes(self, problems: Iterable[Problem]) -> list[Mistake]:
+        """The mistakes that were asked about, each once, so that a class that is given the file can ask the same again.
+
+        Left out are replies to other problems than these, and an annotator's, which knows of no mistake.
+        """
+        known = {(p.id, p.question): p for p in problems}
+        asked = {(str(e.get("problem_id")), str(e.get("question")), e.get("mistake")): None for e in self.entries.values()}
+        return [
+            Mistake(p, wrong, extract_answer(wrong, p.kind, p.choices))
+            for name, question, wrong in asked
+            if isinstance(wrong, str) and (p := known.get((name, question)))
+        ]
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
         """Append an entry; when this returns it is in the file."""

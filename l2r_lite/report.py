@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,28 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
         "by_skill": {name: round(share, 4) for name, share in test.by_skill.items()},
     }
     return entry
+
+
+def stopping_round(validation: Sequence[float], patience: int, minimal_gain: float = 0.0) -> tuple[int, int]:
+    """What the stopping rule makes of a run's validation accuracies, so that a rule can be tried without a run.
+
+    A round is better if it exceeds the best so far by more than `minimal_gain`; a tie is not better, so that of equals the
+    student with the least training is kept. With minimal_gain = 0 this is the rule of `rounds.run_rounds`.
+
+    Args:
+        validation: accuracies in [0, 1] of the student before any training and after each round.
+        patience: stop after so many rounds in a row that were not better; 0: never.
+
+    Returns:
+        The last round that is run, and the round whose student is handed back (0: the untrained one).
+    """
+    best = 0
+    for number in range(1, len(validation)):
+        if validation[number] > validation[best] + minimal_gain:
+            best = number
+        elif patience and number - best >= patience:
+            return number, best
+    return len(validation) - 1, best
 
 
 def environment() -> dict[str, Any]:

@@ -60,7 +60,7 @@ def source(function: Callable[..., Any], first: str = "", last: str = "") -> Mar
     start = _line_with(lines, first, 0, function)
     stop = _line_with(lines, last, start, function) + 1 if last else len(lines)
     code = textwrap.dedent("\n".join(lines[start:stop]))
-    file = Path(inspect.getsourcefile(function) or "")
+    file = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
     where = "/".join(file.parts[file.parts.index("l2r_lite"):]) if "l2r_lite" in file.parts else file.name
     return Markdown(f"`{where}`, `{function.__qualname__}`:\n```python\n{code}\n```")
 

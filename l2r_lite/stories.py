@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -83,6 +84,14 @@ def follow_mistakes(out: str | Path, number: int = 1) -> Iterator[Story]:
         for key, m in first.items() if key in taught
     ]  # fmt: skip
     yield from sorted(stories, key=lambda s: s.right_before - (s.right_after or 0.0))
+
+
+def read_exams(out: str | Path) -> list[ExamReport]:
+    """The exams of a run, those of round 1, 2, … on the training questions, as far as they are finished."""
+    problems = tuple(folder.read_lines(Path(out) / "problems" / "train.jsonl", Problem))
+    files = (Path(out) / f"round-{number}" / "exam.jsonl" for number in itertools.count(1))
+    done = itertools.takewhile(Path.exists, files)
+    return [ExamReport(problems, tuple(folder.read_lines(file, Sample))) for file in done]
 
 
 def _right(exam: ExamReport | None) -> dict[str, float]:

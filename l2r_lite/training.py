@@ -148,20 +148,30 @@ def _row(student: Student, item: TrainingItem, mirrored: bool, triplet: bool) ->
     return ids, positions, part, before, weight, (ends * 3)[:3], triplet, mirrored
 
 
+def hidden_states(student: Student, batch: Packed) -> Tensor:
+    """The last layer's hidden state of every token, (rows, length, hidden), each part as if alone behind the prompt."""
+    return student.decoder(
+        input_ids=batch.ids, attention_mask=batch.mask(student.dtype), position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
+
+
+def token_losses(student: Student, batch: Packed, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy in nats, and weight, of each token that counts in L_lm: both (targets,), row after row."""
+    row, column = torch.nonzero(batch.weight, as_tuple=True)  # only tokens that count are projected onto the vocabulary
+    logits = student.head(hidden[row, batch.before[row, column]])  # (targets, vocabulary)
+    token_loss = cross_entropy(logits.float() if logits.dtype != torch.float64 else logits, batch.ids[row, column],
+                               reduction="none")  # fmt: skip
+    return token_loss, batch.weight[row, column].to(token_loss.dtype)
+
+
 def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:
     """L_lm and L_cl of a batch: two scalars that carry gradients to the adapter.
 
     L_lm is the weighted mean of the token cross-entropies on question + rationale + answer (prompt tokens weigh 0.1), L_cl
     the triplet loss on the last layer's hidden state at each rationale's last token (the end-of-text token).
     """
-    hidden = student.decoder(
-        input_ids=batch.ids, attention_mask=batch.mask(student.dtype), position_ids=batch.positions, use_cache=False
-    ).last_hidden_state  # (rows, length, hidden)
-    row, column = torch.nonzero(batch.weight, as_tuple=True)  # only tokens that count are projected onto the vocabulary
-    logits = student.head(hidden[row, batch.before[row, column]])  # (targets, vocabulary)
-    token_loss = cross_entropy(logits.float() if logits.dtype != torch.float64 else logits, batch.ids[row, column],
-                               reduction="none")  # fmt: skip
-    weight = batch.weight[row, column].to(token_loss.dtype)
+    hidden = hidden_states(student, batch)  # (rows, length, hidden)
+    token_loss, weight = token_losses(student, batch, hidden)
     lm = (token_loss * weight).sum() / weight.sum()
     h, h_plus, h_minus = (hidden[torch.arange(len(hidden)), batch.ends[:, i]] for i in range(3))
     both = batch.mirrored

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2r_lite.exam import ExamReport, take_exam, wilson_interval
+from l2r_lite.exam import ExamReport, pass_at_k, take_exam, wilson_interval
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Problem, Sample
 from l2r_lite.student import Student
@@ -120,6 +121,39 @@ def test_the_interval_holds_the_share_and_stays_in_0_to_1(counts: tuple[int, int
     assert low - 1e-12 <= right / total <= high + 1e-12
 
 
+# --- pass@k ---
+
+
+@pytest.mark.parametrize(
+    ("samples", "right", "k", "chance"),
+    [(4, 2, 2, 5 / 6), (8, 1, 8, 1), (5, 3, 3, 1), (8, 0, 4, 0), (8, 8, 1, 1), (1, 0, 1, 0), (90, 1, 45, 0.5)],
+)
+def test_pass_at_k_by_hand(samples: int, right: int, k: int, chance: float) -> None:
+    assert pass_at_k(samples, right, k) == pytest.approx(chance)
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+def test_pass_at_k_is_the_share_of_choices_that_hold_a_right_sample(numbers: tuple[int, int, int]) -> None:
+    samples, right, k = numbers
+    choices = list(combinations([True] * right + [False] * (samples - right), k))
+    assert pass_at_k(samples, right, k) == pytest.approx(sum(map(any, choices)) / len(choices))
+
+
+@pytest.mark.parametrize(("samples", "right", "k"), [(4, 5, 1), (4, -1, 1), (4, 2, 5), (4, 2, 0), (0, 0, 1)])
+def test_pass_at_k_of_impossible_numbers_is_refused(samples: int, right: int, k: int) -> None:
+    with pytest.raises(ValueError, match="samples"):
+        pass_at_k(samples, right, k)
+
+
+def test_pass_at_k_is_averaged_over_a_skills_questions_and_problems_without_one_left_out() -> None:
+    right, wrong = "The answer is 7.", "The answer is 8."
+    report = sit(2, apples=[right, wrong], pens=[wrong, wrong], cups=["The answer is no."] * 2)
+    assert report.pass_by_skill(1) == {"add": 0.5, "subtract": 0.0} == report.by_skill
+    assert report.pass_by_skill(2) == {"add": 1.0, "subtract": 0.0}
+    with pytest.raises(ValueError, match="samples"):
+        report.pass_by_skill(3)
+
+
 # --- interrupted and resumed, with a real student ---
 
 
@@ -163,3 +197,9 @@ def test_a_resumed_exam_does_not_answer_finished_batches_again(
 def test_samples_that_are_no_part_of_the_exam_are_left_out(student: Student, pocket_problems: list[Problem]) -> None:
     stranger = Sample("elsewhere", 0, "The answer is 1.", "1", True)
     assert real_exam(student, pocket_problems[:4], taken=[stranger]) == real_exam(student, pocket_problems[:4])
+
+
+def test_the_first_samples_of_an_exam_are_the_exam_with_fewer_samples(student: Student, pocket_problems: list[Problem]) -> None:
+    options = {"temperature": 0.8, "seed": 3, "max_new_tokens": 8, "progress": False}
+    four, two = (take_exam(student, pocket_problems[:4], samples=n, **options) for n in (4, 2))  # type: ignore[arg-type]
+    assert four.first(2) == two != four

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2r_lite.arithmetic import equations, wrong_equations
-from l2r_lite.grading import canonical_number, extract_answer, is_correct, parse_number, same_answer
+from l2r_lite.grading import canonical_number, extract_answer, is_correct, parse_number, read_answer, same_answer
 from l2r_lite.records import Kind, Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -59,6 +59,11 @@ NUMBERS = [
     ("The answer is 12. Wait, let me look again. Yes.", "12"),
     ("The answer is 12. They wait for 5 minutes.", "12"),
     ("The answer is 3 + 4 = 7.", "7"),
+    ("The answer is 35, so 17 / 15 = 3.", "35"),
+    ("The answer is 12 pens because 3 * 4 = 12 and 12 - 2 = 10.", "12"),
+    ("The answer is 3 + 4, so it is 7 = 7.", "7"),
+    ("The answer is 12. So 3 + 5 = 8 are left over.", "12"),
+    ("The answer is 12. Wait, that is wrong. 3 * 7 = 21.", "21"),
     ("The answer is 3 + 4.", None),
     ("The answer is 5 or 6.", None),
     ("The answer is 5-10.", None),
@@ -145,6 +150,23 @@ CHOICE = [
 @pytest.mark.parametrize(("text", "expected"), NUMBERS)
 def test_a_number_is_read_as_a_person_would_read_it(text: str, expected: str | None) -> None:
     assert extract_answer(text, "number") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "why"),
+    [
+        ("3 + 4 = 7. The answer is 7.", "7", "stated after “answer is”"),
+        (r"So it is \boxed{7}.", "7", r"stated after “\boxed”"),
+        ("The answer is 5 or 6.", None, "not one answer"),
+        ("The answer is 5. Wait, 3 + 4 = 7.", "7", "taken back"),
+        ("She has 5. The answer is unknown.", None, "there is none"),
+        ("3 + 4 = 7", "7", "the conclusion counts"),
+        ("", None, "nothing concludes"),
+    ],
+)
+def test_it_is_told_in_words_where_an_answer_was_read(text: str, answer: str | None, why: str) -> None:
+    read, told = read_answer(text, "number")
+    assert read == answer == extract_answer(text, "number") and why in told
 
 
 @pytest.mark.parametrize(("text", "expected"), YES_NO)

@@ -16,9 +16,9 @@ from l2r_lite.config import LoopConfig
 from l2r_lite.pocket.rationales import write_rationale
 from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Problem, TrainingItem
-from l2r_lite.reflection import triplet_loss
+from l2r_lite.reflection import neighbours_agree, principal_axes, rationale_states, triplet_cosines, triplet_loss
 from l2r_lite.student import Student
-from l2r_lite.training import losses, pack, train_step
+from l2r_lite.training import hidden_states, losses, pack, token_losses, train_step
 
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
 
@@ -192,6 +192,22 @@ def test_packed_gradients_equal_those_of_separate_passes(student: Student, items
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
+def test_each_tokens_loss_and_the_hidden_states_are_those_of_a_text_that_stands_alone(
+    student: Student, items: list[TrainingItem]
+) -> None:
+    """What notebook 06 draws, token by token."""
+    batch = pack(student, [items[0]])
+    hidden = hidden_states(student, batch)
+    loss, weight = token_losses(student, batch, hidden)
+    ids, states, start = alone(student, items[0].problem, items[0].anchor)
+    log_p = (states @ student.head.weight.T).log_softmax(-1)
+    torch.testing.assert_close(loss, torch.stack([-log_p[t - 1, ids[t]] for t in range(1, len(ids))]), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(weight.to(loss), torch.tensor([0.1] * (start - 1) + [1.0] * (len(ids) - start)).to(loss))
+    for number, text in enumerate((items[0].anchor, items[0].positive, items[0].negative)):
+        want = alone(student, items[0].problem, text or "")[1][-1]
+        torch.testing.assert_close(hidden[0, batch.ends[0, number]], want, rtol=1e-6, atol=1e-9)
+
+
 def test_the_order_of_the_items_does_not_change_the_losses(student: Student, items: list[TrainingItem]) -> None:
     there, back = losses(student, pack(student, items)), losses(student, pack(student, items[::-1]))
     assert [x.item() for x in there] == pytest.approx([x.item() for x in back], abs=1e-9)
@@ -322,3 +338,44 @@ def test_the_reflection_weight_scales_the_reflection_gradient(student: Student, 
     for name in none:
         torch.testing.assert_close(whole[name] - none[name], 2 * (half[name] - none[name]), rtol=1e-6, atol=1e-8)
     assert any((whole[name] - none[name]).abs().max() > 1e-4 for name in none)
+
+
+# --- what the reflection loss works on ---
+
+
+def test_states_of_rationales_are_those_of_separate_passes_and_of_training(student: Student, items: list[TrainingItem]) -> None:
+    """Whatever stands beside them in the batch, and in whichever batch they are."""
+    states = rationale_states(student, [i.problem for i in items], [i.anchor for i in items], rows=4)
+    want = torch.stack([alone(student, i.problem, i.anchor)[1][-1] for i in items])
+    torch.testing.assert_close(states, want.double(), rtol=1e-6, atol=1e-6)
+    assert rationale_states(student, [], []).shape == (0, want.shape[1])
+    with pytest.raises(ValueError, match="zip"):
+        rationale_states(student, [items[0].problem], [])
+
+
+def test_cosines_of_items_give_the_reflection_loss_of_training(student: Student, items: list[TrainingItem]) -> None:
+    chosen = [items[i] for i in (0, 1, 5)]
+    near, far = triplet_cosines(student, chosen)
+    want = (1 - near + far).clamp_min(0).mean().item()
+    assert losses(student, pack(student, chosen))[1].item() == pytest.approx(want, abs=1e-6)
+    with pytest.raises(ValueError, match="no triplet"):
+        triplet_cosines(student, items)
+
+
+def test_principal_axes_find_the_two_directions_of_a_flat_cloud() -> None:
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.randn(50, 2, generator=generator) * torch.tensor([3.0, 1.0])
+    directions, _ = torch.linalg.qr(torch.randn(8, 2, generator=generator))
+    spots, share = principal_axes(flat @ directions.T + 5)
+    assert share.sum().item() == pytest.approx(1) and share[0] > share[1]
+    torch.testing.assert_close(torch.cdist(spots, spots), torch.cdist(flat, flat), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(principal_axes(flat @ directions.T + 5)[0], spots)
+
+
+def test_neighbours_are_looked_for_among_other_questions() -> None:
+    states = torch.tensor([EAST, EAST, NORTH, NORTH])
+    assert neighbours_agree(states, ["a", "b", "c", "d"], ["e", "e", "n", "n"])[0] == 1
+    assert neighbours_agree(states, ["a", "a", "c", "c"], ["e", "e", "n", "n"]) == (0, 0)
+    assert neighbours_agree(states, ["a", "b", "c", "d"], [1, 1, 1, 0])[1] == pytest.approx((3 * 2 / 3 + 0) / 4)
+    with pytest.raises(ValueError, match="one question"):
+        neighbours_agree(states, ["a"] * 4, [1] * 4)

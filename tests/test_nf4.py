@@ -7,13 +7,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+from bitsandbytes.functional import create_dynamic_map, dequantize_4bit, quantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
 from conftest import build_tiny
 from safetensors import safe_open
 from torch import nn
 
-from l2r_lite.nf4 import BLOCK, LEVELS, check_four_bit_layers, dequantise, four_bit_layers, round_to_nf4
+from l2r_lite.nf4 import (
+    BLOCK,
+    INT4,
+    LEVELS,
+    check_four_bit_layers,
+    dequantise,
+    double_quantise,
+    eight_bit_levels,
+    four_bit_bytes,
+    four_bit_layers,
+    normal_levels,
+    quantise,
+    quantise_block,
+    relative_error,
+    round_to_levels,
+    round_to_nf4,
+)  # fmt: skip
 from l2r_lite.pocket import pretrain
 from l2r_lite.sources import POCKET, StudentError
 from l2r_lite.student import Student
@@ -62,6 +78,63 @@ def test_rounding_keeps_zeros_and_each_blocks_largest_number() -> None:
 def test_the_sixteen_levels_are_the_quantiles_format_of_qlora() -> None:
     assert len(LEVELS) == 16 and LEVELS[7] == 0
     assert torch.equal(LEVELS.sort().values, LEVELS) and LEVELS[0] == -1 and LEVELS[-1] == 1
+
+
+def test_the_levels_are_quantiles_of_a_normal_distribution() -> None:
+    torch.testing.assert_close(normal_levels(), LEVELS, rtol=0, atol=2e-7)  # bitsandbytes made its table in fp32
+
+
+def test_the_scales_levels_are_those_of_bitsandbytes() -> None:
+    assert torch.equal(eight_bit_levels(), create_dynamic_map())
+
+
+def test_a_block_is_stored_as_its_absmax_and_the_nearest_levels() -> None:
+    block = torch.tensor([0.2, -0.08, -0.4, 0.0])
+    codes, scale = quantise_block(block, torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0]))
+    assert codes.tolist() == [3, 1, 0, 2] and scale == block.abs().max()
+
+
+def test_a_block_of_zeros_has_scale_0_and_no_nan() -> None:
+    codes, scale = quantise_block(torch.zeros(2, 8))
+    assert (LEVELS[codes] == 0).all() and scale.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (192, 192), (2048, 64)])
+def test_a_matrix_quantised_by_hand_equals_bitsandbytes_to_the_bit(shape: tuple[int, int]) -> None:
+    weight, packed, state = quantised(shape, nested=True)
+    ours = quantise(weight)
+    assert torch.equal(ours.packed, packed.view(-1))
+    if ours.scales.second.any():  # a single block is its own mean: bitsandbytes writes code 0 there, and 0 times it is 0 too
+        assert torch.equal(ours.scales.codes, state.absmax.view(-1))
+    assert torch.equal(ours.scales.second, state.state2.absmax) and ours.scales.offset == state.offset
+    assert torch.equal(ours.numbers(), dequantize_4bit(packed, state))
+
+
+def test_scales_look_up_the_nearest_level_or_bitsandbytes_table() -> None:
+    scales = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    nearest, looked_up = double_quantise(scales, table=0), double_quantise(scales)
+    differ = (nearest.codes != looked_up.codes).float().mean()
+    assert 0 < differ < 0.01  # only scales near the middle between two levels
+    off = [(s.numbers() - scales).abs() for s in (nearest, looked_up)]
+    assert (off[0] <= off[1] + 1e-7).all() and off[1].max() < 0.01
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (2048, 64)])
+def test_bytes_are_those_that_bitsandbytes_keeps(shape: tuple[int, int]) -> None:
+    _, packed, state = quantised(shape, nested=True)
+    kept = (packed, state.absmax, state.state2.absmax, state.offset.reshape(-1))
+    assert four_bit_bytes(shape) == sum(t.numel() * t.element_size() for t in kept)
+
+
+def test_bytes_of_a_last_block_that_is_shorter() -> None:
+    assert four_bit_bytes((1, 65)) == 33 + 2 + 4 + 4
+
+
+def test_nf4_loses_less_of_a_normal_weight_than_integers_and_small_blocks_less_than_large_ones() -> None:
+    weight = quantised((192, 512), nested=False)[0]
+    nf4, int4 = ([relative_error(weight, round_to_levels(weight, levels, b)) for b in (64, 512)] for levels in (LEVELS, INT4))
+    assert nf4[0] < nf4[1] < int4[1] and nf4[0] < int4[0] < int4[1]
+    assert relative_error(weight, weight) == 0 and relative_error(weight, 0 * weight, weight > 0) == 1
 
 
 def four_bit_model(width: int = 64) -> nn.Module:

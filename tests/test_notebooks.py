@@ -20,9 +20,64 @@ def committed(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_notebook_runs_from_top_to_bottom_in_a_fresh_kernel(file: Path, tmp_path: Path) -> None:
+def test_notebook_runs_from_top_to_bottom_offline_within_three_times_its_stated_time(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # whoever asks the network finds nobody
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     notebook = run_notebook(file, tmp_path)
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip())
+    assert notebook.metadata["l2r"]["seconds"] <= 3 * stated_seconds(notebook)
+
+
+def stated_seconds(notebook: nbformat.NotebookNode) -> float:
+    first = notebook.cells[0].source
+    stated = re.search(r"^\*\*Time\*\* ([\d.]+) (seconds|minutes)\b.*\(measured \d{4}-\d\d-\d\d", first, re.M)
+    assert stated, first
+    return float(stated[1]) * (60 if stated[2] == "minutes" else 1)
+
+
+def test_every_notebook_follows_the_fixed_order(committed: nbformat.NotebookNode, request: pytest.FixtureRequest) -> None:
+    file = request.node.callspec.params["committed"]
+    first, text = committed.cells[0].source, "\n".join(c.source for c in committed.cells)
+    assert first.startswith(f"# {file.name[:2]} · ")
+    marks = ["colab-badge.svg", "badge_logo.svg", "**You will be able to**", "**You need**", "**Time**"]
+    places = [first.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert all(file.name in link for link in re.findall(r"https://(?:colab|mybinder)[^)]*\.ipynb", first))
+    assert stated_seconds(committed) <= 180
+    for mark in ("**Predict**", "## What to take away", "**Next:**"):
+        assert mark in text, mark
+    if file.name[:2] != "00":
+        assert 3 <= len(re.findall(r"^### Exercise ", text, re.M)) <= 5
+
+
+def slugs(notebook: nbformat.NotebookNode) -> set[str]:
+    """Anchors as Jupyter and GitHub make them of headings."""
+    heads = re.findall(r"^#+ (.+)$", "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown"), re.M)
+    return {h.strip().replace(" ", "-") for h in heads}
+
+
+def test_every_link_in_a_notebook_leads_somewhere(committed: nbformat.NotebookNode) -> None:
+    text = "\n".join(c.source for c in committed.cells if c.cell_type == "markdown")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        place, _, anchor = target.partition("#")
+        if target.startswith("https://"):
+            file = re.search(r"(?:blob/main|lab/tree)/([\w./-]+)$", place)
+            assert not file or (ROOT / file[1]).exists(), target
+        else:
+            assert (NOTEBOOKS / place).exists(), target
+            if anchor:
+                assert anchor in slugs(nbformat.read(NOTEBOOKS / place, as_version=4) if place else committed), target
+
+
+def test_notebooks_lead_from_one_to_the_next() -> None:
+    for file, following in zip(FILES, FILES[1:], strict=False):
+        last = nbformat.read(file, as_version=4).cells[-1].source
+        assert f"]({following.name})" in last, f"{file.name}: its last cell does not link to {following.name}"
 
 
 def test_committed_cells_were_run_once_in_order_without_an_error(committed: nbformat.NotebookNode) -> None:
@@ -45,6 +100,7 @@ def test_cells_are_at_most_25_lines_and_the_file_at_most_a_megabyte(committed: n
 def test_committed_outputs_hold_no_path_of_the_machine_they_were_made_on(committed: nbformat.NotebookNode) -> None:
     text = str([c.get("outputs") for c in committed.cells])
     assert not re.search(r"/(?:home|Users|root|tmp|work)/", text)
+    assert not re.search(r"sk-[A-Za-z0-9]{8}|Bearer ", text)
 
 
 def test_every_notebook_is_in_the_readmes_table() -> None:

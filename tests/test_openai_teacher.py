@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import l2r_lite.endpoint
+from l2r_lite.checks.teacher import CLASS_CACHE
 from l2r_lite.config import ConfigError, LoopConfig
 from l2r_lite.cost import Budget, CostError, Price, most_prompt_tokens, price_of
 from l2r_lite.endpoint import Heard, read_reply
 from l2r_lite.lessons import Feedback, make_lessons
 from l2r_lite.openai_teacher import OpenAITeacher, ask_for_key
+from l2r_lite.problems import load_problems
 from l2r_lite.prompts import read_teaching, teacher_messages
 from l2r_lite.records import Mistake, Problem
 from l2r_lite.replies import ReplyCache
@@ -310,6 +312,25 @@ def test_a_cache_given_to_a_class_needs_no_key_and_no_server(tmp_path: Path) -> 
     feedback = make_lessons(RecordedTeacher(tmp_path / "c.jsonl"), mistakes(5), 2, progress=False)
     assert sorted(map(str, feedback.lessons)) == sorted(map(str, first.lessons))
     assert all(line["question"] for line in map(json.loads, (tmp_path / "c.jsonl").open()) if "question" in line)
+
+
+def test_a_class_asks_about_the_mistakes_that_the_file_has_replies_to(tmp_path: Path) -> None:
+    with Server() as server:
+        ask(server, 3, cache=tmp_path / "c.jsonl")
+        ask(server, 1, cache=tmp_path / "c.jsonl", annotator=True)
+    kept = ReplyCache(tmp_path / "c.jsonl")
+    kept.put("not an entry", {"mistake": 3})
+    assert kept.mistakes(m.problem for m in mistakes(2)) == mistakes(2)
+
+
+def test_the_class_cache_of_notebook_04_answers_without_a_key_and_without_a_call(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    file.write_bytes(CLASS_CACHE.read_bytes())
+    asked = ReplyCache(file).mistakes(load_problems("pocket", "train", limit=170))
+    teacher = OpenAITeacher("SmolLM2-135M-Instruct", base_url="http://127.0.0.1:8792/v1", cache=file, max_tokens=56)
+    feedback = make_lessons(teacher, asked, 2, progress=False)
+    assert feedback.sent == 20 and teacher.meter.calls == 0  # other prompts need a file recorded with them
+    assert file.read_bytes() == CLASS_CACHE.read_bytes()
 
 
 # --- money ---

@@ -20,9 +20,10 @@ import l2r_lite.rounds as rounds
 from l2r_lite.config import PRESETS, ConfigError, LoopConfig
 from l2r_lite.exam import ExamReport
 from l2r_lite.records import Lesson, Problem, Sample
-from l2r_lite.report import TIMES, as_table, build_report
+from l2r_lite.report import TIMES, as_table, build_report, stopping_round
 from l2r_lite.rounds import run_rounds
 from l2r_lite.runfolder import Growing, RunError, read_lines, write_lines
+from l2r_lite.stories import read_exams
 
 # The times and what a machine is may differ between two runs of one config; `stopped` is looked at by itself.
 VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config")
@@ -142,6 +143,15 @@ def test_every_step_of_a_round_is_a_file_to_read(undisturbed: Path) -> None:
             for line in (place / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
                 assert isinstance(json.loads(line), dict)
         assert (place / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_exams_of_a_run_are_read_as_far_as_they_are_finished(undisturbed: Path, tmp_path: Path) -> None:
+    exams = read_exams(undisturbed)
+    report = json.loads((undisturbed / "report.json").read_text(encoding="utf-8"))
+    assert [sum(not s.correct for s in e.samples) for e in exams] == [r["mistakes"] for r in report["rounds"][1:]]
+    again = copy_of(undisturbed, tmp_path)
+    (again / "round-2" / "exam.jsonl").rename(again / "round-2" / "exam.jsonl.partial")
+    assert len(read_exams(again)) == 1
 
 
 def test_the_table_has_a_line_a_round_and_marks_the_kept_one(undisturbed: Path) -> None:
@@ -456,6 +466,13 @@ def test_patience_ends_a_run_that_no_longer_gets_better(
     assert report["stopped"] == stopped
     assert len(report["rounds"]) == rounds_done + 1
     assert not (tmp_path / f"round-{rounds_done + 1}").exists()
+    assert stopping_round(validation, patience) == (rounds_done, report["best_round"])  # the rule without a run is the loop's
+
+
+def test_a_gain_that_is_too_small_is_none() -> None:
+    assert stopping_round([0.5, 0.5625, 0.625, 0.75], 2, 0.125) == (2, 0)
+    assert stopping_round([0.5, 0.75, 0.8125, 0.75], 0, 0.125) == (3, 1)
+    assert stopping_round([0.5], 1) == (0, 0)
 
 
 def test_a_run_that_lost_patience_goes_on_with_more_of_it(scores: Callable, config: LoopConfig, tmp_path: Path) -> None:

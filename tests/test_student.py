@@ -17,7 +17,7 @@ from torch.nn.functional import cosine_similarity
 import l2r_lite.decoding
 import l2r_lite.student
 from l2r_lite.config import LoopConfig
-from l2r_lite.decoding import folded
+from l2r_lite.decoding import folded, probabilities, score_tokens
 from l2r_lite.exam import take_exam
 from l2r_lite.nf4 import four_bit_layers
 from l2r_lite.pocket.rationales import write_rationale
@@ -235,6 +235,33 @@ def test_the_samples_follow_the_models_own_distribution(awake: Student) -> None:
     assert (seen - expected).abs().sum() / 2 < 0.15  # total variation
     likely = expected > 0.02
     assert likely.any() and ((seen - expected).abs()[likely] < 0.03).all()
+
+
+@pytest.mark.parametrize("rationale", ["", "Tom has 3 + 4 = 7. The answer is 7."])
+def test_token_scores_are_the_models_logits_before_each_token(awake: Student, rationale: str) -> None:
+    scores = score_tokens(awake, PROMPTS[0], rationale)
+    asked, written = awake.encode(PROMPTS[0], completion(rationale) if rationale else "")
+    with torch.no_grad():
+        logits = awake.model(input_ids=torch.tensor([asked + written])).logits[0]
+    assert "".join(scores.tokens) == (completion(rationale) if rationale else "") + awake.tokenizer.eos_token
+    assert torch.allclose(scores.logits, logits[len(asked) - 1 : -1].float(), atol=1e-5)
+
+
+def test_the_likeliest_tokens_are_those_of_a_greedy_answer(pocket: Student, pocket_problems: list[Problem]) -> None:
+    prompt = student_prompt(pocket_problems[0])
+    scores = score_tokens(pocket, prompt, pocket.generate([prompt])[0][0])
+    assert [scores.likeliest(i, 0.0)[0] for i in range(len(scores.tokens))] == [(token, 1.0) for token in scores.tokens]
+    names, chances = zip(*scores.likeliest(0, 2.0, count=len(scores.vocabulary)), strict=True)
+    assert sum(chances) == pytest.approx(1) and sorted(names) == sorted(scores.vocabulary)
+    assert list(chances) == sorted(chances, reverse=True)
+
+
+def test_a_lower_temperature_sharpens_and_0_is_greedy() -> None:
+    logits = torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]])
+    sharpness = [probabilities(logits[0], t).max().item() for t in (0.0, 0.1, 0.7, 1.0, 2.0)]
+    assert sharpness == sorted(sharpness, reverse=True) and sharpness[0] == 1
+    assert probabilities(logits, 0.0).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert torch.allclose(probabilities(logits, 1.0), torch.softmax(logits, -1))
 
 
 # --- folding: one matrix a layer while the student writes ---

@@ -1,6 +1,82 @@
 """Every figure: functions that take data and return a matplotlib Figure; notebooks, reports, widgets and README share them."""
 
 from l2r_lite.plots.base import Picture, save
+from l2r_lite.plots.evidence import (
+    arms_by_seed,
+    best_of_equal_arms,
+    bootstrap_differences,
+    choosing_on_the_test,
+    one_seed_misleads,
+    what_an_experiment_shows,
+    what_narrows_an_interval,
+)
+from l2r_lite.plots.exam import (
+    estimator_bias,
+    forks,
+    mistakes_by_temperature,
+    mistakes_found,
+    next_token,
+    pass_by_k,
+    repeated_exams,
+    skill_profile,
+    temperatures,
+)
+from l2r_lite.plots.feedback import budget_at_work, fates
+from l2r_lite.plots.forgetting import mistakes_by_skill, replay_compared, skill_changes, stopping_rule
+from l2r_lite.plots.grading import leaks_by_net, parrot_by_size, question_lengths, reading, readings
+from l2r_lite.plots.planning import card_planner, memory_by_part
+from l2r_lite.plots.quantisation import codes_in_use, error_by_block, memory_to_train, one_block
+from l2r_lite.plots.reflection import cosine_histograms, hidden_map, triplet_plane
 from l2r_lite.plots.runs import accuracy_by_round, accuracy_by_skill, loss_curves, round_diagram, run_overview
+from l2r_lite.plots.training import attention_blocks, gradient_agreement, gradient_balance, loss_moved, token_weights
 
-__all__ = ["Picture", "accuracy_by_round", "accuracy_by_skill", "loss_curves", "round_diagram", "run_overview", "save"]
+__all__ = [
+    "Picture",
+    "accuracy_by_round",
+    "accuracy_by_skill",
+    "arms_by_seed",
+    "attention_blocks",
+    "best_of_equal_arms",
+    "bootstrap_differences",
+    "budget_at_work",
+    "card_planner",
+    "choosing_on_the_test",
+    "codes_in_use",
+    "cosine_histograms",
+    "error_by_block",
+    "estimator_bias",
+    "fates",
+    "forks",
+    "gradient_agreement",
+    "gradient_balance",
+    "hidden_map",
+    "leaks_by_net",
+    "loss_curves",
+    "loss_moved",
+    "memory_by_part",
+    "memory_to_train",
+    "mistakes_by_skill",
+    "mistakes_by_temperature",
+    "mistakes_found",
+    "next_token",
+    "one_block",
+    "one_seed_misleads",
+    "parrot_by_size",
+    "pass_by_k",
+    "question_lengths",
+    "reading",
+    "readings",
+    "repeated_exams",
+    "replay_compared",
+    "round_diagram",
+    "run_overview",
+    "save",
+    "skill_changes",
+    "skill_profile",
+    "stopping_rule",
+    "temperatures",
+    "token_weights",
+    "triplet_plane",
+    "what_an_experiment_shows",
+    "what_narrows_an_interval",
+]  # fmt: skip

@@ -1,0 +1,176 @@
+"""Logs of finished runs: what several seeds of several arms answered, question by question, so that arms can be compared.
+
+An *arm* is one way of training, an *experiment* all runs that differ in nothing but arm and seed. A log is one experiment: a
+JSON Lines file, one line a run, in notebooks/evidence/ (or any folder). A line, folded here:
+
+    {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
+     "config": {… every knob of LoopConfig …},
+     "questions": "425 · 9c1f03d2a7be",                   how many test questions, and a fingerprint of their texts
+     "test": ["0110…", "0111…"],                          one digit a test question, one text a round (round 0 first)
+     "validation": [0.51, 0.79], "kept": 1,               accuracy a round; the round that validation chose
+     "environment": {… machine and versions, as in report.json …}}
+
+`from_folder` makes a line of a run folder, `keep` puts it into a log, `read_runs` reads all logs of a folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2r_lite import runfolder
+from l2r_lite.records import Problem, Sample
+from l2r_lite.report import TIMES
+from l2r_lite.show import Table
+
+FOLDER = Path(__file__).parents[1] / "notebooks" / "evidence"
+
+# Each arm adds one thing to the arm before it, so that each comparison has one meaning.
+ARMS = {
+    "untrained": "the student as it was pretrained",
+    "annotator-once": "lessons on random training questions, written once and for no mistake",
+    "annotator": "such lessons each round, as many as the tailored arm gets",
+    "tailored": "lessons for the student's own mistakes (λ = 0)",
+    "reflection": "tailored, and self-reflection on these mistakes (λ > 0)",
+    "replay": "reflection, and replayed lessons and own correct answers",
+    "self-training": "no teacher: the student's own correct answers",
+}
+# The knobs that make an arm, where knobs alone make it.
+KNOBS: dict[str, dict[str, Any]] = {
+    "untrained": {"rounds": 0},
+    "tailored": {"reflection_weight": 0.0, "replay": 0.0},
+    "reflection": {"reflection_weight": 0.5, "replay": 0.0},
+    "replay": {"reflection_weight": 0.5, "replay": 0.5},
+}
+
+
+class EvidenceError(ValueError):
+    """A log that cannot be used as asked: which file and line, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: a line of a log."""
+
+    arm: str
+    seed: int
+    config: dict[str, Any]
+    questions: str
+    test: tuple[str, ...]
+    validation: tuple[float, ...]
+    kept: int
+    environment: dict[str, Any]
+    commit: str = ""
+    date: str = ""
+    seconds: float = 0.0
+
+    def correct(self, after: int | None = None) -> NDArray[np.int64]:
+        """Which test questions were right (1) after a round: None the one that was kept, -1 the last."""
+        return np.array([int(digit) for digit in self.test[self.kept if after is None else after]])
+
+
+def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
+    """A finished run's folder as one record.
+
+    Raises:
+        RunError: a file of the folder is missing or damaged.  EvidenceError: there is no such arm.
+    """
+    place, report = Path(out), runfolder.read_json(Path(out) / "report.json")
+    problems = runfolder.read_lines(place / "problems" / "test.jsonl", Problem)
+    texts = "\n".join(f"{p.question} {p.choices} {p.answer}" for p in problems)
+    rounds = report["rounds"]
+    answers = [runfolder.read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
+    return Run(
+        _known(arm), report["config"]["seed"], report["config"],
+        f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
+        tuple("".join(str(int(s.correct)) for s in samples) for samples in answers),
+        tuple(r["validation_accuracy"] for r in rounds), report["best_round"], report["environment"], commit,
+        datetime.date.today().isoformat(), round(sum(r.get(name, 0.0) for r in rounds for name in TIMES), 1),
+    )  # fmt: skip
+
+
+def keep(run: Run, log: str | Path) -> None:
+    """Put a run into a log, in the place of an earlier one with its arm and seed."""
+    file = Path(log)
+    runs = {(r.arm, r.seed): r for r in [*(read_log(file) if file.exists() else ()), run]}
+    order = sorted(runs.values(), key=lambda r: (list(ARMS).index(r.arm), r.seed))
+    runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
+
+
+def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
+    """All logs of a folder: name of the experiment → its runs. Without such a folder, or logs in it, an empty dict.
+
+    Raises:
+        EvidenceError: a line that cannot be read, an arm and seed that stand twice in a log, or runs in one log that sat
+            different tests.
+    """
+    return {file.stem: read_log(file) for file in sorted(Path(folder).glob("*.jsonl"))}
+
+
+def read_log(file: Path) -> list[Run]:
+    """The runs of one log; for what is raised, see `read_runs`."""
+    runs: dict[tuple[str, int], Run] = {}
+    for number, data in enumerate(runfolder.read_lines(file, dict), 1):
+        at = f"{file.name}, line {number}"
+        wanted = [f.name for f in dataclasses.fields(Run) if f.default is dataclasses.MISSING]
+        if absent := [name for name in wanted if name not in data]:
+            raise EvidenceError(f"{at}: no field {', '.join(absent)}; the format stands at the top of l2r_lite/evidence.py.")
+        known = {f.name for f in dataclasses.fields(Run)}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        run = Run(**values)
+        if (_known(run.arm, at), run.seed) in runs:
+            raise EvidenceError(f"{at}: the arm {run.arm} with seed {run.seed} stands in this log already.")
+        if runs and run.questions != (first := next(iter(runs.values()))).questions:
+            raise EvidenceError(f"{at}: this run sat another test ({run.questions}) than the first ({first.questions}).")
+        runs[run.arm, run.seed] = run
+    return list(runs.values())
+
+
+def _known(arm: str, at: str = "") -> str:
+    if arm not in ARMS:
+        close = difflib.get_close_matches(arm, ARMS, 1)
+        hint = f' Did you mean "{close[0]}"?' if close else ""
+        raise EvidenceError(f'{at}{": " * bool(at)}no arm is called "{arm}"; there are: {", ".join(ARMS)}.{hint}')
+    return arm
+
+
+def what_is_there(runs: Sequence[Run]) -> Table:
+    """Every arm with the seeds it was run with, also the arms of which there is nothing."""
+    rows = []
+    for arm, meaning in ARMS.items():
+        seeds = sorted(r.seed for r in runs if r.arm == arm)
+        rows.append([arm, meaning, f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else "no run here"])
+    return Table(["arm", "what it is", "runs (seeds)"], rows)
+
+
+def what_differs(runs: Sequence[Run], first: str, second: str) -> dict[str, tuple[Any, Any]]:
+    """The knobs in which two arms differ, besides the seed: what a comparison of them compares. Read it before the result."""
+    one, two = (next((r.config for r in runs if r.arm == arm), {}) for arm in (_known(first), _known(second)))
+    return {k: (one.get(k), two.get(k)) for k in one | two if k != "seed" and one.get(k) != two.get(k)}
+
+
+def paired(
+    runs: Sequence[Run], first: str, second: str, after: int | None = None
+) -> tuple[list[int], NDArray[np.int64], NDArray[np.int64]]:
+    """Two arms as tables that `statistics` compares: the seeds that both have, and for each arm (seeds, questions) of 0 and 1.
+
+    Args:
+        after: None takes each run's kept student, -1 that of the last round, n that of round n.
+
+    Raises:
+        EvidenceError: the arms have no seed in common.
+    """
+    tables = [{r.seed: r.correct(after) for r in runs if r.arm == _known(arm)} for arm in (first, second)]
+    seeds = sorted(tables[0].keys() & tables[1].keys())
+    if not seeds:
+        raise EvidenceError(f"{first} and {second} have no seed in common: {sorted(tables[0])} and {sorted(tables[1])}.")
+    return seeds, *(np.stack([table[s] for s in seeds]) for table in tables)  # type: ignore[return-value]

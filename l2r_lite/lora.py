@@ -1,0 +1,30 @@
+"""LoRA by hand: what an adapter adds to a layer, and how much of it trains. peft does the same inside a student.
+
+    y = W x + (α/r) · B A x        W frozen (4 bits), A (r × in) and B (out × r) learn, B = 0 at the start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.nn.functional import linear
+
+
+def lora_forward(x: Tensor, weight: Tensor, a: Tensor, b: Tensor, *, alpha: float) -> Tensor:
+    """A linear layer with a low-rank adapter beside it.
+
+    Args:
+        x: (…, in).
+        weight: W (out, in), as numbers; it does not learn.
+        a, b: A (r, in) and B (out, r). With B = 0 the layer answers as if there were no adapter.
+        alpha: the adapter counts α/r, so that another rank r does not ask for another learning rate.
+    """
+    frozen = linear(x, weight)  # (…, out)
+    update = linear(linear(x, a), b)  # (…, in) → (…, r) → (…, out): B A is never multiplied out
+    return frozen + alpha / len(a) * update
+
+
+def adapter_parameters(shapes: Iterable[tuple[int, int]], rank: int) -> int:
+    """How many numbers train when each matrix of shape (out, in) gets an A and a B of this rank."""
+    return sum(rank * (n_in + n_out) for n_out, n_in in shapes)

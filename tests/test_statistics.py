@@ -1,0 +1,142 @@
+"""Statistics over seeds and questions: known values, brute force, and made-up runs whose truth is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from l2r_lite import statistics as st
+from l2r_lite.report import mean_interval
+
+
+def test_mean_interval_is_that_of_a_t_table() -> None:
+    mean, half = mean_interval([80.0, 82.0, 87.0])  # deviation 3.6056, t(2) = 4.3027
+    assert mean == pytest.approx(83.0) and half == pytest.approx(4.3027 * 3.6056 / math.sqrt(3), rel=1e-3)
+
+
+def test_differences_are_taken_pair_by_pair_and_only_of_pairs() -> None:
+    assert st.differences([[1, 0], [1, 1]], [[0, 1], [1, 0]]).tolist() == [[1, -1], [0, 1]]
+    for first, second in (([[1, 0]], [[1], [0]]), ([1, 0], [1, 0]), (np.zeros((0, 3)), np.zeros((0, 3)))):
+        with pytest.raises(ValueError, match="same seeds and the same test questions"):
+            st.differences(first, second)
+
+
+def all_draws(table: np.ndarray) -> list[float]:
+    """Every crossed draw there is, each equally likely."""
+    seeds, questions = table.shape
+    return [
+        float(table[list(rows)][:, list(columns)].mean())
+        for rows in itertools.product(range(seeds), repeat=seeds)
+        for columns in itertools.product(range(questions), repeat=questions)
+    ]
+
+
+@pytest.mark.parametrize("table", [[[1, 0, -1], [1, 1, 0]], [[1, 1, 0, 0], [0, 0, 0, -1], [1, 0, 1, 1]]])
+def test_paired_bootstrap_draws_as_brute_force_over_all_draws_does(table: list[list[int]]) -> None:
+    d = np.array(table)
+    every, found = all_draws(d), st.paired_bootstrap(d, np.zeros_like(d), draws=20_000)
+    assert found.difference == pytest.approx(d.mean())
+    for value in set(np.round(every, 6)):
+        expected = np.mean(np.isclose(every, value))
+        assert np.mean(np.isclose(found.draws, value)) == pytest.approx(expected, abs=0.015)
+    assert (found.low, found.high) == pytest.approx(np.percentile(found.draws, [2.5, 97.5]))
+
+
+def test_paired_bootstrap_cancels_what_both_arms_share_and_obeys_its_seed() -> None:
+    rng = np.random.default_rng(0)
+    a = (rng.random((5, 1)) > rng.random((1, 60))).astype(int)
+    same = st.paired_bootstrap(a, a, draws=200)
+    assert (same.low, same.high, same.decided) == (0.0, 0.0, False)
+    b = 1 - a
+    one, again, other = (st.paired_bootstrap(a, b, draws=200, seed=s) for s in (1, 1, 2))
+    assert np.array_equal(one.draws, again.draws) and not np.array_equal(one.draws, other.draws)
+    assert st.paired_bootstrap(b, a, draws=200, seed=1).high == pytest.approx(-one.low)
+
+
+def test_a_bootstrap_is_decided_where_its_interval_leaves_out_zero() -> None:
+    ones, noughts = np.ones((3, 4)), np.zeros((3, 4))
+    assert st.paired_bootstrap(ones, noughts).decided and st.paired_bootstrap(noughts, ones).decided
+
+
+def test_crossed_bootstrap_holds_the_truth_about_as_often_as_it_says() -> None:
+    right = st.simulate([0.72, 0.68], 0.04, seeds=8, questions=100, experiments=120, seed=3)
+    held = [b.low <= 0.04 <= b.high for a, c in right for b in [st.paired_bootstrap(a, c, draws=200)]]
+    assert 0.88 <= np.mean(held) <= 1.0
+
+
+def test_with_three_seeds_that_differ_much_the_bootstrap_is_too_narrow_and_the_t_interval_is_not() -> None:
+    right = st.simulate([0.72, 0.68], 0.10, seeds=3, questions=200, experiments=150, seed=3)
+    gains = [list(st.differences(a, b).mean(1)) for a, b in right]
+    assert 0.65 < np.mean([b.low <= 0.04 <= b.high for x, y in right for b in [st.paired_bootstrap(x, y, draws=200)]]) < 0.88
+    assert np.mean([abs(mean - 0.04) <= half for mean, half in map(mean_interval, gains)]) > 0.88
+
+
+def test_spread_by_hand_and_recovered_from_made_up_numbers() -> None:
+    by_hand = st.spread([[1.0, 2.0], [3.0, 4.0]])  # purely additive: nothing is left for the rest
+    assert (by_hand.seeds, by_hand.questions, by_hand.rest) == pytest.approx((2.0, 0.5, 0.0))
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 2, (60, 1)) + rng.normal(0, 1, (1, 400)) + rng.normal(0, 3, (60, 400))
+    found = st.spread(x)
+    assert (found.seeds, found.questions, found.rest) == pytest.approx((4, 1, 9), rel=0.35)
+    assert st.spread(np.ones((3, 3))) == st.Spread(0.0, 0.0, 0.0)
+    for bad in (np.ones((1, 5)), np.ones((5, 1)), np.ones(5)):
+        with pytest.raises(ValueError, match="at least 2 seeds and 2 questions"):
+            st.spread(bad)
+
+
+def test_standard_error_is_that_of_repeated_experiments() -> None:
+    parts, rng = st.Spread(4.0, 1.0, 9.0), np.random.default_rng(0)
+    means = [(rng.normal(0, 2, (5, 1)) + rng.normal(0, 1, (1, 20)) + rng.normal(0, 3, (5, 20))).mean() for _ in range(4000)]
+    assert parts.standard_error(5, 20) == pytest.approx(np.std(means), rel=0.05)
+
+
+def test_sign_flip_test_equals_brute_force_and_cannot_go_below_two_in_two_to_the_n() -> None:
+    values = [3.0, -1.0, 2.0, 0.5]
+    flipped = [abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in itertools.product((1, -1), repeat=4)]
+    assert st.sign_flip_test(values) == np.mean([f >= abs(sum(values)) - 1e-9 for f in flipped])
+    for n in (1, 3, 5, 6):
+        assert st.sign_flip_test(np.arange(1, n + 1)) == 2 / 2**n
+    assert st.sign_flip_test([0.0, 0.0]) == 1.0
+    assert st.sign_flip_test(np.array([values, [1, 1, 1, 1]])).tolist() == [st.sign_flip_test(values), 0.125]
+    for bad in ([], np.ones(17), 1.0):
+        with pytest.raises(ValueError, match="1 to 16 seeds"):
+            st.sign_flip_test(bad)
+
+
+@pytest.mark.parametrize(
+    ("p", "corrected"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # as R's p.adjust(p, "holm")
+        ([0.6, 0.7], [1.0, 1.0]), ([0.04], [0.04]), ([], []), ([0.02, 0.02], [0.04, 0.04]),
+    ],
+)  # fmt: skip
+def test_holm_gives_known_values(p: list[float], corrected: list[float]) -> None:
+    assert st.holm(p) == pytest.approx(corrected)
+
+
+def test_holm_calls_a_difference_among_equal_arms_at_most_about_once_in_twenty() -> None:
+    rng = np.random.default_rng(1)
+    p = st.sign_flip_test(rng.normal(size=(600, 8, 10)))
+    assert np.mean(p.min(1) < 0.05) > 0.2 and np.mean([min(st.holm(list(row))) < 0.05 for row in p]) < 0.08
+
+
+def test_seeds_needed_finds_the_difference_as_often_as_it_says() -> None:
+    assert [st.seeds_needed(d, 2.0) for d in (2.0, 1.0, -2.0, 100.0)] == [8, 32, 8, 1] and st.seeds_needed(1.0, 0.0) == 1
+    n = st.seeds_needed(1.0, 2.0)
+    means = np.random.default_rng(0).normal(1.0, 2.0, (4000, n)).mean(1)
+    assert np.mean(means - 1.96 * 2.0 / math.sqrt(n) > 0) == pytest.approx(0.8, abs=0.03)
+    for difference, deviation in ((0.0, 1.0), (1.0, -1.0)):
+        with pytest.raises(ValueError, match="no number of seeds"):
+            st.seeds_needed(difference, deviation)
+
+
+def test_simulated_runs_have_the_accuracies_and_the_spread_that_were_asked_for() -> None:
+    right = st.simulate([0.8, 0.6], 0.05, seeds=200, questions=300, experiments=10)
+    assert right.shape == (10, 2, 200, 300) and right.mean((0, 2, 3)) == pytest.approx([0.8, 0.6], abs=0.02)
+    parts = [st.spread(st.differences(a, b)) for a, b in right]
+    assert math.sqrt(np.mean([p.seeds for p in parts])) == pytest.approx(0.05, rel=0.15)
+    shared, alone = (st.simulate([0.7, 0.7], 0.0, seeds=1, questions=4000, shared=s)[0, :, 0] for s in (1.0, 0.0))
+    assert (shared[0] == shared[1]).all() and np.mean(alone[0] == alone[1]) == pytest.approx(0.7**2 + 0.3**2, abs=0.03)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from l2r_lite.benchmarks import fold
-from l2r_lite.checks.base import Likely, Raised, _outcome, _say, exercise, judge
+from l2r_lite.checks.base import Likely, Raised, _say, exercise, judge
 from l2r_lite.checks.outputs import (
     Output,
     Reader,
     agrees,
     answer_line_only,
+    as_a_person,
     first_candidate,
     how_many,
     last_candidate,
+    read_by,
     real_outputs,
 )
 from l2r_lite.grading import extract_answer, same_answer
@@ -78,10 +81,10 @@ _NUMBER_ERRORS: dict[str, Sequence[Callable[..., Any]]] = {
         [lambda a, b: Fraction(a) == Fraction(b), _or_false(lambda a, b: a == b, Fraction)],
     "What is no number, and 1/0, must give False instead of an exception: catch ValueError and ZeroDivisionError.":
         [lambda a, b: Fraction(_bare(a)) == Fraction(_bare(b)), lambda a, b: _float(a) == _float(b)],
+    "You call numbers equal that are only close. 0.33 is not 1/3, and an exam that says so teaches it: compare exactly.":
+        [*map(_close, (0.05, 0.01)), _or_false(lambda a, b: round(a, 2) == round(b, 2), _float)],
     "You compare floats. A float keeps about 16 digits, so two long numbers become one: fractions.Fraction is exact.":
         [_or_false(lambda a, b: a == b, _float)],
-    "You call numbers equal that are only close. 0.33 is not 1/3, and an exam that says so teaches it: compare exactly.":
-        [*map(_close, (0.05, 0.01, 1e-3, 1e-6)), _or_false(lambda a, b: round(a, 2) == round(b, 2), _float)],
     "You cut off what stands behind the point: 2.5 is not 2.": [_or_false(lambda a, b: int(a) == int(b), _float)],
     "You lose the sign: -5 is not 5.": [_or_false(lambda a, b: abs(a) == abs(b), lambda a: Fraction(_bare(a)))],
     "Two texts without a number are not the same number: what cannot be read must never count as right.":
@@ -116,18 +119,18 @@ def _run_on(text: str, kind: Kind, choices: Sequence[str]) -> str | None:
     return extract_answer(re.sub(r"^(Question|Q):", "", text, flags=re.MULTILINE), kind, choices)
 
 
-# Of the sentences that explain wrong readings, the one that explains the most is told.
+# Of the sentences that explain wrong readings, the one that explains the most is told; of two, the earlier.
 _READINGS: list[tuple[str, Reader]] = [
+    ("Yours reads here what this library reads. A person reads more: look at the text again.", extract_answer),
+    ("Yours answers a question that the model made up: what follows “Question:” or “Q:” is not about ours.", _run_on),
+    ("Yours breaks 8,000 at its comma: it is one number.", _at_commas),
+    ("Yours finds “no” inside other words (another, know, now): ask for whole words, \\b(yes|no)\\b.", _substring),
+    ("For a choice the letter is wanted; yours returns the option's text.", _option_text),
     ("Yours takes the first number (yes or no, letter) of the text. Models calculate first and answer last.", first_candidate),
     ("Yours takes the last one, also where the text goes on after its answer or gives none. Look first for what is stated as "
      "the answer (“The answer is …”, #### …, \\boxed{…}), and read only there.", last_candidate),
     ("Yours reads only after “The answer is”. Models also write \\boxed{33}, “Answer: 8”, “A) Ann”, or just a last sentence "
      "that holds the answer.", answer_line_only),
-    ("Yours answers a question that the model made up: what follows “Question:” or “Q:” is not about ours.", _run_on),
-    ("Yours breaks 8,000 at its comma: it is one number.", _at_commas),
-    ("Yours finds “no” inside other words (another, know, now): ask for whole words, \\b(yes|no)\\b.", _substring),
-    ("For a choice the letter is wanted; yours returns the option's text.", _option_text),
-    ("Yours reads here what this library reads. A person reads more: look at the text again.", extract_answer),
 ]  # fmt: skip
 
 
@@ -137,7 +140,7 @@ def check_extract_answer(theirs: Reader) -> None:
         _say("01.2", False, "✗ this check wants your function itself, as in check_extract_answer(my_function)")
         return
     outputs = real_outputs()
-    results = [_outcome(theirs, (o.text, o.problem.kind, o.problem.choices)) for o in outputs]
+    results = [read_by(theirs, output) for output in outputs]
     if all(result is None for result in results):
         name = getattr(theirs, "__name__", "your function")
         _say("01.2", False, f"○ not solved yet: {name} returned None for all {len(outputs)} texts")
@@ -153,10 +156,10 @@ def check_extract_answer(theirs: Reader) -> None:
     first, why = _first_wrong(results, outputs, wrong)
     shown = outputs[first]
     text = " ⏎ ".join(filter(None, map(fold, shown.text.split("\n"))))
-    text = repr(text if len(text) <= 240 else f"{text[:150]} … {text[-80:]}")
-    about = f"  text {first + 1} ({shown.problem.kind}): yours gave {results[first]!r}, a person reads {shown.read!r}"
-    parts = [text[i : i + 110] for i in range(0, len(text), 110)]
-    _say("01.2", False, "\n".join([f"✗ {score}", about, *([f"  {why}"] if why else []), *(f"    {p}" for p in parts)]))
+    text = f"“{text if len(text) <= 240 else f'{text[:150]} … {text[-80:]}'}”"
+    lines = [f"text {first + 1} ({shown.problem.kind}): yours gave {results[first]!r}, a person reads {shown.read!r}"]
+    lines += textwrap.wrap(why or "", 110) + textwrap.wrap(text, 106, initial_indent="  ", subsequent_indent="  ")
+    _say("01.2", False, "\n  ".join([f"✗ {score}", *lines]))
 
 
 def _first_wrong(results: Sequence[Any], outputs: Sequence[Output], wrong: Sequence[int]) -> tuple[int, str | None]:
@@ -172,13 +175,15 @@ def _first_wrong(results: Sequence[Any], outputs: Sequence[Output], wrong: Seque
     for sentence, reader in _READINGS:
         explained = []
         for i in wrong:
-            problem, read = outputs[i].problem, outputs[i].read
-            other = _outcome(reader, (outputs[i].text, problem.kind, problem.choices))
-            if agrees(results[i], other, problem.kind) and not agrees(other, read, problem.kind):
+            same = agrees(results[i], read_by(reader, outputs[i]), outputs[i].problem.kind)
+            if same and not as_a_person(reader, outputs[i]):
                 explained.append(i)
         if len(explained) > len(best):
             best, why = explained, sentence
-    return (best[0], why) if 3 * len(best) >= len(wrong) else (wrong[0], None)
+    if 3 * len(best) < len(wrong):
+        return wrong[0], None
+    easy = (i for i in best if as_a_person(extract_answer, outputs[i]))
+    return next(easy, best[0]), why
 
 
 # --- 01.4 ---

@@ -92,10 +92,18 @@ def agrees(got: Any, read: str | None, kind: Kind) -> bool:
     return same_answer(got, read, kind)
 
 
+def read_by(reader: Reader, output: Output) -> Any:
+    """What a program reads in a text; an exception is told as a value (base.Raised)."""
+    return _outcome(reader, (output.text, output.problem.kind, output.problem.choices))
+
+
+def as_a_person(reader: Reader, output: Output) -> bool:
+    return agrees(read_by(reader, output), output.read, output.problem.kind)
+
+
 def how_many(reader: Reader, outputs: Sequence[Output]) -> int:
     """How many outputs a program reads as the human reader did."""
-    kinds = [(o, o.problem.kind) for o in outputs]
-    return sum(agrees(_outcome(reader, (o.text, k, o.problem.choices)), o.read, k) for o, k in kinds)
+    return sum(as_a_person(reader, output) for output in outputs)
 
 
 def miscounted(reader: Reader, outputs: Sequence[Output]) -> tuple[int, int]:
@@ -104,6 +112,7 @@ def miscounted(reader: Reader, outputs: Sequence[Output]) -> tuple[int, int]:
     for output in outputs:
         problem = output.problem
         right = same_answer(output.read, problem.answer, problem.kind)
-        called = same_answer(reader(output.text, problem.kind, problem.choices), problem.answer, problem.kind)
+        got = read_by(reader, output)
+        called = isinstance(got, str) and same_answer(got, problem.answer, problem.kind)
         lost, passed = lost + (right and not called), passed + (called and not right)
     return lost, passed

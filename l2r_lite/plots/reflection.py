@@ -17,7 +17,7 @@ from l2r_lite.reflection import principal_axes
 RIGHT, WRONG = BLUE, ORANGE
 
 
-def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], signs: Sequence[str], *, signs_are: str) -> Figure:
+def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequence[str], *, marks_are: str) -> Figure:
     """Hidden states of the same rationales by one or several students, each panel in its own two principal axes.
 
     A panel's title says what lies apart in it: where more than half of the spread lies between groups, not within them.
@@ -25,25 +25,25 @@ def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], signs: Sequen
     Args:
         views: name of a student → states (n, hidden).
         right: whether each rationale is right; decides its colour.
-        signs: a character or two drawn in place of a dot, such as the first digit of the answer.
-        signs_are: what the signs mean, in a few words.
+        marks: a character drawn in place of each dot, such as the first digit of the answer.
+        marks_are: what the characters mean, in a few words.
     """
     with style():
         figure = new_figure(max(6.2 * len(views), 7.5), 5.6)
         for axes, (name, states) in zip(figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
             spots, share = principal_axes(states)
-            for (x, y), good, sign in zip(spots.tolist(), right, signs, strict=True):
-                axes.text(x, y, sign, color=RIGHT if good else WRONG, fontsize=12, weight="bold", ha="center", va="center")
+            for (x, y), good, mark in zip(spots.tolist(), right, marks, strict=True):
+                axes.text(x, y, mark, color=RIGHT if good else WRONG, fontsize=12, weight="bold", ha="center", va="center")
             axes.update_datalim(spots.tolist())
             axes.margins(0.06)
             axes.autoscale_view()
             axes.set(xlabel=f"first axis: {share[0]:.0%} of the variance".replace("%", " %"),
                      ylabel=f"second axis: {share[1]:.0%}".replace("%", " %"))  # fmt: skip
-            told = "right and wrong lie apart" if _between(spots, right) > 0.5 else "right and wrong lie mixed"
-            axes.set_title(f"{name}: {told}{', equal signs together' * (_between(spots, signs) > 0.5)}", fontsize=13)
+            told = "right and wrong apart" if _between(spots, right) > 0.5 else "right and wrong mixed"
+            axes.set_title(f"{name}: {told}{', equal characters together' * (_between(spots, marks) > 0.5)}", fontsize=12)
         named = ((RIGHT, "right rationale"), (WRONG, "mistake"))
         handles = [Line2D([], [], ls="", marker="s", color=colour, label=text) for colour, text in named]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11, title=signs_are,
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11, title=marks_are,
                       title_fontsize=11)  # fmt: skip
         return figure
 

@@ -60,7 +60,8 @@ WRONG = {
     "01.2": [
         (
             "def my_extract_answer(text, kind, choices=()):\n"
-            "    pattern = {'number': r'[0-9]+(?:,[0-9]{3})*', 'yes-no': r'(?i)\\b(?:yes|no)\\b', 'choice': r'(?<=\\()[A-Z](?=\\))'}\n"
+            "    pattern = {'number': r'[0-9]+(?:,[0-9]{3})*', 'yes-no': r'(?i)\\b(?:yes|no)\\b'}\n"
+            "    pattern['choice'] = r'(?<=\\()[A-Z](?=\\))'\n"
             "    found = re.search(pattern[kind], text)\n"
             "    return found[0] if found else None\n",
             "takes the first number",

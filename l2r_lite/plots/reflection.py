@@ -40,7 +40,7 @@ def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequen
             axes.set(xlabel=f"first axis: {share[0]:.0%} of the variance".replace("%", " %"),
                      ylabel=f"second axis: {share[1]:.0%}".replace("%", " %"))  # fmt: skip
             told = "right and wrong apart" if _between(spots, right) > 0.5 else "right and wrong mixed"
-            axes.set_title(f"{name}: {told}{', equal characters together' * (_between(spots, marks) > 0.5)}", fontsize=12)
+            axes.set_title(f"{name}:\n{told}{', equal characters together' * (_between(spots, marks) > 0.5)}", fontsize=12)
         named = ((RIGHT, "right rationale"), (WRONG, "mistake"))
         handles = [Line2D([], [], ls="", marker="s", color=colour, label=text) for colour, text in named]
         figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11, title=marks_are,

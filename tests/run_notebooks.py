@@ -24,7 +24,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.NotebookNode:
     """Execute a notebook in a fresh kernel started in `workdir`; an error in a cell is raised.
 
-    The new notebook's metadata has "seconds" and "peak_mb" (None where the system does not tell it).
+    The new notebook's metadata has "seconds", "cpu_seconds" and "peak_mb" (None where the system does not tell them).
     """
     notebook = nbformat.read(file, as_version=4)
     started = time.monotonic()
@@ -32,8 +32,9 @@ def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.Note
     with client.setup_kernel():
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)
-        peak = _peak_mb(client)
-    notebook.metadata["l2r"] = {"seconds": round(time.monotonic() - started, 1), "peak_mb": peak}
+        peak, cpu = _peak_mb(client), _cpu_seconds(client)
+    seconds = round(time.monotonic() - started, 1)
+    notebook.metadata["l2r"] = {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak}
     notebook.metadata.pop("widgets", None)  # stored widget state keeps some viewers from rendering the page
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -43,10 +44,19 @@ def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.Note
 
 
 def _peak_mb(client: NotebookClient) -> float | None:
-    process = getattr(client.km.provisioner, "process", None)
-    status = Path(f"/proc/{process.pid}/status") if process else None
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status and status.exists() else None
+    found = re.search(r"VmHWM:\s+(\d+) kB", _about_kernel(client, "status"))
     return round(int(found[1]) / 1e3) if found else None
+
+
+def _cpu_seconds(client: NotebookClient) -> float | None:
+    fields = _about_kernel(client, "stat").rpartition(")")[2].split()  # from the third field on
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else None
+
+
+def _about_kernel(client: NotebookClient, name: str) -> str:
+    process = getattr(client.km.provisioner, "process", None)
+    file = Path(f"/proc/{process.pid}/{name}") if process else None
+    return file.read_text() if file and file.exists() else ""
 
 
 def say_what_it_took(notebook: nbformat.NotebookNode) -> None:

@@ -30,7 +30,9 @@ def test_notebook_runs_from_top_to_bottom_offline_within_three_times_its_stated_
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     notebook = run_notebook(file, tmp_path)
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip())
-    assert notebook.metadata["l2r"]["seconds"] <= 3 * stated_seconds(notebook)
+    took = notebook.metadata["l2r"]
+    # What other tests on the same cores take is not the notebook's; where there is no /proc, the clock must do.
+    assert (took["cpu_seconds"] or took["seconds"]) <= 3 * stated_seconds(notebook)
 
 
 def stated_seconds(notebook: nbformat.NotebookNode) -> float:

@@ -149,12 +149,13 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
     if bad["lost"] <= start["lost"] + 5:
         why = "Replay holds the known skills. " if worse.get("replay") else ""
         if worse.get("epochs") == 1 or worse.get("learning_rate") == 0.001:
-            why += "Less training changes the weights less, in the good and in the bad. "
+            why += "Less training is no way to forget more. "
         return f"worse loses {bad['lost']:.0f} points on the known skills, the start {start['lost']:.0f}. {why}".rstrip()
     if good["gained"] < 0.9 * start["gained"]:
+        why = "Who does not learn does not forget; that" if good["lost"] <= start["lost"] / 2 else "To learn less"
         return (
             f"cured loses {good['lost']:.0f} points on the known skills, but it learns less: {good['gained']:+.0f} points on "
-            f"the withheld ones, the start {start['gained']:+.0f}. Who does not train does not forget; that is no cure."
+            f"the withheld ones, the start {start['gained']:+.0f}. {why} is no cure."
         )
     if good["lost"] > start["lost"] / 2:
         return (

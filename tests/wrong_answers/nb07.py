@@ -100,8 +100,9 @@ WRONG = {
     ],
     "07.3": [
         ("worse = dict(replay=0.5)\ncured = dict(replay=1.0)", "Replay holds the known skills"),
-        ("worse = dict(epochs=1)\ncured = dict(replay=1.0)", "Less training changes the weights less"),
-        ("worse = {'learning_rate': 0.01}\ncured = {'epochs': 1, 'learning_rate': 0.001}", "that is no cure"),
+        ("worse = dict(epochs=1)\ncured = dict(replay=1.0)", "Less training is no way"),
+        ("worse = {'learning_rate': 0.01}\ncured = {'epochs': 1, 'learning_rate': 1e-3}", "Who does not learn does not forget"),
+        ("worse = dict(epochs=6)\ncured = dict(epochs=1)", "To learn less is no cure"),
         ("worse = dict(learning_rate=0.01)\ncured = dict(learning_rate=0.01, replay=0.5)", "half of the start's"),
         ("worse = dict(replay=1)\ncured = dict(learning_rate=0.01)", "The two are swapped"),
         ("worse = dict(learning_rate=0.01)\ncured = dict(rounds=2)", "A second round repairs"),

@@ -82,8 +82,13 @@ class MemoryPlan:
         return max(self.training, self.exam)
 
     def fits(self, gigabytes: float) -> bool:
-        """Whether the run fits a card of so many GB, with CUDA's own share, and a tenth left for gaps."""
-        return self.peak + CUDA_CONTEXT <= RESERVE * gigabytes * 1e9
+        """Whether the run fits a card of so many GB."""
+        return self.peak <= self.usable(gigabytes)
+
+    @staticmethod
+    def usable(gigabytes: float) -> float:
+        """Bytes of a card of so many GB that a run may use: without CUDA's own share, and with a tenth left for gaps."""
+        return RESERVE * gigabytes * 1e9 - CUDA_CONTEXT
 
 
 def plan_memory(

@@ -1,6 +1,7 @@
 """Every figure: functions that take data and return a matplotlib Figure; notebooks, reports, widgets and README share them."""
 
-from l2r_lite.plots.base import Picture, save
+from l2r_lite.plots.base import Picture, as_html, save
+from l2r_lite.plots.block import Block, block_table, one_block
 from l2r_lite.plots.evidence import (
     arms_by_seed,
     best_of_equal_arms,
@@ -16,6 +17,7 @@ from l2r_lite.plots.exam import (
     mistakes_by_temperature,
     mistakes_found,
     next_token,
+    next_token_table,
     pass_by_k,
     repeated_exams,
     skill_profile,
@@ -24,22 +26,28 @@ from l2r_lite.plots.exam import (
 from l2r_lite.plots.feedback import budget_at_work, fates
 from l2r_lite.plots.forgetting import mistakes_by_skill, replay_compared, skill_changes, stopping_rule
 from l2r_lite.plots.grading import leaks_by_net, parrot_by_size, question_lengths, reading, readings
-from l2r_lite.plots.planning import card_planner, memory_by_part
-from l2r_lite.plots.quantisation import codes_in_use, error_by_block, memory_to_train, one_block
-from l2r_lite.plots.reflection import cosine_histograms, hidden_map, triplet_plane
+from l2r_lite.plots.planning import card_planner, card_table, memory_by_part
+from l2r_lite.plots.quantisation import codes_in_use, error_by_block, memory_to_train
+from l2r_lite.plots.reflection import cosine_histograms, hidden_map
 from l2r_lite.plots.runs import accuracy_by_round, accuracy_by_skill, loss_curves, round_diagram, run_overview
 from l2r_lite.plots.training import attention_blocks, gradient_agreement, gradient_balance, loss_moved, token_weights
+from l2r_lite.plots.triplet import Triplet, triplet_plane, triplet_table
 
 __all__ = [
+    "Block",
     "Picture",
+    "Triplet",
     "accuracy_by_round",
     "accuracy_by_skill",
     "arms_by_seed",
+    "as_html",
     "attention_blocks",
     "best_of_equal_arms",
+    "block_table",
     "bootstrap_differences",
     "budget_at_work",
     "card_planner",
+    "card_table",
     "choosing_on_the_test",
     "codes_in_use",
     "cosine_histograms",
@@ -59,6 +67,7 @@ __all__ = [
     "mistakes_by_temperature",
     "mistakes_found",
     "next_token",
+    "next_token_table",
     "one_block",
     "one_seed_misleads",
     "parrot_by_size",
@@ -77,6 +86,7 @@ __all__ = [
     "temperatures",
     "token_weights",
     "triplet_plane",
+    "triplet_table",
     "what_an_experiment_shows",
     "what_narrows_an_interval",
 ]  # fmt: skip

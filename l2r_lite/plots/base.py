@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from contextlib import AbstractContextManager
+from html import escape
 from pathlib import Path
 
 import matplotlib
@@ -27,6 +29,15 @@ class Picture(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, dpi=100, format="png")
         return buffer.getvalue()
+
+
+def as_html(figure: Figure) -> str:
+    """A figure as an HTML image that shrinks with its page; its title, which says what is to be seen, is read out."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100, format="png")
+    title = figure.get_suptitle() or " ".join(axes.get_title(loc="left") or axes.get_title() for axes in figure.axes).strip()
+    return (f'<img alt="{escape(title)}" style="max-width:100%;height:auto" '
+            f'src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">')  # fmt: skip
 
 
 def style() -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from l2r_lite.decoding import TokenScores
 from l2r_lite.exam import ExamReport, wilson_interval
 from l2r_lite.plots.base import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, new_figure, style
+from l2r_lite.show import Table
 
 PALE = "#D9D9D9"
 
@@ -61,11 +62,23 @@ def next_token(scores: TokenScores, place: int, temperature: float) -> Figure:
         return figure
 
 
-def _draw_next_token(axes: Axes, scores: TokenScores, place: int, temperature: float, outline: bool = False) -> None:
+def next_token_table(scores: TokenScores, place: int, temperature: float) -> Table:
+    """The same as numbers."""
+    rows = zip(*_chances(scores, place, temperature), strict=True)
+    return Table(["next token", f"probability at T = {temperature:g}", "probability at T = 1"],
+                 [(name, f"{abs(value):.1f} %", f"{abs(plain):.1f} %") for name, value, plain in rows])  # fmt: skip
+
+
+def _chances(scores: TokenScores, place: int, temperature: float) -> tuple[list[str], list[float], list[float]]:
+    """The likeliest tokens and all others; their probabilities in % at a temperature, and at temperature 1."""
     # Tokens stay in the order of their scores, which is the same at every temperature, so that panels can be compared.
     names = [_visible(name) for name, _ in scores.likeliest(place, count=5)]
     values, plain = ([100 * chance for _, chance in scores.likeliest(place, t, count=5)] for t in (temperature, 1.0))
-    names, values, plain = [*names, "all others"], [*values, 100 - sum(values)], [*plain, 100 - sum(plain)]
+    return [*names, "all others"], [*values, 100 - sum(values)], [*plain, 100 - sum(plain)]
+
+
+def _draw_next_token(axes: Axes, scores: TokenScores, place: int, temperature: float, outline: bool = False) -> None:
+    names, values, plain = _chances(scores, place, temperature)
     axes.barh(range(len(names)), values, height=0.62, color=[BLUE] * 5 + [GREY])
     if outline:
         axes.barh(range(len(names)), plain, height=0.78, fill=False, ec=GREY, lw=1.2, ls="--")

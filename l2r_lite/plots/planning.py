@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from l2r_lite.plots.base import BLUE, COLOURS, GREEN, GREY, RED, new_figure, style
+from l2r_lite.show import Table
 
 if TYPE_CHECKING:
     from l2r_lite.planner import MemoryPlan
@@ -24,7 +25,7 @@ def memory_by_part(
 ) -> Figure:
     """One bar a plan: what a training step holds at its highest point; a mark where an exam needs more."""
     with style():
-        figure = new_figure(10, 1.9 + 0.75 * len(plans))
+        figure = new_figure(10, 2.1 + 0.75 * len(plans))
         axes = figure.subplots()
         _draw(axes, plans)
         axes.set(title=title)
@@ -34,13 +35,34 @@ def memory_by_part(
 def card_planner(plan: MemoryPlan, card: float) -> Figure:
     """One plan against one card, with the verdict as the title."""
     with style():
-        figure = new_figure(10, 2.9)
+        figure = new_figure(10, 3.3)
         axes = figure.subplots()
+        axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
         _draw(axes, {plan.student.rpartition("/")[2]: plan}, (card,))
-        peak, fits = plan.peak / 1e9, plan.fits(card)
-        verdict = "fits" if fits else "does not fit"
-        axes.set_title(f"{peak:.1f} GB at most: {verdict} a card of {card:g} GB", color=GREEN if fits else RED)
+        axes.set_title(_verdict(plan, card), color=GREEN if plan.fits(card) else RED)
         return figure
+
+
+def card_table(plan: MemoryPlan, card: float, remedies: Sequence[tuple[str, MemoryPlan]] = ()) -> Table:
+    """The same as numbers.
+
+    Args:
+        remedies: what to turn when it does not fit, each with the plan after it (planner.knobs).
+    """
+    parts = [(name, _gigabytes(plan.parts[name])) for name in TRAINING]
+    sums = [("a training step, at most", plan.training), ("an exam, at most", plan.exam),
+            (f"usable of a card of {card:g} GB", plan.usable(card))]  # fmt: skip
+    turned = [(f"with {name}", f"{_gigabytes(p.peak)} at most: {'fits' if p.fits(card) else 'does not fit'}")
+              for name, p in remedies]  # fmt: skip
+    return Table(["part", "memory"], [*parts, *((name, _gigabytes(size)) for name, size in sums), *turned])
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
+def _verdict(plan: MemoryPlan, card: float) -> str:
+    return f"{plan.peak / 1e9:.1f} GB at most: {'fits' if plan.fits(card) else 'does not fit'} a card of {card:g} GB"
 
 
 def _draw(axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] = CARDS) -> None:
@@ -58,8 +80,9 @@ def _draw(axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] 
         axes.plot([plan.exam / 1e9] * 2, [y - 0.36, y + 0.36], color="black", lw=2, label="exam, at most" if y == 0 else None)
     for card in cards:
         axes.axvline(card, color=GREY, lw=1, ls="--")
-        axes.text(card, -0.62, f"{card:g} GB card", ha="center", va="bottom", fontsize=10, color="#555555", bbox=WHITE)
+        axes.text(card, -0.62, f"{card:g} GB card", ha="center", va="bottom", fontsize=11, color="#555555", bbox=WHITE)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="memory in GB", xlim=(0, 1.08 * max(widest, cards[-1])), ylim=(len(names) - 0.5, -0.8))
-    below = -0.32 if len(names) == 1 else -0.18
-    axes.legend(ncol=7, loc="upper center", bbox_to_anchor=(0.45, below), frameon=False, fontsize=10)
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=11)

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from l2r_lite.nf4 import BLOCK, INT4, LEVELS, quantise_block, relative_error, round_to_levels
+from l2r_lite.nf4 import BLOCK, quantise_block, relative_error, round_to_levels
 from l2r_lite.plots.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.plots.block import FORMATS
 
 if TYPE_CHECKING:
     from l2r_lite.planner import MemoryPlan
-
-FORMATS = (("NF4", LEVELS, BLUE), ("int4", INT4, RED))
 
 
 def codes_in_use(weight: Tensor, block: int = BLOCK) -> Figure:
@@ -77,54 +75,6 @@ def error_by_block(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) 
         figure.axes[1].set_ylabel("the same, of all other weights")
         figure.suptitle("Small blocks keep an outlier's damage small", x=0.01, ha="left", fontweight="bold")
         return figure
-
-
-def one_block(weight: Tensor, block_size: int = BLOCK, outlier: float = 0.0) -> Figure:
-    """The first weights of a matrix as one block, one of them made an outlier: what levels are left for the others.
-
-    Args:
-        outlier: the first weight becomes so many standard deviations; 0 leaves it as it is.
-    """
-    block = weight.reshape(-1)[:block_size] / weight.std()
-    ordinary = torch.ones_like(block, dtype=torch.bool)
-    if outlier:
-        block, ordinary[0] = block.clone(), False
-        block[0] = outlier
-    errors = {name: relative_error(block, round_to_levels(block, levels, block_size), ordinary) for name, levels, _ in FORMATS}
-    with style():
-        figure = new_figure(10, 4.6)
-        top, bottom = figure.subplots(2, 1, height_ratios=[2.4, 1])
-        _draw_block(top, block, ordinary)
-        for row, (name, _, colour) in enumerate(FORMATS):
-            bottom.barh(row, 100 * errors[name], color=colour, alpha=0.8)
-            bottom.text(100 * errors[name] + 0.8, row, f"{100 * errors[name]:.0f} %", va="center", fontsize=11)
-        bottom.set_yticks(range(len(FORMATS)), [name for name, *_ in FORMATS])
-        bottom.invert_yaxis()
-        bottom.set(xlim=(0, 110), xlabel="relative error in %")
-        others = f"the other {block_size - 1}" if outlier else f"all {block_size}"
-        figure.suptitle(f"{errors['NF4']:.0%}".replace("%", " %") + f" error for {others} weights of the block",
-                        x=0.01, ha="left", fontweight="bold")  # fmt: skip
-        return figure
-
-
-def _draw_block(axes: Axes, block: Tensor, ordinary: Tensor) -> None:
-    """Each weight above, the level that it is stored as below, within ±4 standard deviations."""
-    codes, scale = quantise_block(block)
-    levels = LEVELS * scale
-    stored = levels[codes]
-    axes.vlines(levels, -0.35, 0, color=BLUE, lw=1.5)
-    ways = [[(here, 1), (there, 0)] for here, there in zip(block[ordinary].tolist(), stored[ordinary].tolist(), strict=True)]
-    axes.add_collection(LineCollection(ways, colors=GREY, linewidths=0.7, alpha=0.6))
-    axes.plot(block[ordinary], torch.ones(int(ordinary.sum())), "o", color=GREY, ms=5)
-    axes.plot(stored[ordinary], torch.zeros(int(ordinary.sum())), "o", color=BLUE, ms=5)
-    near = int((levels.abs() <= 4).sum())
-    axes.text(-4.4, 1.22, f"{near} of 16 levels within ±4", fontsize=11, color=BLUE, ha="left")
-    if not ordinary.all():
-        at = min(block[~ordinary].max().item(), 4.3)
-        axes.plot([at], [1], "o" if at < 4.3 else ">", color=ORANGE, ms=9)
-        axes.text(at - 0.1, 1.22, f"outlier at {block[~ordinary].max().item():g}", ha="right", color="#9C6A00", fontsize=11)
-    axes.set(xlim=(-4.5, 4.5), ylim=(-0.45, 1.45), xlabel="weight in standard deviations of the matrix")
-    axes.set_yticks([0, 1], ["stored", "weight"])
 
 
 PARTS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +11,6 @@ from IPython.display import display
 from l2r_lite import plots
 from l2r_lite.config import LoopConfig
 from l2r_lite.rounds import run_rounds
-
-
-class explore:  # noqa: N801 - used like a function
-    """A figure with a control for each of its settings; on a page without a kernel, the figure at the first setting.
-
-    A control is what ipywidgets makes of it: (low, high, step) a slider, a list a menu, True or False a box; to begin elsewhere
-    than in the middle, pass a widget, as ipywidgets.FloatSlider(0.5, min=0, max=1). The argument's name labels it.
-
-        explore(plots.quantisation_error, bits=[2, 3, 4], block_size=(16, 128, 16))
-    """
-
-    def __init__(self, draw: Callable[..., Any], **controls: Any) -> None:
-        self._draw = draw
-        self.panel = w.interactive(lambda **chosen: display(draw(**chosen)), **controls)
-        for control in self.panel.kwargs_widgets:
-            control.description = control.description.replace("_", " ")
-            control.style.description_width = "11em"
-            control.layout.width = "32em"
-            if hasattr(control, "continuous_update"):
-                control.continuous_update = False  # redrawn once, when the slider is let go
-
-    def figure(self) -> Any:
-        """The figure at the present setting."""
-        return self._draw(**{control._kwarg: control.value for control in self.panel.kwargs_widgets})
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        self.panel.update()
-        return {**self.panel._repr_mimebundle_(), "image/png": b64encode(self.figure()._repr_png_()).decode()}
 
 
 class LiveFigure:

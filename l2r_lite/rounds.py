@@ -7,8 +7,11 @@ again. Decisions (which student is best, when to stop) read the validation split
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ from l2r_lite.prompts import completion
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
 from l2r_lite.teacher import Teacher, open_teacher
-from l2r_lite.training import Stopped, make_items, train_round
+from l2r_lite.training import Stopped, epoch_batches, make_items, train_round
 
 if TYPE_CHECKING:
     from l2r_lite.student import Student
@@ -31,9 +34,23 @@ MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "b
 OnRound = Callable[[dict[str, Any]], object]
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage of a run is: `done` of `total` questions (validation, test, exam), mistakes (feedback), steps (training).
+
+    `loading` (the student, once) has no parts: its total is 0. A total may be an estimate, and `done` never exceeds it.
+    """
+
+    round: int
+    stage: str
+    done: int
+    total: int
+
+
 def run_rounds(
     config: LoopConfig, out: str | Path, *, teacher: Teacher | None = None, stop: Callable[[], bool] = lambda: False,
-    on_round: OnRound | None = None, on_step: Callable[[dict[str, float]], object] | None = None, progress: bool = True,
+    on_round: OnRound | None = None, on_step: Callable[[dict[str, float]], object] | None = None,
+    on_progress: Callable[[Progress], object] | None = None, progress: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
     """Run the loop in the folder `out`, or go on where it was left there; with more `rounds`, a finished run continues.
 
@@ -41,6 +58,8 @@ def run_rounds(
         teacher: None opens the one that the config names.
         stop: asked between steps; True ends the run as soon as that is possible, ready to be resumed.
         on_round: called with the report so far after each evaluation.  on_step: called with each training step's losses.
+        on_progress: called when a stage begins and again as it advances; a stage that is done already is passed over.
+        progress: show a bar for each stage in the terminal or the cell.
 
     Returns:
         The report, as in `out`/report.json. The best student's adapter (by validation accuracy; the untrained one if no
@@ -50,7 +69,7 @@ def run_rounds(
         ConfigError, ProblemError, TeacherError, StudentError, RunError: one sentence on what is wrong; nothing is lost.
     """
     config.check()
-    run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, progress)
+    run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, on_progress, progress)
     return run.go(on_round)
 
 
@@ -75,10 +94,11 @@ class _Run:
 
     def __init__(
         self, config: LoopConfig, out: Path, teacher: Teacher, stop: Callable[[], bool],
-        on_step: Callable[[dict[str, float]], object] | None, progress: bool,
+        on_step: Callable[[dict[str, float]], object] | None, on_progress: Callable[[Progress], object] | None, progress: bool,
     ) -> None:  # fmt: skip
         self.config, self.out, self.teacher = config, out, teacher
-        self.stop, self.on_step, self.progress = stop, on_step, progress
+        self._stop, self.on_step, self.on_progress, self.progress = stop, on_step, on_progress, progress
+        self._waited = 0.0  # seconds spent in `stop`, which may hold the run for a while: no stage's time
         check_same_run(out, config)
         # Problems come first: a run that cannot start leaves no folder behind that refuses the corrected command.
         problems = {split: self._load(split) for split in ("train", "validation", "test")}
@@ -109,6 +129,7 @@ class _Run:
     def student(self, after_round: int) -> Student:
         """The student as it was after a round (0: fresh); the base model is loaded once."""
         if self._student is None:
+            self._begin(after_round, "loading", 0)
             from l2r_lite.student import Student
 
             c = self.config
@@ -162,11 +183,33 @@ class _Run:
         best = self.report("rounds")["best_round"]
         return bool(self.config.patience) and number - best >= self.config.patience
 
+    def _clock(self) -> float:
+        return time.monotonic() - self._waited
+
+    def _begin(self, number: int, stage: str, total: int, done: float = 0) -> Callable[[float], None]:
+        """Tell that a stage begins; the result is called with how many more of its parts are done."""
+
+        def advance(more: float) -> None:
+            nonlocal done
+            done += more
+            if self.on_progress:
+                self.on_progress(Progress(number, stage, min(int(done), total), total))
+
+        advance(0)
+        return advance
+
     def _timed(self, number: int, stage: str, started: float) -> None:
         file = self.round(number) / "stages.json"
         seconds = folder.read_json(file) if file.exists() else {}
-        seconds[stage] = round(seconds.get(stage, 0.0) + time.monotonic() - started, 2)
+        seconds[stage] = round(seconds.get(stage, 0.0) + self._clock() - started, 2)
         folder.write_json(file, seconds)
+
+    def stop(self) -> bool:
+        asked = time.monotonic()
+        try:
+            return self._stop()
+        finally:
+            self._waited += time.monotonic() - asked
 
     def _check_stop(self) -> None:
         if self.stop():
@@ -178,14 +221,16 @@ class _Run:
         problems, file = self.problems[split], self.round(number) / f"{name}.jsonl"
         if file.exists():
             return ExamReport(tuple(problems), tuple(folder.read_lines(file, Sample)))
-        growing, started = folder.Growing(file, Sample), time.monotonic()
+        student, growing, started = self.student(after_round), folder.Growing(file, Sample), self._clock()
+        advance = self._begin(number, name, len(problems), len(growing.taken) / samples)
 
         def keep(new: list[Sample]) -> None:
             growing.append(new)
+            advance(len(new) / samples)
             self._check_stop()
 
         report = take_exam(
-            self.student(after_round), problems, samples=samples, temperature=temperature, seed=self._seed(number),
+            student, problems, samples=samples, temperature=temperature, seed=self._seed(number),
             max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
             describe=f"round {number}: {name}", progress=self.progress,
         )  # fmt: skip
@@ -212,11 +257,20 @@ class _Run:
         file = self.round(number) / "lessons.jsonl"
         if file.exists():
             return folder.read_lines(file, Lesson)
-        started = time.monotonic()
+        asked = Counter(m.problem.id for m in exam.mistakes)
+        fits = self._fits(number) if hasattr(self.teacher, "teach_again") else lambda text: True
+        started = self._clock()
+        advance = self._begin(
+            number, "feedback", sum(min(n, self.config.mistakes_per_question) for n in asked.values())
+        )
+
+        def heard(*_: object) -> None:
+            advance(1)
+            self._check_stop()
+
         feedback = make_lessons(
             self.teacher, exam.mistakes, self.config.lessons, per_question=self.config.mistakes_per_question,
-            fits=self._fits(number) if hasattr(self.teacher, "teach_again") else lambda text: True,
-            on_reply=lambda *_: self._check_stop(), progress=self.progress,
+            fits=fits, on_reply=heard, progress=self.progress,
         )  # fmt: skip
         self._check_stop()
         cost = dataclasses.asdict(meter) if (meter := getattr(self.teacher, "meter", None)) else {}
@@ -243,10 +297,18 @@ class _Run:
         items = make_items(
             self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
         )
-        student, started = self.student(number - 1), time.monotonic()
+        student, started = self.student(number - 1), self._clock()
+        one_pass = epoch_batches(items, self.config.batch_size, random.Random(seed))
+        advance = self._begin(number, "training", self.config.epochs * len(one_pass))
+
+        def stepped(losses: dict[str, float]) -> None:
+            advance(1)
+            if self.on_step:
+                self.on_step(losses)
+
         self._adapter_of = -1
         log = train_round(
-            student, items, self.config, seed=seed, stop=self.stop, on_step=self.on_step, progress=self.progress
+            student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress
         )
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
         folder.write_lines(self.round(number) / "losses.jsonl", log)

@@ -127,12 +127,19 @@ def _show_time(config: LoopConfig) -> None:
     from l2r_lite.planner import time_round
     from l2r_lite.problems import load_problems
     from l2r_lite.student import Student
+    from l2r_lite.teacher import open_teacher
 
-    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed)
+    print("trying a batch of the exam and a few training steps …", flush=True)
+    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed,
+                           gradient_checkpointing=config.gradient_checkpointing)  # fmt: skip
     problems = load_problems(config.problems, "train", config.limit or None, config.seed, config.data_dir)
     took = time_round(config, student, problems)
     print(f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of {len(problems)} questions "
           f"{took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so {took.steps} training steps, {took.training:,.0f} s")
+    if config.teacher.startswith("openai:"):
+        asked = problems[: round(len(problems) * took.mistakes)] * config.mistakes_per_question
+        teacher: Any = open_teacher(config)
+        print(f"the teacher in round 1, at most: {teacher.plan(asked, config.lessons)}")
 
 
 def _export(arguments: argparse.Namespace) -> int:

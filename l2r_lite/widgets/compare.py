@@ -27,14 +27,15 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     Args:
         run_folders: runs of which at least the first evaluation is finished.  labels: what to call them.
+        after: the round whose students are compared first; None: those that the runs kept.
 
     Raises:
         RunError: fewer than two runs, or runs that cannot be compared; the message says why.
     """
 
-    def __init__(self, run_folders: Sequence[str | Path], labels: Sequence[str] = ()) -> None:
+    def __init__(self, run_folders: Sequence[str | Path], labels: Sequence[str] = (), after: int | None = None) -> None:
         self._folders, self._labels = list(run_folders), list(labels)
-        self.found = compare_runs(self._folders, self._labels)
+        self.found = compare_runs(self._folders, self._labels, after)
         names = [(printable(label)[:40], number) for number, label in enumerate(self.found.labels)]
         look = {"style": {"description_width": "8.5em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.by = w.Dropdown(description="fixed by", options=names, value=0, tooltip="right now, wrong before", **look)
@@ -43,7 +44,7 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         rounds = range(1, min(len(report["rounds"]) for report in self.found.reports))
         self.after = w.Dropdown(
             description="students", options=[("kept (best on validation)", None), *((f"after round {n}", n) for n in rounds)],
-            tooltip="which student of each run is compared", **look,
+            tooltip="which student of each run is compared", value=after, **look,
         )  # fmt: skip
         for menu in (self.by, self.not_by):
             menu.observe(lambda _: self._list(), "value")

@@ -17,7 +17,7 @@ from l2r_lite.stories import FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, 
 from l2r_lite.widgets.base import Panel, say, side_by_side, stack
 
 _ALL, _NEW, _NO_SKILL = "all", "newly wrong", "(none named)"
-_MOST_LISTED, _MOST_IN_TABLE = 500, 25
+_MOST_LISTED, _MOST_IN_TABLE = 500, 10
 
 
 class mistake_browser(Panel):  # noqa: N801 - used like a function

@@ -142,7 +142,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
 
     # --- the run, in its own thread ---
 
-    def _work(self, config: LoopConfig, stop: Stop) -> dict[str, Any]:
+    def _work(self, config: LoopConfig, stop: Stop) -> None:
         self._sparing.draw(self._draw_rounds)  # something to see before what takes long is imported and loaded
         teacher = open_teacher(config, stop, self.settings.key)
         self._meter = getattr(teacher, "meter", None)
@@ -151,11 +151,12 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             on_progress=self._progress, progress=False,
         )  # fmt: skip
         self._after_round(report)
-        return report
 
     def _after_round(self, report: dict[str, Any]) -> None:
-        self.report = report
-        self._sparing.draw(self._draw_all)
+        """Also called at the end of the run, and for rounds that were there before: then the figures stay as they are."""
+        shown, self.report = len(self.report["rounds"]) if self.report else 0, report
+        if len(report["rounds"]) != shown:
+            self._sparing.draw(self._draw_all)
 
     def _after_step(self, losses: dict[str, float]) -> None:
         now = self._forecast.now

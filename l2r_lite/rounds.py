@@ -258,6 +258,8 @@ class _Run:
         """Greedy answers on validation (for decisions) and test (for the report) by the student of this round."""
         for split in ("validation", "test"):
             self._sit(number, split, split, number, samples=1, temperature=0.0)
+        if not (self.round(number) / "adapter").exists():  # only the fresh one can be gone here, removed as damaged
+            self.student(number)
         report = self.report("user")
         folder.write_json(self.out / "report.json", report)
         if on_round:
@@ -328,10 +330,10 @@ class _Run:
         log = train_round(
             student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress
         )
+        self.held.check()
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
         folder.write_lines(self.round(number) / "losses.jsonl", log)
         self._timed(number, "training", started)
-        self.held.check()
         student.save_adapter(adapter)
         self._adapter_of = number
 

@@ -47,6 +47,14 @@ def side_by_side(*children: w.Widget) -> w.HBox:
     return w.HBox(children, layout=w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px"))
 
 
+def alive(widget: w.Widget) -> dict[str, Any]:
+    """What a page with a kernel shows of a widget; ipywidgets 7, which Colab has, cannot be asked for it."""
+    if hasattr(widget, "_repr_mimebundle_"):
+        return widget._repr_mimebundle_()
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"text/plain": repr(widget), "application/vnd.jupyter.widget-view+json": view}
+
+
 def static_form(figure: Figure, table: Table) -> dict[str, str]:
     """What a page without a kernel shows of a panel: a figure and a table (pages that take HTML take no image beside it)."""
     return {
@@ -70,4 +78,4 @@ class Panel(ABC):
         """The same as a table."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {**self.panel._repr_mimebundle_(), **static_form(self.figure(), self.table())}
+        return {**alive(self.panel), **static_form(self.figure(), self.table())}

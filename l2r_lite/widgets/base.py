@@ -14,9 +14,9 @@ from l2r_lite.show import PLAIN, Table
 
 # JupyterLab's own variables follow its theme; the values behind them are for pages that have none.
 LOOK = """<style>
-.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere}
+.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere; --jp-widgets-margin: 0px; row-gap: 4px}
 .l2r-panel :is(button, input, select, textarea, summary):focus-visible {
-  outline: 3px solid var(--jp-brand-color1, #0072b2); outline-offset: 1px}
+  outline: 3px solid var(--jp-brand-color1, #0072b2) !important; outline-offset: -1px}
 .l2r-panel .l2r-help, .l2r-panel .l2r-fault {font-size: 12px; line-height: 1.35; margin: 0 0 4px}
 .l2r-panel .l2r-help {color: var(--jp-ui-font-color2, #555)}
 .l2r-panel .l2r-fault {color: var(--jp-error-color1, #b3261e); font-weight: 600}

@@ -129,8 +129,8 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
             self._story.value = self.shown[number]._repr_html_()
 
 
-_STYLE = {"description_width": "8.5em"}
-_LAYOUT = {"width": "22em", "max_width": "100%"}
+_STYLE = {"description_width": "10em"}
+_LAYOUT = {"width": "24em", "max_width": "100%"}
 
 
 def _menu(label: str, options: Sequence[Any], tooltip: str) -> w.Dropdown:

@@ -20,6 +20,7 @@ LOOK = """<style>
 .l2r-panel .l2r-help, .l2r-panel .l2r-fault {font-size: 12px; line-height: 1.35; margin: 0 0 4px}
 .l2r-panel .l2r-help {color: var(--jp-ui-font-color2, #555)}
 .l2r-panel .l2r-fault {color: var(--jp-error-color1, #b3261e); font-weight: 600}
+.l2r-panel .widget-html-content {line-height: 1.45}
 .l2r-panel .l2r-say {line-height: 1.5; margin: 2px 0}
 .l2r-panel progress {width: 100%; max-width: 42em; height: 14px; accent-color: var(--jp-brand-color1, #0072b2)}
 .l2r-panel table {border-collapse: collapse; color: inherit}

@@ -32,6 +32,8 @@ def status(state: str, report: dict[str, Any] | None, forecast: Forecast, rounds
         reached = f"{why}. {reached}"
     if state == "finished" and report and report["stopped"] == "no-improvement":
         reached = f"no better round for {report['config']['patience']} rounds. {reached}"
+    elif state == "finished":
+        reached = f"{reached} More rounds go on with it, another setting begins another run."
     return f'<div role="status">{_STATES[state]}{f": {reached}" if reached else "."}</div>'
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from l2r_lite.student import Student
 
 MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "budget", "price", "concurrency")
+
+# Loading a model sets torch's seed and default dtype and swaps its initialisers for the whole process: two panels' runs take turns.
+_LOADING = threading.Lock()
 
 OnRound = Callable[[dict[str, Any]], object]
 
@@ -141,10 +145,11 @@ class _Run:
             from l2r_lite.student import Student
 
             c = self.config
-            self._student = Student.load(
-                c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
-                gradient_checkpointing=c.gradient_checkpointing,
-            )  # fmt: skip
+            with _LOADING:
+                self._student = Student.load(
+                    c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
+                    gradient_checkpointing=c.gradient_checkpointing,
+                )  # fmt: skip
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
                 self._student.save_adapter(fresh)

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def start(config: LoopConfig, out: Path, *, die_at: int = 0, told: Path | None =
 
     Args:
         die_at: it kills itself, with no chance to clean up, right before its n-th touch of a file of the run or the cache.
-        told: a file that gets {"events": how many touches there were, "error": what the run was refused for}.
+        told: a file that gets {"events": how many touches there were, "seconds": of the processor, "error": what the run was
+            refused for}.
     """
     with pytest.MonkeyPatch.context() as patch:  # Python 3.11's fork server does not take over sys.path
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -57,10 +59,11 @@ def _run(config: dict[str, Any], out: str, die_at: int, told: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
+    began = time.process_time()
     error = ""
     try:
         run_rounds(LoopConfig(**config), out, progress=False)
     except UserError as refused:
         error = str(refused)
     if told:
-        Path(told).write_text(json.dumps({"events": count, "error": error}))
+        Path(told).write_text(json.dumps({"events": count, "seconds": time.process_time() - began, "error": error}))

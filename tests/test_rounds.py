@@ -25,8 +25,8 @@ from l2r_lite.rounds import run_rounds
 from l2r_lite.runfolder import Growing, RunError, read_lines, write_lines
 from l2r_lite.stories import read_exams
 
-# The times, what a machine is, and what one start paid may differ between two runs of one config; `stopped` is looked at by itself.
-VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config", "teacher_cost_so_far")  # the last: of this start
+# What may differ between two runs of one config; `stopped` is looked at by itself.
+VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config", "teacher_cost_so_far")
 
 
 @pytest.fixture(scope="module")

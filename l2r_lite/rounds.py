@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "budget", "price", "concurrency")
 
-# Loading a model sets torch's seed and default dtype and swaps its initialisers for the whole process: two panels' runs take turns.
+# Loading sets torch's seed and default dtype and swaps initialisers, for the whole process: two panels' runs take turns.
 _LOADING = threading.Lock()
 
 OnRound = Callable[[dict[str, Any]], object]

@@ -608,7 +608,7 @@ class HTMLText(HTMLParser):
         return page.text
 
 
-HARMLESS = {"style", "div", "table", "thead", "tbody", "tr", "th", "td", "br", "em", "mark", "img", "progress"}
+HARMLESS = {"style", "div", "span", "table", "thead", "tbody", "tr", "th", "td", "br", "em", "mark", "img", "progress"}
 HARMLESS_ATTRIBUTES = {"class", "style", "scope", "role", "alt", "src", "aria-label", "max", "value"}
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -38,9 +38,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         loop_panel(LoopConfig(rounds=2))                 # writes into runs/panel
         loop_panel(config, name="my-run")                # shows what is in runs/my-run, and goes on with it
 
-    The run is at work beside the cells: the notebook stays usable. Its folder keeps every step, so that a stopped run, or one
-    whose kernel was restarted, is gone on with, and more rounds continue a finished one. Settings that make another run than
-    the folder's take a folder of their own, named by what differs.
+    The run is at work beside the cells: the notebook stays usable, and the kernel's interrupt button does not end it. Its
+    folder keeps every step, so that a stopped run, or one whose kernel was restarted, is gone on with, and more rounds continue
+    a finished one. Settings that make another run than the folder's take a folder of their own, named by what differs.
 
     Args:
         config: the settings to begin with, and to which Reset leads back; knobs without a field stay as they are here.

@@ -130,7 +130,9 @@ class Settings:
         faults = self.faults()
         for knob, below in self._below.items():
             help_text = _KNOBS[knob].metadata["help"] if knob in _KNOBS else "the teacher's; empty: that of the environment"
-            told = say(f"⚠ {safe(faults[knob])}", "fault") if knob in faults else say(safe(help_text), "help")
+            told = say(safe(help_text), "help")
+            if knob in faults:
+                told = say(f'<span role="alert">⚠ {safe(faults[knob])}</span>', "fault")
             if below.value != told:
                 below.value = told
         paid = str(self.fields["teacher"].value).startswith("openai:")

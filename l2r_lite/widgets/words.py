@@ -26,7 +26,7 @@ def status(state: str, report: dict[str, Any] | None, forecast: Forecast, rounds
     reached = _reached(report) if report and report["rounds"] else ""
     if state == "failed":
         what = safe(error) if isinstance(error, UserError) else f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
-        return f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept; Continue goes on.</div>'
+        return f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept, and can be gone on with.</div>'
     if state == "stopped":
         why = "the budget is used up" if report and report["stopped"] == "budget" else "it can be gone on with"
         reached = f"{why}. {reached}"

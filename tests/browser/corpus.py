@@ -14,7 +14,7 @@ HOSTILE = {
     "markdown": f"[a link](https://example.invalid) ![x](x) [b](javascript:{OBEY}) <https://example.invalid> **bold** `code`",
     "link": f"<a href=\"javascript:{OBEY}\">click</a> javascript:{OBEY} https://example.invalid/x",
     "mathjax": f"She has $3 and $4, \\(x^2\\) \\[y\\] $$\\href{{javascript:{OBEY}}}{{z}}$$ \\begin{{align}}a\\end{{align}}",
-    "ansi": "\x1b[31mred\x1b[0m \x07 \x00 \x9b2J \x08\x08 \x7f",
+    "ansi": "\x1b[31mred\x1b[0m \x07 \x9b2J \x08\x08 \x7f",
     "bidi": "abc \u202egnp.exe\u202c \u2066x\u2069 \u200f \u200b zero\u200bwidth",
     "long": "w" * 3000,
     "combining": "e" + "\u0301" * 60 + " " + "Z" + "\u0337" * 60,

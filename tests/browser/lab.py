@@ -160,6 +160,14 @@ class Desk:
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
+    def wait_until_all_cells_ran(self) -> None:
+        self.page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code')"
+            ".every(c => c.model.executionCount > 0 && c.model.executionState !== 'running')"
+            " || document.querySelector('[data-mime-type=\"application/vnd.jupyter.error\"]')"
+        )
+        self.wait_for_notebook()
+
     def restart_kernel(self) -> None:
         """The toolbar's button, and yes, Restart; and wait for the new kernel."""
         self.page.get_by_role("button", name="Restart the kernel", exact=True).click()
@@ -169,8 +177,10 @@ class Desk:
 
     def cell_errors(self) -> Locator:
         """Outputs of cells that raised an exception."""
-        return self.page.locator('.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"], '
-                                 '.jp-OutputArea [data-mime-type="application/vnd.jupyter.error"]')  # fmt: skip
+        return self.page.locator('.jp-OutputArea [data-mime-type="application/vnd.jupyter.error"]')
+
+    def expect_no_cell_failed(self) -> None:
+        assert self.cell_errors().all_inner_texts() == []
 
     def change_theme(self, name: str) -> None:
         self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)

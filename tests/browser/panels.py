@@ -42,7 +42,7 @@ class LoopPanel:
     def __init__(self, desk: Desk, number: int = 0) -> None:
         self.desk, self.box = desk, desk.page.locator(".jp-OutputArea .l2r-panel").nth(number)
         expect(self.box.or_(desk.cell_errors()).first).to_be_visible()
-        expect(desk.cell_errors(), "a cell failed").to_have_count(0)
+        desk.expect_no_cell_failed()
         expect(self.button("Run")).to_be_visible()
 
     def button(self, name: str) -> Locator:

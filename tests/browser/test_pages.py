@@ -96,7 +96,7 @@ def panels(desk: Desk) -> Locator:
 
 
 def each_panel(desk: Desk) -> Iterator[tuple[str, Locator]]:
-    expect(desk.cell_errors(), "a cell failed").to_have_count(0)
+    desk.expect_no_cell_failed()
     for number, name in enumerate(PANELS):
         panel = panels(desk).nth(number)
         panel.scroll_into_view_if_needed()
@@ -130,6 +130,8 @@ def test_every_control_and_figure_has_a_name(page_of_panels: Desk) -> None:
         for line in panel.aria_snapshot().splitlines():
             control = re.match(r"\s*- (textbox|spinbutton|combobox|listbox|checkbox|button|img)\b(.*)", line)
             assert not control or re.search(r'"[^"]*\w', control[2]), f"{name}: no name for {line.strip()}"
+        for menu in panel.locator("select").all():
+            assert menu.evaluate("e => e.selectedIndex") >= 0, f"{name}: a menu shows no choice"
         named = len(panel.get_by_role("spinbutton").all())
         assert len(panel.get_by_role("slider").all()) <= named, f"{name}: a slider without a named field of the same value"
 

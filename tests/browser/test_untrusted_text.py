@@ -20,11 +20,10 @@ sys.path.insert(0, {str(HERE)!r})
 import hostile_run
 from corpus import HOSTILE
 from l2r_lite.widgets import *
-one = hostile_run.make(Path("."), "one", 0.5)
-two = hostile_run.make(Path("."), "two", 0.0)""",
+one = hostile_run.make(Path("runs"))""",
     'loop_panel(one, name="one")',
     'mistake_browser("runs/one")',
-    'compare_panel(["runs/one", "runs/two"], [HOSTILE["image"], HOSTILE["mathjax"]])',
+    'compare_panel(["runs/one", "runs/two"], [HOSTILE["image"], HOSTILE["mathjax"]], after=1)',
 ]
 # Elements that the panels themselves have; an image is one that we drew, and nothing has an event handler or a link.
 INTRUDERS = """panel => [...panel.querySelectorAll('*')].filter(e =>

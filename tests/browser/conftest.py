@@ -7,30 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
-
-from lab import FLAGS, Desk, Lab, browser_program, serve  # noqa: E402
+from lab import FLAGS, Desk, Lab, browser_program, serve
+from playwright.sync_api import Browser, sync_playwright
 
 FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
+def chromium() -> Iterator[Browser]:
     program = browser_program()
     if program is None:
         said = "no Chromium found: apt-get install chromium (.ci/run does)"
         if os.environ.get("CI"):
             pytest.fail(said)
         pytest.skip(said)
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, headless=True, args=FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def lab(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder: Path = tmp_path_factory.mktemp("lab")
     with serve(folder, tmp_path_factory.mktemp("jupyter")) as running:
         yield running
@@ -45,7 +43,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 
 
 @pytest.fixture
-def desk(chromium, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Desk]:  # noqa: ANN001
+def desk(chromium: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A fresh page at 1280 × 900; after the test its kernels end. Of a test that failed there is a screenshot."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     desk = Desk(lab, context.new_page())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from lab import Desk
 from panels import SETUP, LoopPanel, file_times, report, results
@@ -16,13 +18,12 @@ def panel_in(desk: Desk, name: str, *cells: str) -> LoopPanel:
     return LoopPanel(desk)
 
 
-def test_two_rounds_then_a_third_without_the_first_two_run_again(desk: Desk, record_property) -> None:  # noqa: ANN001
+def test_two_rounds_then_a_third_without_the_first_two_run_again(desk: Desk, record_property: Callable) -> None:
     panel = panel_in(desk, "rounds", 'loop_panel(config, name="rounds")', "6 * 7")
     out = desk.lab.folder / "runs" / "rounds"
     panel.set("rounds", 2)
     seconds = panel.click_and_time("Run", "redraw")
     record_property("seconds from Run to the first redraw", seconds)
-    print(f"from Run to the first redraw: {seconds:.2f} s")
     desk.shot("loop-panel-running")
     panel.expect_status("^Finished: 2 rounds")
     desk.shot("loop-panel-two-rounds")
@@ -40,7 +41,9 @@ def test_two_rounds_then_a_third_without_the_first_two_run_again(desk: Desk, rec
     assert seconds <= 3
 
 
-def test_stop_in_mid_training_takes_effect_within_two_seconds_and_continue_goes_on(desk: Desk, record_property) -> None:  # noqa: ANN001
+def test_stop_in_mid_training_takes_effect_within_two_seconds_and_continue_goes_on(
+    desk: Desk, record_property: Callable
+) -> None:
     panel = panel_in(desk, "stop", 'loop_panel(config.with_(epochs=16), name="stop")')
     out = desk.lab.folder / "runs" / "stop"
     panel.click("Run")
@@ -51,7 +54,6 @@ def test_stop_in_mid_training_takes_effect_within_two_seconds_and_continue_goes_
         panel.expect_status("training: [1-9]")
         seconds.append(panel.click_and_time("Stop", "Stopped"))
     record_property("seconds from Stop to stopped", seconds)
-    print(f"from Stop to stopped: {seconds} s")
     assert report(out)["stopped"] == "user"
     assert not (out / "round-1" / "adapter").exists()
     desk.shot("loop-panel-stopped")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from lab import Desk
+from lab import Desk, Lab
 from panels import SMALL
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ FAINT = """panel => {
 
 
 @pytest.fixture(scope="module")
-def page_of_panels(chromium, lab) -> Iterator[Desk]:  # noqa: ANN001
+def page_of_panels(chromium: Browser, lab: Lab) -> Iterator[Desk]:
     """A notebook with every panel, run once; the tests look at it in turn."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     desk = Desk(lab, context.new_page())

@@ -1,0 +1,104 @@
+"""Many runs in one process: memory stays, no thread and no file handle is left. `make soak` has the long form."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fake_endpoint import Server
+
+from l2r_lite.config import LoopConfig
+from l2r_lite.rounds import run_rounds
+
+SOAK = "SOAK" in os.environ
+RUNS, WARM = (40, 8) if SOAK else (4, 2)  # of five rounds each
+PANELS, WARM_PANELS = (20, 4) if SOAK else (3, 1)
+
+
+def left() -> tuple[set[str], int, list[str]]:
+    """Threads, and open files and connections, of this process."""
+    me = psutil.Process()
+    return {t.name for t in threading.enumerate()}, me.num_fds(), sorted(f.path for f in me.open_files())
+
+
+def resident() -> float:
+    gc.collect()
+    return psutil.Process().memory_info().rss / 1e6
+
+
+def test_many_rounds_in_one_process_leave_nothing_behind(tiny_folder: Path, tmp_path: Path) -> None:
+    """With a real teacher, whose calls have a thread, an event loop and connections of their own."""
+    sizes: list[float] = []
+    with Server() as server:
+        config = LoopConfig(
+            student=str(tiny_folder), limit=12, validation_limit=4, test_limit=4, rounds=5, samples=2, epochs=1, batch_size=8,
+            max_new_tokens=10, exam_rows=12, teacher="openai:m", base_url=server.url,
+        )  # fmt: skip
+        for number in range(RUNS):
+            mine = config.with_(teacher_cache=str(tmp_path / f"replies-{number}.jsonl"))
+            assert len(run_rounds(mine, tmp_path / f"run-{number}", progress=False)["rounds"]) == 6
+            sizes.append(resident())
+            if number == WARM - 1:
+                before = left()
+    after = left()
+    print(f"{5 * RUNS} rounds: {sizes[WARM - 1]:.0f} MB after {5 * WARM} rounds, {sizes[-1]:.0f} MB at the end")
+    assert not {name for name in after[0] - before[0] if name != "pytest_timeout"}
+    assert after[1] <= before[1] and set(after[2]) <= set(before[2])
+    assert sizes[-1] <= sizes[WARM - 1] * (1.05 if SOAK else 1.15)
+
+
+CELL = """
+import gc, os, threading, ipywidgets, psutil
+os.environ["L2R_CACHE"] = "cache"
+from l2r_lite.config import LoopConfig
+from l2r_lite.widgets import loop_panel
+
+config = LoopConfig(**{config!r})
+
+def once(number):
+    panel = loop_panel(config, folder="runs", name=f"panel-{{number}}")
+    panel.run()
+    panel.wait()
+    state = panel.state
+    ipywidgets.Widget.close_all()  # else ipywidgets keeps every panel for good
+    return state
+
+me = psutil.Process()
+
+def look():
+    gc.collect()
+    return me.memory_info().rss / 1e6, me.num_fds(), {{t.name for t in threading.enumerate()}}
+
+states = [once(n) for n in range({warm})]
+first = look()
+states += [once(n) for n in range({warm}, {runs})]
+last = look()
+print("SOAK", {{"states": sorted(set(map(str, states))), "first": first[0], "last": last[0], "handles": last[1] - first[1],
+                "threads": sorted(last[2] - first[2])}})
+"""
+
+
+@pytest.mark.slow
+def test_many_panel_runs_in_one_kernel_leave_nothing_behind(tiny_folder: Path, tmp_path: Path) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    config = LoopConfig(
+        student=str(tiny_folder), limit=12, validation_limit=4, test_limit=4, rounds=1, samples=2, epochs=1, batch_size=8,
+        max_new_tokens=10, exam_rows=12,
+    )  # fmt: skip
+    cell = nbformat.v4.new_code_cell(CELL.format(config=config.to_json(), warm=WARM_PANELS, runs=PANELS))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    client = nbclient.NotebookClient(
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})
+    said = next(o.text for o in cell.outputs if o.output_type == "stream" and "SOAK" in o.text)
+    print(said)
+    found: dict[str, Any] = eval(said.partition("SOAK")[2])  # noqa: S307 - what our own cell printed
+    assert found["handles"] <= 0 and found["threads"] == []
+    assert found["last"] <= found["first"] * (1.05 if SOAK else 1.25)
+    assert len(list((tmp_path / "runs").glob("panel-*/report.json"))) == PANELS

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import ipywidgets as w
+import nbformat
 import pytest
 import torch
+from run_notebooks import _without_widget
 
 from l2r_lite import plots
 from l2r_lite.decoding import probabilities, score_tokens
@@ -61,6 +63,13 @@ def test_without_a_kernel_an_explorer_is_a_picture_and_a_table(weight: torch.Ten
     bundle = nf4_explorer(weight)._repr_mimebundle_()
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= set(bundle)
     assert "NF4 level" in bundle["text/html"]
+
+
+def test_a_committed_notebook_keeps_a_panels_picture_and_its_table_as_two_outputs(weight: torch.Tensor) -> None:
+    shown = nbformat.v4.new_output("display_data", nf4_explorer(weight)._repr_mimebundle_())
+    picture, table = _without_widget(shown)
+    assert (set(picture.data), set(table.data)) == ({"image/png"}, {"text/html"})
+    assert "NF4 level" in table.data["text/html"] and "<img" not in table.data["text/html"]
 
 
 def test_a_block_is_the_matrixs_own_and_its_error_that_of_nf4(weight: torch.Tensor) -> None:

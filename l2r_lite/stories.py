@@ -139,22 +139,24 @@ def read_stories(out: str | Path, split: str = "exam") -> list[Story]:
     """
     sat = _read_sat(Path(out), split)
     shares = {number: _right(report) for number, report in sat.items()}
+    written = {number: _written(report) for number, report in sat.items()}
     stories = []
     for number, report in sat.items():
         place = Path(out) / f"round-{number}"
-        taught, refused = _by_problem(place / "lessons.jsonl", Lesson), _by_problem(place / "rejected.jsonl", Rejection)
-        if split != "exam":
-            taught, refused = {}, {}
+        taught = _by_problem(place / "lessons.jsonl", Lesson) if split == "exam" else {}
+        refused = _by_problem(place / "rejected.jsonl", Rejection) if split == "exam" else {}
+        problem = {p.id: p for p in report.problems}
         wrong: dict[str, list[str]] = {}
         for m in report.mistakes:
             wrong.setdefault(m.problem.id, []).append(m.rationale)
-        problem, after = {p.id: p for p in report.problems}, sat.get(number + 1)
         for key, texts in wrong.items():
             lessons = taught.get(key, [])
             stories.append(Story(
-                number, problem[key], texts[0], lessons[0].feedback if lessons else "", tuple(x.rationale for x in lessons),
-                _distinct(after, key), shares[number][key], shares.get(number + 1, {}).get(key), tuple(texts[1:]),
-                tuple(refused.get(key, ())), shares.get(number - 1, {}).get(key), split,
+                round=number, problem=problem[key], mistake=texts[0], others=tuple(texts[1:]), split=split,
+                feedback=lessons[0].feedback if lessons else "", lessons=tuple(lesson.rationale for lesson in lessons),
+                rejected=tuple(refused.get(key, ())), afterwards=written.get(number + 1, {}).get(key, ()),
+                right_earlier=shares.get(number - 1, {}).get(key), right_before=shares[number][key],
+                right_after=shares.get(number + 1, {}).get(key),
             ))  # fmt: skip
     return stories
 
@@ -191,12 +193,17 @@ def read_exams(out: str | Path) -> list[ExamReport]:
     return list(_read_sat(Path(out), "exam").values())
 
 
-def _right(exam: ExamReport | None) -> dict[str, float]:
+def _right(exam: ExamReport) -> dict[str, float]:
+    """Question → share of its samples that are right."""
     verdicts: dict[str, list[bool]] = {}
-    for sample in exam.samples if exam else ():
+    for sample in exam.samples:
         verdicts.setdefault(sample.problem_id, []).append(sample.correct)
     return {key: sum(v) / len(v) for key, v in verdicts.items()}
 
 
-def _distinct(exam: ExamReport | None, key: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.rationale for s in exam.samples if s.problem_id == key)) if exam else ()
+def _written(exam: ExamReport) -> dict[str, tuple[str, ...]]:
+    """Question → what was written to it, each wording once."""
+    texts: dict[str, dict[str, None]] = {}
+    for sample in exam.samples:
+        texts.setdefault(sample.problem_id, {})[sample.rationale] = None
+    return {key: tuple(found) for key, found in texts.items()}

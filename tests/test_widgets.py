@@ -159,6 +159,7 @@ def test_a_paused_run_stands_still_and_goes_on_to_the_same_end(
     assert found(panel.out) == found(undisturbed)
 
 
+@pytest.mark.slow
 def test_stop_in_mid_training_takes_two_seconds_at_most_and_continue_leads_to_the_same_end(
     show: Callable[..., loop_panel], config: LoopConfig, tmp_path: Path
 ) -> None:
@@ -374,6 +375,25 @@ def test_progress_names_every_stage_in_order_and_never_passes_its_total(config: 
         assert [p.done for p in parts] == sorted(p.done for p in parts) and parts[0].done == 0
         assert len({p.total for p in parts}) == 1 and parts[-1].done == parts[-1].total > 0
     assert [p.total for p in heard if p.stage == "exam"][0] == 18
+
+
+def test_time_that_a_run_is_held_is_no_stages_time(config: LoopConfig, tmp_path: Path) -> None:
+    heard: list[tuple[str, float]] = []
+    held = 0.0
+
+    def stop() -> bool:
+        nonlocal held
+        if heard and heard[-1][0] == "training":
+            time.sleep(0.2)
+            held += 0.2
+        return False
+
+    report = run_rounds(config, tmp_path / "run", stop=stop, progress=False,
+                        on_progress=lambda p: heard.append((p.stage, time.monotonic())))  # fmt: skip
+    first = next(i for i, (stage, _) in enumerate(heard) if stage == "training")
+    following = next(when for stage, when in heard[first:] if stage != "training")
+    assert held > 0.5
+    assert report["rounds"][1]["train_seconds"] <= following - heard[first][1] - held + 0.02
 
 
 def test_the_time_left_is_what_the_stages_took_so_far() -> None:

@@ -232,7 +232,7 @@ class _Run:
         report = take_exam(
             student, problems, samples=samples, temperature=temperature, seed=self._seed(number),
             max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
-            describe=f"round {number}: {name}", progress=self.progress,
+            on_token=self._check_stop, describe=f"round {number}: {name}", progress=self.progress,
         )  # fmt: skip
         self._timed(number, name, started)
         growing.finish(report.samples)

@@ -21,17 +21,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.errors import UserError
 from l2r_lite.grading import canonical_number, parse_number
 from l2r_lite.records import LETTERS, Kind, Problem
 
 VALIDATION_SHARE = 0.1
 TEMPLATE_TEST_SHARE = 0.3  # of multiarith-template when the hub gives no split file
 SPLITS = ("train", "validation", "test")
+LONGEST_TEXT = 10_000  # characters of a question, an option, a rationale: five times the longest of any benchmark
 
 Row = dict[str, Any]
 
 
-class ProblemError(ValueError):
+class ProblemError(UserError):
     """Problems could not be loaded; the message says which file, line or field, and what to do about it."""
 
 
@@ -62,6 +64,15 @@ class Benchmark:
 def fold(text: str) -> str:
     """White space folded: one space between words, none around."""
     return " ".join(text.split())
+
+
+def unreadable(text: str) -> str:
+    """Why no student could be asked this text; "" if it could."""
+    if len(text) > LONGEST_TEXT:
+        return f"has {len(text):,} characters; at most {LONGEST_TEXT:,} can be read"
+    if "\0" in text or re.search("[\ud800-\udfff]", text):
+        return "has a NUL or half a character (\\ud800–\\udfff), which no tokenizer reads"
+    return ""
 
 
 def masked(question: str) -> str:
@@ -222,7 +233,7 @@ def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Pr
     split = _json(path)
     try:
         train, test = ([problems[i] for i in map(int, split[key]) if i >= 0] for key in ("train", "test"))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ProblemError(
             f'{path}: expected {{"train": [row numbers], "test": [row numbers]}} below {len(problems)} '
             f"({type(error).__name__}: {error}). Copy the file again."
@@ -259,6 +270,9 @@ def _read_rows(benchmark: Benchmark, rows: Iterable[Any], prefix: str, source: s
         try:
             fields = benchmark.read(row)
             fields["question"] = fold(fields["question"])
+            for text in (fields["question"], *fields.get("choices", ()), fields.get("rationale", ""), fields.get("skill", "")):
+                if reason := unreadable(text):
+                    raise ValueError(f"a text {reason}")
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             reason = f"no field {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
             raise ProblemError(
@@ -274,7 +288,10 @@ def _rows(folder: Path, file: str) -> list[Any]:
         raise ProblemError(f"{path}: missing. --data-dir {folder} must hold the benchmark's original file {file}.")
     if path.suffix == ".json":
         data = _json(path)
-        return data["examples"] if isinstance(data, dict) and isinstance(data.get("examples"), list) else data
+        rows = data.get("examples") if isinstance(data, dict) else data
+        if not isinstance(rows, list):
+            raise ProblemError(f"{path}: holds no list of rows. Use the original file unchanged.")
+        return rows
     rows = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if line.strip():

@@ -13,6 +13,7 @@ from typing import Any
 
 from l2r_lite import __version__
 from l2r_lite.config import PRESETS, LoopConfig
+from l2r_lite.errors import UserError, printable
 
 _TYPES = typing.get_type_hints(LoopConfig)
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--prompt-tokens", type=int, default=100, metavar="N", help="tokens of the longest question (100)")
     plan.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="compute type (bfloat16)")
     plan.add_argument("--measure", action="store_true", help="load the student, try a little, say how long a round takes")
+    commands.add_parser("doctor", parents=[knobs], help="what works on this machine, what to do about the rest")
     export = commands.add_parser("export", help="the best student as a plain transformers model, the lessons as training data")
     export.add_argument("run", type=Path, metavar="DIR", help="run folder")
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="new folder")
@@ -73,7 +75,7 @@ def _show_plan(config: LoopConfig) -> None:
 
     print("Settings")
     for name, value in config.to_json().items():
-        print(f"  {name:24}{value}")
+        print(printable(f"  {name:24}{value}"))
     limits = {"train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
     problems = {s: load_problems(config.problems, s, n or None, config.seed, config.data_dir) for s, n in limits.items()}
     counts = {split: len(found) for split, found in problems.items()}
@@ -110,16 +112,34 @@ def _plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from l2r_lite.doctor import examine
+
+    able = True
+    for finding in examine(_config(arguments)):
+        print(finding, flush=True)
+        able &= finding.state != "MEND"
+    print("The default can run: l2r-lite run" if able else "The default cannot run before what says MEND is mended.")
+    return 0 if able else 1
+
+
 def _show_time(config: LoopConfig) -> None:
     from l2r_lite.planner import time_round
     from l2r_lite.problems import load_problems
     from l2r_lite.student import Student
+    from l2r_lite.teacher import open_teacher
 
-    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed)
+    print("trying a batch of the exam and a few training steps …", flush=True)
+    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed,
+                           gradient_checkpointing=config.gradient_checkpointing)  # fmt: skip
     problems = load_problems(config.problems, "train", config.limit or None, config.seed, config.data_dir)
     took = time_round(config, student, problems)
     print(f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of {len(problems)} questions "
           f"{took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so {took.steps} training steps, {took.training:,.0f} s")
+    if config.teacher.startswith("openai:"):
+        asked = problems[: round(len(problems) * took.mistakes)] * config.mistakes_per_question
+        teacher: Any = open_teacher(config)
+        print(f"the teacher in round 1, at most: {teacher.plan(asked, config.lessons)}")
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -140,7 +160,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _show_plan(config)
         return 0
     out = arguments.resume or arguments.out or Path("runs") / f"{arguments.preset}-{datetime.now():%Y%m%d-%H%M%S}"
-    print(f"{config.rounds} rounds, student {config.student}, problems {config.problems} → {out}")
+    told = f"{config.rounds} rounds, student {config.student}, problems {config.problems}, teacher {config.teacher}"
+    print(printable(f"{told}{f' at {config.base_url}' * bool(config.base_url)} → {out}"))
     from l2r_lite import plots
     from l2r_lite.report import as_table
     from l2r_lite.rounds import run_rounds
@@ -164,27 +185,24 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _summary(arguments: argparse.Namespace) -> int:
-    from l2r_lite.report import summarise
-    from l2r_lite.runfolder import read_json
+    from l2r_lite.report import read_report, summarise
 
-    print(summarise([read_json(folder / "report.json") for folder in arguments.folders]))
+    print(printable(summarise([read_report(folder) for folder in arguments.folders])))
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point. Returns the exit status: 0 done, 2 bad input (one sentence on stderr), 130 stopped by the user."""
+    """Entry point. Returns the exit status: 0 done, 1 the doctor's no, 2 bad input (one sentence on stderr), 130 stopped."""
     arguments = build_parser().parse_args(argv)
     try:
-        return {"run": _run, "plan": _plan, "export": _export, "summary": _summary}[arguments.command](arguments)
+        run = {"run": _run, "plan": _plan, "doctor": _doctor, "export": _export, "summary": _summary}[arguments.command]
+        return run(arguments)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except ValueError as error:
-        # Our own errors are one sentence for the user; any other ValueError is a fault of ours and keeps its traceback.
-        if type(error).__module__.startswith("l2r_lite"):
-            print(f"l2r-lite: {error}", file=sys.stderr)
-            return 2
-        raise
+    except UserError as error:  # one sentence for the user; any other error is a fault of ours and keeps its traceback
+        print(f"l2r-lite: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

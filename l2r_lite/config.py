@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from l2r_lite.errors import UserError
 
-class ConfigError(ValueError):
+
+class ConfigError(UserError):
     """A knob with a value it cannot have: which, why, and what it may be."""
 
 
@@ -73,15 +75,25 @@ class LoopConfig:
         """Raises ConfigError for the first knob whose value is out of its range or does not go with another."""
         for knob in dataclasses.fields(self):
             value, low, high = getattr(self, knob.name), knob.metadata["low"], knob.metadata["high"]
-            if value is None or (low is None and high is None):
+            kind = str(knob.type)
+            if value is None and "None" in kind:
                 continue
-            whole = str(knob.type).startswith("int")
+            if kind.startswith(("str", "bool")):
+                if not isinstance(value, bool if kind == "bool" else str):
+                    wanted = "true or false" if kind == "bool" else "text"
+                    raise ConfigError(f"{knob.name} = {value!r}: must be {wanted} ({knob.metadata['help']})")
+                continue
+            whole = kind.startswith("int")
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not math.isfinite(value):
                 raise ConfigError(f"{knob.name} = {value!r}: must be a {'whole ' * whole}number ({knob.metadata['help']})")
             if (low is not None and value < low) or (high is not None and value > high):
                 allowed = f"between {low} and {high}" if high is not None else f"at least {low}"
                 raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({knob.metadata['help']})")
-        if "@" in urlsplit(self.base_url or "").netloc:
+        try:
+            address = urlsplit(self.base_url or "")
+        except ValueError as error:
+            raise ConfigError(f"base_url = {self.base_url!r}: is no address ({error})") from error
+        if "@" in address.netloc:
             raise ConfigError("base_url holds a user name or password, and settings are written to files; put the key into "
                               "the environment variable L2R_API_KEY and leave it out of the address.")  # fmt: skip
         if self.teacher == "scripted" and self.problems != "pocket":
@@ -104,9 +116,12 @@ class LoopConfig:
             data = json.loads(file.read_text(encoding="utf-8"))
             if not isinstance(data, dict):
                 raise ValueError("not a JSON object")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{file}: cannot be read as a run's config ({error}); is this a run folder?") from error
-        return cls().with_(**data)
+        try:
+            return cls().with_(**data)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from error
 
 
 _POCKET = LoopConfig()

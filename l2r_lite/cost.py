@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from l2r_lite.errors import UserError
+
 OUT_OF_BUDGET = "budget"  # the reason of a mistake that was not sent
 
 
-class CostError(ValueError):
+class CostError(UserError):
     """A price or budget that cannot be used: which, and what it may be."""
 
 

@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2r_lite import runfolder
+from l2r_lite.errors import UserError
 from l2r_lite.records import Problem, Sample
-from l2r_lite.report import TIMES
+from l2r_lite.report import TIMES, read_report
 from l2r_lite.show import Table
 
 FOLDER = Path(__file__).parents[1] / "notebooks" / "evidence"
@@ -53,7 +54,7 @@ KNOBS: dict[str, dict[str, Any]] = {
 }
 
 
-class EvidenceError(ValueError):
+class EvidenceError(UserError):
     """A log that cannot be used as asked: which file and line, why, and what to do."""
 
 
@@ -84,7 +85,7 @@ def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
     Raises:
         RunError: a file of the folder is missing or damaged.  EvidenceError: there is no such arm.
     """
-    place, report = Path(out), runfolder.read_json(Path(out) / "report.json")
+    place, report = Path(out), read_report(Path(out))
     problems = runfolder.read_lines(place / "problems" / "test.jsonl", Problem)
     texts = "\n".join(f"{p.question} {p.choices} {p.answer}" for p in problems)
     rounds = report["rounds"]
@@ -127,12 +128,30 @@ def read_log(file: Path) -> list[Run]:
         known = {f.name for f in dataclasses.fields(Run)}
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         run = Run(**values)
+        if wrong := _misshapen(run):
+            raise EvidenceError(f"{at}: {wrong}; the format stands at the top of l2r_lite/evidence.py.")
         if (_known(run.arm, at), run.seed) in runs:
             raise EvidenceError(f"{at}: the arm {run.arm} with seed {run.seed} stands in this log already.")
         if runs and run.questions != (first := next(iter(runs.values()))).questions:
             raise EvidenceError(f"{at}: this run sat another test ({run.questions}) than the first ({first.questions}).")
         runs[run.arm, run.seed] = run
     return list(runs.values())
+
+
+def _misshapen(run: Run) -> str:
+    """What is wrong with the shape of a line's fields; "" if nothing is."""
+    wanted: dict[str, Any] = {
+        "arm": str, "seed": int, "config": dict, "questions": str, "test": tuple, "validation": tuple, "kept": int,
+        "environment": dict, "seconds": (int, float),
+    }  # fmt: skip
+    for name, kind in wanted.items():
+        if not isinstance(value := getattr(run, name), kind) or isinstance(value, bool):
+            return f"the field {name} cannot be {value!r:.60}"
+    if not all(isinstance(digits, str) and set(digits) <= {"0", "1"} for digits in run.test) or len({*map(len, run.test)}) != 1:
+        return "the field test must hold one text of 0 and 1 a round, each a digit a question"
+    if not all(isinstance(share, int | float) for share in run.validation):
+        return "the field validation must hold a number a round"
+    return "" if 0 <= run.kept < len(run.test) else f"the field kept is {run.kept}, and test has {len(run.test)} rounds"
 
 
 def _known(arm: str, at: str = "") -> str:

@@ -23,7 +23,8 @@ from l2r_lite.config import LoopConfig
 from l2r_lite.nf4 import full_weight
 from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Problem
-from l2r_lite.runfolder import RunError, read_json, read_lines
+from l2r_lite.report import read_report
+from l2r_lite.runfolder import RunError, read_lines
 from l2r_lite.sources import locate
 from l2r_lite.student import Student
 
@@ -57,7 +58,7 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         student.load_adapter(run / "student")
         merge(student, dtype).save_pretrained(scratch / "model", safe_serialization=True)
         student.tokenizer.save_pretrained(scratch / "model")
-        (scratch / "model" / "README.md").write_text(model_card(config, read_json(run / "report.json")), encoding="utf-8")
+        (scratch / "model" / "README.md").write_text(model_card(config, read_report(run)), encoding="utf-8")
         items = list(_training_lines(run))
         _write(scratch / "lessons.jsonl", (_messages(p, line["anchor"]) for p, line in items))
         _write(scratch / "preferences.jsonl", (_preference(p, line) for p, line in items if line["negative"]))

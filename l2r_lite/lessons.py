@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from tqdm.auto import tqdm
 
 from l2r_lite.arithmetic import wrong_equations
+from l2r_lite.benchmarks import unreadable
 from l2r_lite.cost import OUT_OF_BUDGET
 from l2r_lite.grading import extract_answer, same_answer
 from l2r_lite.prompts import ANSWER_MARK, answer_line
@@ -28,6 +29,8 @@ def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: 
     text = " ".join(rationale.split())
     if not text:
         return "empty"
+    if unreadable(text):
+        return "unreadable characters"
     for version in {rationale, text}:  # folding line breaks must not change what is read
         answer = extract_answer(version, problem.kind, problem.choices)
         if answer is None:
@@ -94,10 +97,11 @@ def make_lessons(
     accepted: dict[str, list[str]] = {}
     failed: list[tuple[Mistake, tuple[Rejection, ...]]] = []
 
-    def judge(replies: Generator[Reply], total: int, describe: str) -> None:
+    def judge(replies: Generator[Reply], mistakes: Sequence[Mistake], describe: str) -> None:
         failed.clear()
-        with closing(replies), tqdm(total=total, desc=describe, unit="mistake", disable=not progress, leave=False) as bar:
-            for reply in replies:
+        bar = tqdm(total=len(mistakes), desc=describe, unit="mistake", disable=not progress, leave=False)
+        with closing(replies), bar:
+            for reply in in_order(replies, mistakes):
                 problem = reply.mistake.problem
                 lessons, refused = _verify(reply, wrong[problem.id], accepted.setdefault(problem.id, []), fits)
                 feedback.lessons += lessons
@@ -109,14 +113,30 @@ def make_lessons(
                 if on_reply:
                     on_reply(lessons, refused)
 
-    judge(teacher.teach(sent, count), len(sent), "feedback")
+    judge(teacher.teach(sent, count), sent, "feedback")
     again = [(m, refused) for m, refused in failed if refused[-1].reason != OUT_OF_BUDGET]
     if again and hasattr(teacher, "teach_again"):
         spent_up = [f for f in failed if f not in again]
-        judge(teacher.teach_again(again, count), len(again), "feedback: second try")
+        judge(teacher.teach_again(again, count), [mistake for mistake, _ in again], "feedback: second try")
         failed += spent_up
     feedback.without.update(refused[-1].reason for _, refused in failed)
     return feedback
+
+
+def in_order(replies: Iterable[Reply], mistakes: Sequence[Mistake]) -> Iterator[Reply]:
+    """Replies in the order of their mistakes: one that comes early waits, so that a run depends on no network's whims.
+
+    What is left when a teacher ends early comes last, in the same order.
+    """
+    place = {mistake: number for number, mistake in enumerate(mistakes)}
+    early: dict[int, Reply] = {}
+    due = 0
+    for reply in replies:
+        early[place[reply.mistake]] = reply
+        while due in early:
+            yield early.pop(due)
+            due += 1
+    yield from (early[number] for number in sorted(early))
 
 
 def _verify(

@@ -167,7 +167,7 @@ def _skeleton(shape: Any, rank: int, dtype: torch.dtype) -> Any:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
+    with quiet(), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
         return get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
@@ -231,8 +231,8 @@ def _activations(
 ) -> int:  # fmt: skip
     peaks = []
     for count in (1, 2):
+        model = _skeleton(_shape(key, num_hidden_layers=count, layer_types=None), rank, dtype)
         with quiet():
-            model = _skeleton(_shape(key, num_hidden_layers=count, layer_types=None), rank, dtype)
             peaks.append(step_peak(model, rows, length, targets, checkpointing, dtype))
     return peaks[0] + (peaks[1] - peaks[0]) * (_shape(key).num_hidden_layers - 1)
 

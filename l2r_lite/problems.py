@@ -21,7 +21,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.benchmarks import BENCHMARKS, SPLITS, ProblemError, fold, load_benchmark
+from l2r_lite.benchmarks import BENCHMARKS, SPLITS, ProblemError, fold, load_benchmark, unreadable
+from l2r_lite.errors import UserError
 from l2r_lite.grading import canonical_number, parse_number
 from l2r_lite.records import KINDS, LETTERS, Kind, Problem
 
@@ -100,15 +101,18 @@ def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
-class _BadLine(ValueError):
+class _BadLine(UserError):
     """What is wrong with one line of an own file."""
 
 
 def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise OSError(0, "it is no file")
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise ProblemError(f"{path}: cannot be read ({error.strerror}). Give the path of a .jsonl file.") from error
+    except (OSError, ValueError) as error:  # a ValueError: a name with a NUL
+        told = error.strerror if isinstance(error, OSError) else error
+        raise ProblemError(f"{path}: cannot be read ({told}). Give the path of a .jsonl file.") from error
     rows: list[tuple[int, Problem, str | None]] = []
     bad: list[tuple[int, str]] = []
     ids: dict[str, int] = {}
@@ -184,7 +188,7 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
         if field not in row:
             close = difflib.get_close_matches(field, [k for k in row if k not in _FIELDS], n=1, cutoff=0.6)
             hint = f'. Did you mean "{close[0]}" → "{field}"?' if close else ""
-            raise _BadLine(f'no field "{field}" (found: {", ".join(map(str, row))[:200] or "none"}){hint}')
+            raise _BadLine(f'no field "{field}" (found: {fold(", ".join(row))[:200] or "none"}){hint}')
     question = fold(_text(row, "question"))
     if not question:
         raise _BadLine('the field "question" is empty')
@@ -215,8 +219,8 @@ def _text(row: dict[str, Any], field: str) -> str:
 
 
 def _check_characters(value: str, field: str) -> None:
-    if "\0" in value or re.search("[\ud800-\udfff]", value):
-        raise _BadLine(f'the field "{field}" has a NUL or half a character (\\ud800–\\udfff), which no tokenizer reads')
+    if reason := unreadable(value):
+        raise _BadLine(f'the field "{field}" {reason}')
 
 
 def _choices(value: Any) -> tuple[str, ...]:

@@ -123,10 +123,16 @@ def to_json(record: Any) -> dict[str, Any]:
     return dataclasses.asdict(record)
 
 
+_PLAIN: dict[str, Any] = {"str": str, "int": int, "bool": bool, "Kind": str, "str | None": (str, type(None))}
+
+
 def from_json(cls: type, data: dict[str, Any]) -> Any:
     """Build a record of class `cls` from JSON data; unknown fields are ignored, so that old readers read new files."""
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = {f.name: _PLAIN.get(str(f.type)) for f in dataclasses.fields(cls)}
     values = {k: v for k, v in data.items() if k in known}
+    for name, value in values.items():
+        if (kind := known[name]) and not isinstance(value, kind):
+            raise TypeError(f"{name} cannot be {value!r:.60}")
     if cls is Problem:
         values["choices"] = tuple(values.get("choices", ()))
         values["program"] = tuple(Step(**s) if isinstance(s, dict) else Step(*s) for s in values.get("program", ()))

@@ -51,6 +51,8 @@ class ReplyCache:
             return
         try:
             entry = json.loads(line)
+            if not isinstance(entry["key"], str):
+                raise TypeError("a key is text")
             self.entries[entry["key"]] = entry
         except (ValueError, KeyError, TypeError, RecursionError):
             self.damaged += 1
@@ -67,12 +69,14 @@ class ReplyCache:
         Left out are replies to other problems than these, and an annotator's, which knows of no mistake.
         """
         known = {(p.id, p.question): p for p in problems}
-        asked = {(str(e.get("problem_id")), str(e.get("question")), e.get("mistake")): None for e in self.entries.values()}
+        asked = {
+            (str(e.get("problem_id")), str(e.get("question")), wrong): None
+            for e in self.entries.values() if isinstance(wrong := e.get("mistake"), str)
+        }  # fmt: skip
         return [
             Mistake(p, wrong, extract_answer(wrong, p.kind, p.choices))
-            for name, question, wrong in asked
-            if isinstance(wrong, str) and (p := known.get((name, question)))
-        ]
+            for name, question, wrong in asked if (p := known.get((name, question)))
+        ]  # fmt: skip
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
         """Append an entry; when this returns it is in the file."""

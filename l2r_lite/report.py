@@ -54,6 +54,25 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
     }
 
 
+def read_report(out: Path) -> dict[str, Any]:
+    """The report of a run folder, as far as a table or a figure of it needs.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    report = folder.read_json(out / "report.json")
+    try:
+        as_table(report), report["config"]["seed"], report["environment"]
+        if not report["rounds"]:
+            raise ValueError("no round of it is finished")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise folder.RunError(
+            f"{out / 'report.json'}: is no report of a run ({type(error).__name__}: {error}). "
+            f"Make it anew with: l2r-lite run --resume {out}"
+        ) from error
+    return report
+
+
 def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -> dict[str, Any]:
     test = ExamReport(problems["test"], tuple(folder.read_lines(place / "test.jsonl", Sample)))
     validation = ExamReport(problems["validation"], tuple(folder.read_lines(place / "validation.jsonl", Sample)))

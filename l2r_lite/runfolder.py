@@ -16,13 +16,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from l2r_lite.errors import UserError
 from l2r_lite.records import from_json, to_json
 
 Record = TypeVar("Record")
 SCRATCH = ".scratch-"  # names of folders that are being written begin so
 
 
-class RunError(ValueError):
+class RunError(UserError):
     """A run folder that cannot be used as asked: which file, why, and what to do."""
 
 
@@ -43,7 +44,7 @@ def _line(record: Any) -> str:
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.writing")
-    with scratch.open("w", encoding="utf-8") as handle:
+    with scratch.open("w", encoding="utf-8", errors="backslashreplace") as handle:  # half a character: \ud800, as in JSON
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
@@ -53,7 +54,7 @@ def _write(file: Path, text: str) -> None:
 def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file}: cannot be read ({error}); remove its stage's file to have the stage done again.") from error
 
 
@@ -80,7 +81,7 @@ def _parsed(file: Path, cls: type[Record], *, torn_end: bool) -> list[Record]:
             if not isinstance(data, dict):
                 raise TypeError("not a JSON object")
             records.append(data if cls is dict else from_json(cls, data))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             if torn_end and number == len(lines):
                 break  # the process was killed while it wrote this line; everything before it is sound
             raise RunError(
@@ -123,7 +124,7 @@ class Growing:
         write_lines(self.partial, self.taken)
 
     def append(self, records: Iterable[Any]) -> None:
-        with self.partial.open("a", encoding="utf-8") as handle:
+        with self.partial.open("a", encoding="utf-8", errors="backslashreplace") as handle:
             handle.write("".join(_line(r) for r in records))
             handle.flush()
             os.fsync(handle.fileno())

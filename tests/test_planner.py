@@ -20,6 +20,7 @@ from l2r_lite.sources import StudentError, cache_folder
 from l2r_lite.student import Student
 
 SMOL = cache_folder() / "SmolLM2-135M-Instruct"
+needs_smol = pytest.mark.skipif(not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there")
 
 
 def bytes_of(student: Student) -> tuple[int, int, int]:
@@ -39,8 +40,7 @@ def bytes_of(student: Student) -> tuple[int, int, int]:
     return weights, constants, adapter
 
 
-@pytest.mark.parametrize("name", ["pocket", pytest.param("smol", marks=pytest.mark.skipif(
-    not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there"))])  # fmt: skip
+@pytest.mark.parametrize("name", ["pocket", pytest.param("smol", marks=needs_smol)])
 def test_weights_constants_and_adapter_are_exact_to_the_byte(name: str) -> None:
     student = Student.load(name, lora_rank=8, dtype=torch.float32)
     plan = plan_memory(LoopConfig(student=name, lora_rank=8, problems="pocket"), dtype=torch.float32)
@@ -64,11 +64,11 @@ from l2r_lite.training import losses, pack
 def status(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
-checkpointing = sys.argv[1] == "checkpointing"
-student = Student.load("pocket", dtype=torch.float32, gradient_checkpointing=checkpointing)
+name, rows, checkpointing = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "checkpointing"
+student = Student.load(name, dtype=torch.float32, gradient_checkpointing=checkpointing)
 steps = "3 + 4 = 7. " * 8
 items = [TrainingItem(p, f"{steps}The answer is {p.answer}.", f"{steps}So it is 1.", f"{steps}It is 2. The answer is 3.")
-         for p in load_problems("pocket", "train", limit=64)]
+         for p in load_problems("pocket", "train", limit=rows)]
 student.model.train()
 sum(losses(student, pack(student, items[:1]))).backward()  # what is made once is not the step's
 student.model.zero_grad(); gc.collect()
@@ -78,17 +78,23 @@ before = status("VmRSS")
 sum(losses(student, batch)).backward()
 rows, length = batch.ids.shape
 targets = int((batch.weight > 0).sum())
-print(_activations(_key(student_shape("pocket")), rows, length, targets, 16, checkpointing, student.dtype))
+print(_activations(_key(student_shape(name)), rows, length, targets, 16, checkpointing, student.dtype))
 print(status("VmHWM") - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the highest memory can be reset on Linux only")
-@pytest.mark.parametrize("checkpointing", ["plain", "checkpointing"])
-def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(checkpointing: str) -> None:
+@pytest.mark.parametrize(("name", "rows", "checkpointing"), [
+    ("pocket", 64, "plain"), ("pocket", 64, "checkpointing"),
+    pytest.param("smol", 4, "plain", marks=[pytest.mark.slow, needs_smol]),
+])  # fmt: skip
+def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(
+    name: str, rows: int, checkpointing: str
+) -> None:  # fmt: skip
     # With a fixed threshold glibc returns freed blocks at once; else the process holds up to 1.7 times what tensors need.
     settings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", STEP, checkpointing], capture_output=True, text=True, env=settings, check=True)
+    command = [sys.executable, "-c", STEP, name, str(rows), checkpointing]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings, check=True)
     planned, measured = map(int, done.stdout.split())
     assert planned == pytest.approx(measured, rel=0.1)
 

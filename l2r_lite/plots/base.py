@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 from base64 import b64encode
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
@@ -40,9 +42,20 @@ def as_html(figure: Figure) -> str:
             f'src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">')  # fmt: skip
 
 
-def style() -> AbstractContextManager[None]:
+_STYLING = threading.RLock()  # matplotlib's settings are one for all threads, and a panel draws beside a cell
+
+
+@contextmanager
+def style() -> Iterator[None]:
     """Every figure is drawn within `with style():`."""
-    return matplotlib.rc_context(STYLE)
+    with _STYLING, matplotlib.rc_context(STYLE):
+        yield
+
+
+def shorten(text: str, most: int) -> str:
+    """A name from outside that fits into a figure: on one line, at most so long, and with no character that cannot be drawn."""
+    line = "".join(c if c.isprintable() else "□" for c in " ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def new_figure(width: float, height: float) -> Figure:

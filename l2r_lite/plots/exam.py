@@ -104,7 +104,8 @@ def _before(scores: TokenScores, place: int) -> str:
 
 
 def _visible(token: str) -> str:
-    return "end" if token.startswith("<|") else token.replace(" ", "␣", 1)
+    shown = "".join(c if c.isprintable() else f"[{ord(c):02X}]" for c in token)
+    return "end" if token.startswith("<|") else shown.replace(" ", "␣", 1)
 
 
 def mistakes_found(exam: ExamReport, greedy: ExamReport) -> Figure:

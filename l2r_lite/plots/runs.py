@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from l2r_lite.plots.base import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, SHADES, new_figure, style
+from l2r_lite.plots.base import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, SHADES, new_figure, shorten, style
+
+MARKERS = "osD^vP"  # several runs differ in more than colour
+MOST_SKILLS = 24  # rows that can be read in one figure
 
 
 def run_overview(report: dict[str, Any]) -> Figure:
@@ -26,20 +29,32 @@ def run_overview(report: dict[str, Any]) -> Figure:
         return figure
 
 
-def accuracy_by_round(reports: dict[str, Any] | Sequence[dict[str, Any]], labels: Sequence[str] = ()) -> Figure:
-    """Test accuracy after each round with its 95 % interval, for one run or several."""
+def accuracy_by_round(
+    reports: dict[str, Any] | Sequence[dict[str, Any]], labels: Sequence[str] = (), rounds: int = 0
+) -> Figure:
+    """Test accuracy after each round with its 95 % interval, for one run or several.
+
+    Args:
+        rounds: how many rounds the axis has room for, when the run is not there yet.
+    """
     runs = [reports] if isinstance(reports, dict) else list(reports)
     with style():
         figure = new_figure(7.5, 4.8)
-        _draw_rounds(figure.subplots(), runs, labels)
+        axes = figure.subplots()
+        _draw_rounds(axes, runs, labels)
+        axes.set_xticks(range(max([rounds + 1, *(len(r["rounds"]) for r in runs)])))
+        axes.set_xlim(-0.3, axes.get_xticks()[-1] + 0.3)
         return figure
 
 
-def accuracy_by_skill(report: dict[str, Any]) -> Figure:
-    """Heat map of test accuracy: one row a skill, one column a round."""
+def accuracy_by_skill(report: dict[str, Any], rounds: int = 0) -> Figure:
+    """Heat map of test accuracy: one row a skill, one column a round, with room for `rounds`."""
     with style():
         figure = new_figure(8, 6.2)
-        _draw_skills(figure, figure.subplots(), report)
+        axes = figure.subplots()
+        _draw_skills(figure, axes, report)
+        axes.set_xticks(range(max(rounds + 1, len(report["rounds"]))))
+        axes.set_xlim(-0.5, axes.get_xticks()[-1] + 0.5)
         return figure
 
 
@@ -50,12 +65,14 @@ def _draw_rounds(axes: Axes, runs: Sequence[dict[str, Any]], labels: Sequence[st
         colour = COLOURS[i % len(COLOURS)]
         axes.fill_between(rounds, [100 * r["ci95"][0] for r in run["rounds"]], [100 * r["ci95"][1] for r in run["rounds"]],
                           color=colour, alpha=0.18, lw=0)  # fmt: skip
-        axes.plot(rounds, values, "o-", color=colour, lw=2.2, ms=7)
+        axes.plot(rounds, values, "-", marker=MARKERS[i % len(MARKERS)], color=colour, lw=2.2, ms=7)
         if len(runs) == 1:
             for x, y in zip(rounds, values, strict=True):
                 axes.annotate(f"{y:.0f} %", (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=12)
         elif labels:
-            axes.annotate(labels[i], (rounds[-1], values[-1]), (6, 0), textcoords="offset points", va="center", color=colour)
+            axes.lines[-1].set_label(shorten(labels[i], 30))
+    if labels and len(runs) > 1:
+        axes.legend(loc="lower right", frameon=False)
     axes.set(ylim=(0, 105), xlabel="round (0: before any training)", ylabel="test accuracy in %", title=_headline(runs))
     axes.set_xticks(range(max(len(r["rounds"]) for r in runs)))
     axes.grid(axis="y", alpha=0.25)
@@ -64,22 +81,24 @@ def _draw_rounds(axes: Axes, runs: Sequence[dict[str, Any]], labels: Sequence[st
 
 def _headline(runs: Sequence[dict[str, Any]]) -> str:
     if len(runs) > 1 or len(runs[0]["rounds"]) < 2:
-        return "Accuracy by round"
+        return "Accuracy by round" if runs[0]["rounds"] else "Nothing is measured yet"
     first, last = runs[0]["rounds"][0]["accuracy"], runs[0]["rounds"][-1]["accuracy"]
     verb = "rises" if last > first else "falls" if last < first else "stays"
     return f"Accuracy {verb} from {first:.0%} to {last:.0%}".replace("%", " %")
 
 
 def _draw_skills(figure: Figure, axes: Axes, report: dict[str, Any]) -> None:
-    skills = list(report["rounds"][0]["by_skill"])
+    found = list(report["rounds"][0]["by_skill"])
+    skills = found[:MOST_SKILLS]
     table = [[100 * r["by_skill"].get(s, float("nan")) for r in report["rounds"]] for s in skills]
     image = axes.imshow(table, cmap=SHADES, vmin=0, vmax=100, aspect="auto")
     for y, row in enumerate(table):
         for x, value in enumerate(row):
             axes.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=11, color="black" if value > 55 else "white")
-    axes.set_yticks(range(len(skills)), skills)
+    axes.set_yticks(range(len(skills)), [shorten(s, 24) for s in skills])
     axes.set_xticks(range(len(report["rounds"])))
-    axes.set(xlabel="round", title="Accuracy by skill, in %")
+    told = "Accuracy by skill, in %" + f" ({len(skills)} of {len(found)} skills)" * (len(found) > len(skills))
+    axes.set(xlabel="round", title=told)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, shrink=0.6, label="accuracy in %")

@@ -1,54 +1,80 @@
-"""Panels of core ipywidgets for the notebooks."""
+"""What the panels share: how they look, how text from outside is shown, and their form on a page without a kernel."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from html import escape
 from typing import Any
 
 import ipywidgets as w
-from IPython.display import display
+from matplotlib.figure import Figure
 
 from l2r_lite import plots
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
+from l2r_lite.errors import printable
+from l2r_lite.show import PLAIN, Table
+
+# JupyterLab's own variables follow its theme; the values behind them are for pages that have none.
+LOOK = """<style>
+.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere}
+.l2r-panel :is(button, input, select, textarea, summary):focus-visible {
+  outline: 3px solid var(--jp-brand-color1, #0072b2); outline-offset: 1px}
+.l2r-panel .l2r-help, .l2r-panel .l2r-fault {font-size: 12px; line-height: 1.35; margin: 0 0 4px}
+.l2r-panel .l2r-help {color: var(--jp-ui-font-color2, #555)}
+.l2r-panel .l2r-fault {color: var(--jp-error-color1, #b3261e); font-weight: 600}
+.l2r-panel .l2r-say {line-height: 1.5; margin: 2px 0}
+.l2r-panel progress {width: 100%; max-width: 42em; height: 14px; accent-color: var(--jp-brand-color1, #0072b2)}
+.l2r-panel table {border-collapse: collapse; color: inherit}
+.l2r-panel :is(th, td) {border: 1px solid var(--jp-border-color2, #bdbdbd); padding: 3px 8px; color: inherit}
+.l2r-panel mark {background: none; color: inherit; font-weight: 700; text-decoration: underline wavy 2px;
+  text-decoration-color: var(--jp-error-color1, #b3261e)}
+.l2r-panel img {background: white; max-width: 100%; height: auto}
+</style>"""
 
 
-class LiveFigure:
-    """A figure that is drawn anew after each round: pass it to run_rounds as `on_round`."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    def __call__(self, report: dict[str, Any]) -> None:
-        figure = plots.run_overview(report)
-        if self.handle is None:
-            self.handle = display(figure, display_id=True)
-        else:
-            self.handle.update(figure)
+def safe(text: object) -> str:
+    """Text from outside as HTML that is nothing but text; what cannot be seen, or turns the reading direction, is spelt out."""
+    return escape(printable(text)).replace("\n", "<br>")
 
 
-def loop_sliders(config: LoopConfig, folder: str | Path = "runs") -> w.VBox:
-    """Rounds, samples and λ as sliders, a button, and the run's figure below.
+def say(html: str, kind: str = "say") -> str:
+    """A line of a panel. `html` is the panel's own words; what comes from outside went through `safe`."""
+    return f'<div class="l2r-{kind} {PLAIN}">{html}</div>'
 
-    Each combination of samples and λ has its own run folder, so that raising the rounds continues a run.
-    """
-    wide = {"description_width": "11em"}
-    rounds = w.IntSlider(config.rounds, 1, 6, description="rounds", style=wide, tooltip="exam, feedback, training")
-    samples = w.IntSlider(config.samples, 1, 8, description="samples a question", style=wide)
-    weight = w.FloatSlider(config.reflection_weight, min=0, max=1, step=0.1, description="reflection weight λ", style=wide)
-    button = w.Button(description="Run the loop", button_style="primary", icon="play", tooltip="starts or continues the run")
-    result = w.Output()
 
-    def run(_: w.Button) -> None:
-        button.disabled = True
-        result.clear_output()
-        try:
-            with result:
-                chosen = config.with_(rounds=rounds.value, samples=samples.value, reflection_weight=round(weight.value, 2))
-                out = Path(folder) / f"sliders-samples{chosen.samples}-lambda{chosen.reflection_weight:g}-seed{chosen.seed}"
-                run_rounds(chosen, out, on_round=LiveFigure())
-        finally:
-            button.disabled = False
+def stack(*children: w.Widget) -> w.VBox:
+    """A panel's widgets, one below the other."""
+    box = w.VBox([w.HTML(LOOK), *children])
+    box.add_class("l2r-panel")
+    return box
 
-    button.on_click(run)
-    return w.VBox([rounds, samples, weight, button, result])
+
+def side_by_side(*children: w.Widget) -> w.HBox:
+    """Widgets beside each other as far as the page is wide."""
+    return w.HBox(children, layout=w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px"))
+
+
+def static_form(figure: Figure, table: Table) -> dict[str, str]:
+    """What a page without a kernel shows of a panel: a figure and a table (pages that take HTML take no image beside it)."""
+    return {
+        "image/png": b64encode(figure._repr_png_()).decode(),  # type: ignore[attr-defined]
+        "text/html": plots.as_html(figure) + table._repr_html_(),
+        "text/plain": repr(table),
+    }
+
+
+class Panel(ABC):
+    """A panel shows itself: alive beside a kernel, and elsewhere as a figure and a table of the same data."""
+
+    panel: w.Widget
+
+    @abstractmethod
+    def figure(self) -> Figure:
+        """The panel's figure as it is now."""
+
+    @abstractmethod
+    def table(self) -> Table:
+        """The same as a table."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {**self.panel._repr_mimebundle_(), **static_form(self.figure(), self.table())}

@@ -41,7 +41,8 @@ class explore:  # noqa: N801 - used like a function
         self.controls: dict[str, Any] = {name: w.interactive.widget_from_abbrev(c) for name, c in controls.items()}
         self._picture, self._numbers, self._trouble = w.HTML(), w.HTML(), w.Output()
         self._numbers.layout.display = "none"
-        self.numbers_button = w.ToggleButton(description="Show the numbers", tooltip="the figure as a table", icon="table")
+        self.numbers_button = w.ToggleButton(description="Show the numbers", tooltip="the figure as a table", icon="table",
+                                             layout=w.Layout(width="auto", align_self="flex-start"))  # fmt: skip
         self.numbers_button.observe(self._show_numbers, "value")
         for control in self.controls.values():
             control.observe(lambda _: self._redraw(), "value")
@@ -85,7 +86,7 @@ def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
         w.jslink((control, "value"), (field, "value"))
         control.description, control.readout, control.continuous_update = "", False, moving
         control.layout = w.Layout(width="16em")
-    field.description = name
+    field.description = field.tooltip = name
     field.style.description_width = "13em"
     field.layout.width = "20em" if slider else "32em"
     field.layout.max_width = "100%"

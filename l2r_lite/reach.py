@@ -1,0 +1,129 @@
+"""Whether what lies outside can be reached: the Hugging Face hub, a teacher's endpoint with its key. For the doctor.
+
+Each answer is a pair: whether all is well, and a sentence. Nobody is waited for longer than a few seconds, whatever a
+firewall, a proxy or a name server does, and a key is sent to the address it is for and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+from l2r_lite.config import LoopConfig
+from l2r_lite.sources import SMOL, cache_folder
+
+SECONDS = 4.0  # the longest wait for one address
+LARGEST = 1_000_000  # bytes that are read of an answer
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which could lead a key elsewhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def fetch(address: str, *, key: str | None = None, seconds: float = SECONDS) -> tuple[int, bytes]:
+    """Status and beginning of an answer, through a proxy if the environment names one; redirects only without a key.
+
+    Raises:
+        OSError: no answer in time. Not even a name that is looked up for minutes holds us longer.
+    """
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise OSError("not an http address")
+    request = urllib.request.Request(address, headers={"User-Agent": "l2r-lite"})  # noqa: S310 - checked above
+    if key:
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(*[_Stay] if key else [])
+    answer: list[tuple[int, bytes] | OSError] = []
+
+    def ask() -> None:
+        try:
+            with opener.open(request, timeout=seconds) as response:
+                answer.append((response.status, response.read(LARGEST)))
+        except urllib.error.HTTPError as error:
+            answer.append((error.code, b""))
+        except Exception as error:  # http.client has errors of its own, which are no OSError
+            answer.append(OSError(str(getattr(error, "reason", None) or type(error).__name__)))
+
+    thread = threading.Thread(target=ask, daemon=True)  # urllib's time-out holds neither for names nor for slow drips
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise OSError(f"no answer within {seconds:g} s")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return answer[0]
+
+
+def hub() -> tuple[bool, str]:
+    """The hub, or a mirror of it (HF_ENDPOINT), tried by a file of a few hundred bytes."""
+    from huggingface_hub import constants
+
+    here = (cache_folder() / "SmolLM2-135M-Instruct" / "model.safetensors").is_file()
+    without = "the default needs none; else --student FOLDER, --data-dir DIR" + "; SmolLM2 is here" * here
+    if constants.HF_HUB_OFFLINE:
+        return False, f"HF_HUB_OFFLINE is set: {without}"
+    host = urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
+    try:
+        json.loads(fetch(f"{constants.ENDPOINT}/{SMOL}/resolve/main/config.json")[1])
+    except OSError as error:
+        return False, f"{host} cannot be reached ({error}): {without}"
+    except ValueError:
+        return False, f"{host} sends another page than it should (a login page?): {without}"
+    return True, f"{host} answers"
+
+
+def _address(config: LoopConfig) -> tuple[str, str]:
+    """Where the teacher of a config is asked, and the environment variable of the key for it."""
+    from l2r_lite.endpoint import OPENAI
+    from l2r_lite.openai_teacher import KEY, OTHER_KEY
+
+    url = (config.base_url or OPENAI).rstrip("/")
+    return url, KEY if url == OPENAI else OTHER_KEY
+
+
+def key(config: LoopConfig) -> tuple[bool, str]:
+    """Whether the environment has the key for the config's endpoint; it is never shown."""
+    url, name = _address(config)
+    if os.environ.get(name):
+        return True, f"{name} is set (and not shown)"
+    host = urlsplit(url).hostname
+    return False, f"{name} is not set; " + (
+        "a teacher openai:MODEL needs it, the default none" if config.base_url is None else f"set it if {host} wants a key"
+    )
+
+
+def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
+    """Whether the endpoint answers, takes the key and has the model; None where the config has none."""
+    from l2r_lite.endpoint import public_address
+
+    kind, _, model = config.teacher.partition(":")
+    if config.base_url is None and kind != "openai":
+        return None
+    url, name = _address(config)
+    where = public_address(url)
+    try:
+        status, body = fetch(f"{url}/models", key=os.environ.get(name))
+    except OSError as error:
+        return False, f"nobody answers at {where} ({error}): is the server running, is --base-url right?"
+    if status in (401, 403):
+        return False, f"{where} refuses the key: put the right one into {name}"
+    if status >= 300:
+        return False, f"{where} answers, but {status} to /models: is --base-url right (it mostly ends in /v1)?"
+    names = _model_names(body)
+    if kind == "openai" and names and model not in names:
+        return False, f"{where} answers, but has no model {model} (it has {', '.join(names[:5])})"
+    return True, f"{where} answers"
+
+
+def _model_names(body: bytes) -> list[str]:
+    try:
+        return [ascii(str(entry["id"])[:60])[1:-1] for entry in json.loads(body)["data"]]  # ascii: a stranger's text
+    except (ValueError, KeyError, TypeError):
+        return []

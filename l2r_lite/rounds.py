@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, take_exam
-from l2r_lite.lessons import make_lessons
+from l2r_lite.lessons import make_demonstrations, make_lessons
 from l2r_lite.problems import load_problems
-from l2r_lite.prompts import completion
+from l2r_lite.prompts import completion, demonstrations
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
 from l2r_lite.teacher import Teacher, open_teacher
@@ -107,6 +107,7 @@ class _Run:
         self.problems = {split: self._keep(split, found) for split, found in problems.items()}
         self._student: Student | None = None
         self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
+        self._demonstrations = ""
 
     def _load(self, split: str) -> list[Problem]:
         c = self.config
@@ -137,6 +138,7 @@ class _Run:
                 c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
                 gradient_checkpointing=c.gradient_checkpointing,
             )  # fmt: skip
+            self._student.demonstrate(self._demonstrations)
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
                 self._student.save_adapter(fresh)
@@ -155,6 +157,7 @@ class _Run:
     def go(self, on_round: OnRound | None) -> dict[str, Any]:
         stopped, number = "rounds", 0
         try:
+            self.demonstrate()
             self.evaluate(0, on_round)
             for number in range(1, self.config.rounds + 1):
                 exam = self.examine(number)
@@ -175,6 +178,19 @@ class _Run:
             folder.copy_folder(best, self.out / "student")
         folder.write_json(self.out / "report.json", report)
         return report
+
+    def demonstrate(self) -> None:
+        """Stage 0: the teacher's worked examples that stand before every question; those questions leave the training set."""
+        if not self.config.demonstrations:
+            return
+        self._check_stop()
+        file, train = self.out / "demonstrations.jsonl", self.problems["train"]
+        if not file.exists():
+            made = make_demonstrations(self.teacher, train, self.config.demonstrations, seed=self.config.seed)
+            folder.write_lines(file, made)
+        shown = {lesson.problem_id: lesson.rationale for lesson in folder.read_lines(file, Lesson)}
+        self._demonstrations = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
+        self.problems["train"] = [p for p in train if p.id not in shown]
 
     def report(self, stopped: str) -> dict[str, Any]:
         return build_report(self.out, self.config, stopped)

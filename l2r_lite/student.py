@@ -57,6 +57,7 @@ class Student:
         self.decoder: Any = base.base_model  # without the projection onto the vocabulary
         self.head: Any = base.get_output_embeddings()
         declared = base.generation_config.eos_token_id if base.generation_config else None
+        self.checkpointing = False
         self.prefix: tuple[int, ...] = ()
         # Each text is tokenised once a round: a prompt comes again in the exam, and an item in every epoch.
         self._tokens = lru_cache(2**15)(lambda text, first: tuple(tokenizer(text, add_special_tokens=first).input_ids))
@@ -118,6 +119,7 @@ class Student:
         if gradient_checkpointing:
             base.gradient_checkpointing_enable({"use_reentrant": False})
         student = cls(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
+        student.checkpointing = gradient_checkpointing
         student._check_head()
         return student
 

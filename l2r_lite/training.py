@@ -160,7 +160,7 @@ def hidden_states(student: Student, batch: Packed) -> Tensor:
     """
     start = len(student.prefix)
     mask = pad(batch.mask(student.dtype), (start, 0))  # (rows, 1, length, start + length): all look at the prefix
-    if start and student.model.is_gradient_checkpointing:  # which knows no cache: the prefix stands in every row
+    if start and student.checkpointing:  # which knows no cache: the prefix stands in every row
         first = torch.tensor(student.prefix, device=student.device).expand(len(batch.ids), -1)
         among = torch.full((start, start), torch.finfo(mask.dtype).min, dtype=mask.dtype, device=mask.device).triu(1)
         above = pad(among, (0, batch.ids.shape[1]), value=torch.finfo(mask.dtype).min).expand(len(mask), 1, -1, -1)

@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="the best student as a plain transformers model, the lessons as training data")
     export.add_argument("run", type=Path, metavar="DIR", help="run folder")
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="new folder")
+    export.add_argument("--push-to-hub", metavar="OWNER/NAME", help="and into a new private repository, by your own hub login")
     export.add_argument("--half", action="store_true", help="16-bit weights: half the size, answers may differ")
     summary = commands.add_parser("summary", help="several runs side by side, with the mean over their seeds")
     summary.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run folders")
@@ -145,12 +146,16 @@ def _show_time(config: LoopConfig) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     import torch
 
-    from l2r_lite.export import export_run
+    from l2r_lite.export import check_login, export_run, push_to_hub
 
+    if arguments.push_to_hub:
+        check_login()
     to = export_run(arguments.run, arguments.to, dtype=torch.bfloat16 if arguments.half else torch.float32)
     print(f"{to / 'model'}   for AutoModelForCausalLM.from_pretrained, with a model card")
     print(f"{to / 'lessons.jsonl'}   for supervised fine-tuning")
     print(f"{to / 'preferences.jsonl'}   for preference tuning: lessons against the student's own mistakes")
+    if arguments.push_to_hub:
+        print(f"{push_to_hub(to / 'model', arguments.push_to_hub)}   private, until you make it public")
     return 0
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from l2r_lite import reach
 from l2r_lite.config import PRESETS, LoopConfig
+from l2r_lite.errors import printable
 
 NEEDED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "matplotlib")  # what the default run imports
 MEMORY_GB, DISK_GB = 1.2, 0.5  # what a run of the default may take
@@ -41,7 +42,7 @@ class Finding:
     state: str = "OK"
 
     def __str__(self) -> str:
-        return f"{self.state:6}{self.about:10}{self.says}"
+        return printable(f"{self.state:6}{self.about:10}{' '.join(self.says.split())}")  # it may quote anybody
 
 
 def examine(config: LoopConfig = PRESETS["pocket"]) -> Iterator[Finding]:

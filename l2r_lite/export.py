@@ -1,6 +1,6 @@
 """What comes out of a run, for use elsewhere: the student as a plain transformers model, and its lessons as training data.
 
-    l2r-lite export runs/mine --to exported
+    l2r-lite export runs/mine --to exported                      # --push-to-hub me/my-student, after: hf auth login
     AutoModelForCausalLM.from_pretrained("exported/model")
 
 The adapter alone needs no export: `PeftModel.from_pretrained(base, "runs/mine/student")` loads it.
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from l2r_lite import __version__
+from l2r_lite.card import model_card
 from l2r_lite.config import LoopConfig
 from l2r_lite.nf4 import full_weight
 from l2r_lite.prompts import completion, student_prompt
@@ -57,6 +58,7 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         student = Student.load(config.student, four_bit=config.four_bit, lora_rank=rank, lora_alpha=alpha)
         student.load_adapter(run / "student")
         merge(student, dtype).save_pretrained(scratch / "model", safe_serialization=True)
+        student.tokenizer.chat_template = chat_template(student.tokenizer)
         student.tokenizer.save_pretrained(scratch / "model")
         (scratch / "model" / "README.md").write_text(model_card(config, read_report(run)), encoding="utf-8")
         items = list(_training_lines(run))
@@ -67,6 +69,61 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return to
+
+
+# "Question: …" and "Answer:" around a user's words, unless they stand there; what the student wrote is marked for those who
+# train on it alone (TRL's assistant_only_loss).
+_CHAT = (
+    "{%- for message in messages -%}{%- if message.role == 'assistant' -%}"
+    "{%- generation -%}{{ ' ' + message.content + eos_token }}{%- endgeneration -%}"
+    "{%- elif message.content.startswith('Question:') -%}{{ message.content }}"
+    "{%- else -%}{{ 'Question: ' + message.content + '\\nAnswer:' }}{%- endif -%}{%- endfor -%}"
+)
+
+
+def chat_template(tokenizer: Any) -> str:
+    """Makes of a chat what the student reads in an exam and wrote in training, token for token.
+
+    The template of an instruct model would put its own words around them, which tailored training never showed it.
+    """
+    first = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # what it begins every text with, if anything
+    return "{{ " + json.dumps("".join(first)) + " }}" + _CHAT
+
+
+def check_login() -> None:
+    """Raises RunError unless the user is logged in at the hub."""
+    from huggingface_hub import get_token
+
+    if not get_token():
+        raise RunError("nobody is logged in at the Hugging Face hub here; log in first with: hf auth login")
+
+
+def push_to_hub(model: Path, repository: str) -> str:
+    """Put an exported model into a new, private repository on the hub, under the user's own login.
+
+    Args:
+        model: the folder `model/` of an export.
+        repository: OWNER/NAME, not there yet.
+
+    Returns:
+        Its address. To make it public is the user's decision, once the licences in its card allow it.
+
+    Raises:
+        RunError: no login, or the hub does not take it.
+    """
+    from huggingface_hub import HfApi
+
+    check_login()
+    api = HfApi(library_name="l2r-lite", library_version=__version__)
+    try:
+        url = api.create_repo(repository, private=True)
+        api.upload_folder(repo_id=url.repo_id, folder_path=model, commit_message="A student of l2r_lite")
+    except Exception as error:  # whatever the hub and the way there bring about
+        raise RunError(
+            f"{repository}: the hub did not take it ({type(error).__name__}: {str(error).strip().splitlines()[0]}). "
+            f"The export is whole, in {model}; once the reason is gone: hf upload {repository} {model}"
+        ) from error
+    return str(url)
 
 
 @torch.no_grad()
@@ -92,35 +149,6 @@ def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
     model.tie_weights()
     model.generation_config = base.generation_config
     return model.to(dtype).eval()
-
-
-def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
-    """Where this student comes from and what it was measured to do, as Markdown."""
-    rounds = "\n".join(
-        f"| {r['round']}{' (this student)' if r['round'] == report['best_round'] else ''} | {r.get('mistakes', '–')} "
-        f"| {r.get('lessons', '–')} | {r['accuracy']:.1%} | {r['ci95'][0]:.1%} – {r['ci95'][1]:.1%} |"
-        for r in report["rounds"]
-    )
-    return f"""---
-library_name: transformers
-base_model: {json.dumps(config.student)}
-tags: [tailored-learning, l2r-lite]
----
-# A student of l2r_lite
-
-`{config.student}`, trained for {report["best_round"]} of {len(report["rounds"]) - 1} rounds by tailored learning
-(arXiv 2310.13332) with l2r_lite {__version__}: problems `{config.problems}`, teacher `{config.teacher.partition(":")[0]}`,
-{"4-bit NF4, " * config.four_bit}LoRA rank {config.lora_rank}, λ = {config.reflection_weight:g}, seed {config.seed}.
-
-It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …".
-
-| round | mistakes | lessons | test accuracy | 95 % interval over questions |
-|---|---|---|---|---|
-{rounds}
-
-One run with one seed. The licences of the base model, of the data set and, where a commercial model was the teacher, of that
-model's terms of use apply to these weights; look them up before you pass them on.
-"""
 
 
 def _training_lines(run: Path) -> Iterator[tuple[Problem, dict[str, Any]]]:

@@ -195,7 +195,8 @@ def _value(match: re.Match[str]) -> Fraction | None:
         value = value / bottom if parts["over"] else value + Fraction(int(parts["top"]), bottom)
     if parts["scale"]:
         value *= SCALES[parts["scale"]]
-    return -value if parts["sign"] else value
+    value = -value if parts["sign"] else value
+    return value if len(canonical_number(value)) <= MAX_DIGITS else None  # what is written must read back
 
 
 def _segment(text: str, mark: re.Match[str]) -> tuple[str, int]:

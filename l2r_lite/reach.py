@@ -124,6 +124,6 @@ def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
 
 def _model_names(body: bytes) -> list[str]:
     try:
-        return [ascii(str(entry["id"])[:60])[1:-1] for entry in json.loads(body)["data"]]  # ascii: a stranger's text
+        return [str(entry["id"])[:60] for entry in json.loads(body)["data"]]
     except (ValueError, KeyError, TypeError):
         return []

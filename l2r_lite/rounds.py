@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from l2r_lite import guard
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, take_exam
@@ -70,23 +71,28 @@ def run_rounds(
     """
     config.check()
     run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, on_progress, progress)
-    return run.go(on_round)
+    with guard.held(run.out) as held:
+        run.begin(held)
+        return run.go(on_round)
 
 
 def check_same_run(out: str | Path, config: LoopConfig) -> None:
     """Check that a run that is in the folder has this config; what decides no result (MAY_CHANGE) may differ.
 
     Raises:
-        RunError: the folder holds another run.
+        RunError: the folder holds another run, or its config.json was edited.
     """
-    file = Path(out) / "config.json"
-    if file.exists():
-        old = LoopConfig.read(file)
-        names = [f.name for f in dataclasses.fields(config) if f.name not in MAY_CHANGE]
-        differs = [name for name in names if getattr(old, name) != getattr(config, name)]
-        if differs:
-            told = ", ".join(f"{n} = {getattr(old, n)!r} there, {getattr(config, n)!r} asked for" for n in differs)
-            raise folder.RunError(f"{out} holds a run with other settings: {told}. Take another folder, or those settings.")
+    file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
+    there = LoopConfig.read(file).to_json() if file.exists() else made
+    deciding = [f.name for f in dataclasses.fields(config) if f.name in there and f.name not in MAY_CHANGE]
+    for name in deciding:
+        if made.get(name, there[name]) != there[name]:
+            raise folder.RunError(f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made with "
+                                  f"{made[name]!r}. Put that back, or take another folder for other settings.")  # fmt: skip
+    differs = [name for name in deciding if there[name] != getattr(config, name)]
+    if differs:
+        told = ", ".join(f"{n} = {there[n]!r} there, {getattr(config, n)!r} asked for" for n in differs)
+        raise folder.RunError(f"{out} holds a run with other settings: {told}. Take another folder, or those settings.")
 
 
 class _Run:
@@ -101,13 +107,20 @@ class _Run:
         self._waited = 0.0  # seconds spent in `stop`, which may hold the run for a while: no stage's time
         check_same_run(out, config)
         # Problems come first: a run that cannot start leaves no folder behind that refuses the corrected command.
-        problems = {split: self._load(split) for split in ("train", "validation", "test")}
-        folder.write_json(out / "config.json", config.to_json())
-        folder.clear_scratch(out)
-        self.problems = {split: self._keep(split, found) for split, found in problems.items()}
+        self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
         self._student: Student | None = None
         self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
         self._demonstrations = ""
+
+    def begin(self, held: guard.Held) -> None:
+        """What may be written only while the folder is held: settings and problems, after a look at what is there."""
+        check_same_run(self.out, self.config)  # another process may have begun a run there since
+        self.held, self.seals = held, guard.Seals(self.out, self.config.to_json())
+        self.seals.check()
+        folder.write_json(self.out / "config.json", self.config.to_json())
+        for split, problems in self.problems.items():
+            if not self._problem_file(split).exists():
+                folder.write_lines(self._problem_file(split), problems)
 
     def _load(self, split: str) -> list[Problem]:
         c = self.config
@@ -121,11 +134,6 @@ class _Run:
 
     def _problem_file(self, split: str) -> Path:
         return self.out / "problems" / f"{split}.jsonl"
-
-    def _keep(self, split: str, problems: list[Problem]) -> list[Problem]:
-        if not self._problem_file(split).exists():
-            folder.write_lines(self._problem_file(split), problems)
-        return problems
 
     def student(self, after_round: int) -> Student:
         """The student as it was after a round (0: fresh); the base model is loaded once."""
@@ -173,6 +181,7 @@ class _Run:
         except (Stopped, KeyboardInterrupt):
             stopped = "user"
         report = self.report(stopped)
+        self._settle()
         best = self.round(report["best_round"]) / "adapter"
         if best.exists():
             folder.copy_folder(best, self.out / "student")
@@ -230,9 +239,16 @@ class _Run:
     def _check_stop(self) -> None:
         if self.stop():
             raise Stopped
+        self.held.check()
+
+    def _settle(self) -> None:
+        """Between two stages: is the folder still there, and seals on what is finished."""
+        self.held.check()
+        self.seals.sweep()
 
     def _sit(self, number: int, name: str, split: str, after_round: int, *, samples: int, temperature: float) -> ExamReport:
         """An exam as one file of samples, batch by batch, so that little is lost by a kill."""
+        self._settle()
         self._check_stop()
         problems, file = self.problems[split], self.round(number) / f"{name}.jsonl"
         if file.exists():
@@ -269,6 +285,7 @@ class _Run:
 
     def get_feedback(self, number: int, exam: ExamReport) -> list[Lesson]:
         """Stage 2: mistakes go to the teacher; verified rationales come back as lessons."""
+        self._settle()
         self._check_stop()
         file = self.round(number) / "lessons.jsonl"
         if file.exists():
@@ -307,6 +324,7 @@ class _Run:
         adapter = self.round(number) / "adapter"
         if adapter.exists():
             return
+        self._settle()
         self._check_stop()
         earlier = [x for r in range(1, number) for x in folder.read_lines(self.round(r) / "lessons.jsonl", Lesson)]
         seed = self._seed(number)
@@ -329,6 +347,7 @@ class _Run:
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
         folder.write_lines(self.round(number) / "losses.jsonl", log)
         self._timed(number, "training", started)
+        self.held.check()
         student.save_adapter(adapter)
         self._adapter_of = number
 

@@ -4,6 +4,7 @@
               round-0/{validation,test}.jsonl
               round-1/{exam,lessons,rejected,training,losses,validation,test}.jsonl  adapter/  stages.json
               student/ (the best adapter)  report.json  report.png
+              run.lock  running.json  seals.json (guard.py)
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _line(record: Any) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(exist_ok=True)  # not its parents: a run folder that was removed must not come back empty
     scratch = file.with_name(f".{file.name}.writing")
     with scratch.open("w", encoding="utf-8", errors="backslashreplace") as handle:  # half a character: \ud800, as in JSON
         handle.write(text)
@@ -95,9 +96,9 @@ def copy_folder(source: Path, target: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
     shutil.copytree(source, scratch / "copy")
     if target.exists():
-        shutil.rmtree(target)
+        target.rename(scratch / "old")
     (scratch / "copy").rename(target)
-    scratch.rmdir()
+    shutil.rmtree(scratch)
 
 
 def clear_scratch(out: Path) -> None:
@@ -117,7 +118,7 @@ class Growing:
 
     def __init__(self, file: Path, cls: type[Record]) -> None:
         self.file, self.partial = file, file.with_name(file.name + ".partial")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(exist_ok=True)
         self.taken: list[Any] = []
         if self.partial.exists():
             self.taken = list(_parsed(self.partial, cls, torn_end=True))

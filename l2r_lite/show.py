@@ -9,7 +9,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.errors import printable
+
 PLAIN = "mathjax_ignore tex2jax_ignore"  # classes: "$3 and $4" in a question is money
+
+
+def safe(text: object) -> str:
+    """Text from outside as HTML that is nothing but text; what cannot be seen, or turns the reading direction, is spelt out."""
+    return escape(printable(text)).replace("\n", "<br>")
 
 
 class Markdown:
@@ -34,8 +41,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         left = "text-align:left;vertical-align:top;max-width:40em;overflow-wrap:anywhere;white-space:pre-wrap"
-        head = "".join(f'<th scope="col" style="{left}">{escape(name)}</th>' for name in self.head)
-        rows = "".join("<tr>" + "".join(f'<td style="{left}">{escape(c)}</td>' for c in row) + "</tr>" for row in self.rows)
+        head = "".join(f'<th scope="col" style="{left}">{safe(name)}</th>' for name in self.head)
+        rows = "".join("<tr>" + "".join(f'<td style="{left}">{safe(c)}</td>' for c in row) + "</tr>" for row in self.rows)
         return f'<table class="{PLAIN}">' f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def folded(self, summary: str) -> str:
@@ -43,7 +50,7 @@ class Table:
         return f"<details><summary>{escape(summary)}</summary>{self._repr_html_()}</details>"
 
     def __repr__(self) -> str:
-        lines = [[" ".join(c.split()) for c in row] for row in [self.head, *self.rows]]
+        lines = [[" ".join(printable(c).split()) for c in row] for row in [self.head, *self.rows]]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 

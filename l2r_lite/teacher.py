@@ -159,8 +159,8 @@ def _texts(entry: dict[str, Any]) -> list[str]:
     return [str(text)] if text else []
 
 
-def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False) -> Teacher:
-    """The teacher of a config: "scripted", "recorded:FILE" or "openai:MODEL".
+def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False, key: str | None = None) -> Teacher:
+    """The teacher of a config: "scripted", "recorded:FILE" or "openai:MODEL" (with this key; None: the environment's).
 
     Raises:
         TeacherError: an unknown name, or a file, price or cache that cannot be used.
@@ -175,7 +175,7 @@ def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False) -
         from l2r_lite.openai_teacher import OpenAITeacher
 
         return OpenAITeacher(
-            rest, base_url=config.base_url, cache=config.teacher_cache or cache_folder() / "teacher.jsonl",
+            rest, base_url=config.base_url, key=key, cache=config.teacher_cache or cache_folder() / "teacher.jsonl",
             budget=config.budget, price=Price.parse(config.price) if config.price else None, annotator=config.annotator,
             max_tokens=config.max_new_tokens, concurrency=config.concurrency, stop=stop,
         )  # fmt: skip

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from l2r_lite.card import model_card
 from l2r_lite.cli import main
 from l2r_lite.config import LoopConfig
-from l2r_lite.export import export_run
-from l2r_lite.prompts import student_prompt
+from l2r_lite.export import chat_template, export_run, push_to_hub
+from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Problem
 from l2r_lite.rounds import run_rounds
-from l2r_lite.runfolder import RunError, read_lines
+from l2r_lite.runfolder import RunError, read_json, read_lines
 from l2r_lite.sources import POCKET
 from l2r_lite.student import Student
 
@@ -87,9 +95,144 @@ def test_lessons_and_preferences_load_with_datasets_and_hold_what_the_round_trai
 
 def test_the_model_card_says_where_the_student_comes_from(exported: Path) -> None:
     card = (exported / "model" / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("---\n") and all(word in card for word in ("arXiv 2310.13332", "pocket", "licence", "95 % interval"))
+    assert card.startswith("---\n")
+    assert all(words in card for words in ("arXiv 2310.13332", "pocket", "## Licences", "95 % interval"))
     assert sorted(p.name for p in exported.iterdir()) == ["lessons.jsonl", "model", "preferences.jsonl"]
     assert not list((exported / "model").glob("*.bin"))
+
+
+def test_a_card_names_no_folder_of_this_machine_and_says_whose_terms_apply(run: Path) -> None:
+    report = read_json(run / "report.json")
+    own = LoopConfig(student=str(run.parent / "mine"), problems="/home/me/stall.jsonl", teacher="recorded:/home/me/r.jsonl")
+    (run.parent / "mine").mkdir()
+    card = model_card(own, report)
+    assert "/home" not in card and str(run.parent) not in card and "base_model" not in card
+    assert "license: \"other\"" in card and "your own file" in card
+    asked = model_card(LoopConfig(student="Qwen/Qwen2.5-7B-Instruct", problems="gsm8k", teacher="openai:gpt-4o-mini"), report)
+    assert 'base_model: "Qwen/Qwen2.5-7B-Instruct"' in asked and "MIT" in asked and "that serves `gpt-4o-mini`" in asked
+
+
+def test_a_chat_becomes_what_the_student_read_and_wrote_token_for_token(run: Path, exported: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(exported / "model")
+    student = trained(run)
+    for line in (exported / "lessons.jsonl").read_text(encoding="utf-8").splitlines()[:20]:
+        messages = json.loads(line)["messages"]
+        prompt, rationale = student.encode(messages[0]["content"], completion(messages[1]["content"]))
+        chat = tokenizer.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
+        assert chat["input_ids"] == prompt + rationale
+        assert chat["assistant_masks"] == [0] * len(prompt) + [1] * len(rationale)
+    bare = [{"role": "user", "content": "What is 2 + 3?"}]
+    assert tokenizer.apply_chat_template(bare, tokenize=False) == "Question: What is 2 + 3?\nAnswer:"
+
+
+def test_a_chat_begins_as_the_tokeniser_begins_every_text() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(POCKET)
+    assert len(tokenizer("").input_ids) == 0
+    first = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{first} $A", special_tokens=[(first, tokenizer.eos_token_id)]
+    )
+    chat = [{"role": "user", "content": "Question: 2?\nAnswer:"}]
+    found = tokenizer.apply_chat_template(chat, chat_template=chat_template(tokenizer), return_dict=True)["input_ids"]
+    assert found == tokenizer("Question: 2?\nAnswer:").input_ids and found[0] == tokenizer.eos_token_id
+
+
+@pytest.mark.slow
+def test_trl_tunes_the_exported_student_on_its_lessons_and_on_its_preferences(exported: Path, tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl", reason="trl is in the extra `test`")
+    from datasets import load_dataset
+
+    options = {"output_dir": str(tmp_path), "max_steps": 2, "per_device_train_batch_size": 4, "report_to": "none",
+               "use_cpu": True, "bf16": False, "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True}  # fmt: skip
+    lessons, preferences = (
+        load_dataset("json", data_files=str(exported / name), split="train", cache_dir=str(tmp_path / "cache"))
+        for name in ("lessons.jsonl", "preferences.jsonl")
+    )
+    model = AutoModelForCausalLM.from_pretrained(exported / "model", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(exported / "model")
+    tuning = trl.SFTTrainer(model, trl.SFTConfig(assistant_only_loss=True, **options), train_dataset=lessons,
+                            processing_class=tokenizer)  # fmt: skip
+    assert tuning.train().training_loss < 3
+    written = [token for token in tuning.train_dataset[0]["labels"] if token >= 0]  # what is learnt: the student's own words
+    assert tokenizer.decode(written, skip_special_tokens=True).strip() == lessons[0]["messages"][1]["content"]
+    preferring = trl.DPOTrainer(model, args=trl.DPOConfig(**options), train_dataset=preferences, processing_class=tokenizer)
+    preferring.train()
+    assert any("rewards/margins" in entry for entry in preferring.state.log_history)
+
+
+@dataclass
+class FakeHub:
+    """The hub's part in an upload, on loopback: who am I, a new repository, which files, the commit."""
+
+    url: str = ""
+    created: list[dict] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+
+    def answer(self, path: str, body: bytes) -> tuple[int, dict]:
+        if path == "/api/repos/create":
+            new = json.loads(body)
+            if new["name"] in [repo["name"] for repo in self.created]:
+                return 409, {"error": "You already created this model repo"}
+            self.created.append(new)
+            return 200, {"url": f"{self.url}/me/{new['name']}", "name": f"me/{new['name']}"}
+        if path.endswith("/preupload/main"):
+            asked = [file["path"] for file in json.loads(body)["files"]]
+            return 200, {"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in asked]}
+        if path.endswith("/commit/main"):
+            for line in map(json.loads, body.decode().splitlines()):
+                if line["key"] == "file":
+                    self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            return 200, {"commitUrl": f"{self.url}/me/student/commit/{'0' * 40}", "commitOid": "0" * 40, "success": True}
+        return 200, {"id": "me/student", "sha": "0" * 40, "siblings": [], "errors": [], "warnings": [], "name": "me"}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    fake = FakeHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fake.tokens.add(self.headers.get("Authorization", ""))
+            status, said = fake.answer(self.path.partition("?")[0], body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", fake.url)
+        monkeypatch.setenv("HF_TOKEN", "hf_planted")
+        yield fake
+        server.shutdown()
+
+
+def test_a_student_is_pushed_privately_and_whole_and_never_over_another(hub: FakeHub, exported: Path) -> None:
+    address = push_to_hub(exported / "model", "me/student")
+    assert address == f"{hub.url}/me/student" and len(hub.created) == 1
+    assert hub.created[0].get("private") is True or hub.created[0]["visibility"] == "private"
+    assert hub.files == {p.name: p.read_bytes() for p in (exported / "model").iterdir()}
+    assert hub.tokens == {"Bearer hf_planted"}
+    with pytest.raises(RunError, match="me/student: the hub did not take it .*The export is whole") as error:
+        push_to_hub(exported / "model", "me/student")
+    assert "hf_planted" not in str(error.value) and len(hub.created) == 1
+
+
+def test_without_a_login_nothing_is_exported_for_the_hub(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:  # fmt: skip
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    assert main(["export", str(run), "--to", str(tmp_path / "out"), "--push-to-hub", "me/student"]) == 2
+    assert "hf auth login" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_an_export_overwrites_nothing_and_needs_a_finished_round(run: Path, exported: Path, tmp_path: Path) -> None:

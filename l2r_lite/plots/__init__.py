@@ -26,7 +26,7 @@ from l2r_lite.plots.exam import (
 from l2r_lite.plots.feedback import budget_at_work, fates
 from l2r_lite.plots.forgetting import mistakes_by_skill, replay_compared, skill_changes, stopping_rule
 from l2r_lite.plots.grading import leaks_by_net, parrot_by_size, question_lengths, reading, readings
-from l2r_lite.plots.panels import losses_by_round
+from l2r_lite.plots.panels import losses_by_round, mistakes_by_fate, runs_compared
 from l2r_lite.plots.planning import card_planner, card_table, memory_by_part
 from l2r_lite.plots.quantisation import codes_in_use, error_by_block, memory_to_train
 from l2r_lite.plots.reflection import cosine_histograms, hidden_map
@@ -65,6 +65,7 @@ __all__ = [
     "losses_by_round",
     "memory_by_part",
     "memory_to_train",
+    "mistakes_by_fate",
     "mistakes_by_skill",
     "mistakes_by_temperature",
     "mistakes_found",
@@ -81,6 +82,7 @@ __all__ = [
     "replay_compared",
     "round_diagram",
     "run_overview",
+    "runs_compared",
     "save",
     "skill_changes",
     "skill_profile",

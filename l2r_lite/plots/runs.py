@@ -20,11 +20,11 @@ def run_overview(report: dict[str, Any]) -> Figure:
     with style():
         if not report["rounds"][0]["by_skill"]:
             figure = new_figure(7, 4.5)
-            _draw_rounds(figure.subplots(), [report])
+            draw_rounds(figure.subplots(), [report])
             return figure
         figure = new_figure(13, 6)
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
-        _draw_rounds(left, [report])
+        draw_rounds(left, [report])
         _draw_skills(figure, right, report)
         return figure
 
@@ -41,7 +41,7 @@ def accuracy_by_round(
     with style():
         figure = new_figure(7.5, 4.8)
         axes = figure.subplots()
-        _draw_rounds(axes, runs, labels)
+        draw_rounds(axes, runs, labels)
         axes.set_xticks(range(max([rounds + 1, *(len(r["rounds"]) for r in runs)])))
         axes.set_xlim(-0.3, axes.get_xticks()[-1] + 0.3)
         return figure
@@ -58,7 +58,8 @@ def accuracy_by_skill(report: dict[str, Any], rounds: int = 0) -> Figure:
         return figure
 
 
-def _draw_rounds(axes: Axes, runs: Sequence[dict[str, Any]], labels: Sequence[str] = ()) -> None:
+def draw_rounds(axes: Axes, runs: Sequence[dict[str, Any]], labels: Sequence[str] = ()) -> None:
+    """Accuracy by round with intervals, drawn into axes of a larger figure."""
     for i, run in enumerate(runs):
         rounds = [r["round"] for r in run["rounds"]]
         values = [100 * r["accuracy"] for r in run["rounds"]]

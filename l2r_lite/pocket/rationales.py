@@ -48,6 +48,11 @@ def read_steps(rationale: str) -> list[Step]:
     return steps
 
 
+def step_places(rationale: str) -> list[tuple[int, int]]:
+    """Where the steps of `read_steps` stand in the text: (start, end) of each."""
+    return [match.span() for match in _STEP.finditer(rationale)]
+
+
 def is_true(step: Step) -> bool:
     """Whether the step's arithmetic holds, whatever the question was."""
     left, op, right = step.left, step.op, step.right

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from html import escape
 from typing import Any
 
 import ipywidgets as w
 from matplotlib.figure import Figure
 
 from l2r_lite import plots
-from l2r_lite.errors import printable
 from l2r_lite.show import PLAIN, Table
 
 # JupyterLab's own variables follow its theme; the values behind them are for pages that have none.
@@ -30,11 +28,6 @@ LOOK = """<style>
   text-decoration-color: var(--jp-error-color1, #b3261e)}
 .l2r-panel img {background: white; max-width: 100%; height: auto}
 </style>"""
-
-
-def safe(text: object) -> str:
-    """Text from outside as HTML that is nothing but text; what cannot be seen, or turns the reading direction, is spelt out."""
-    return escape(printable(text)).replace("\n", "<br>")
 
 
 def say(html: str, kind: str = "say") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from l2r_lite import plots
 from l2r_lite.config import PRESETS
 from l2r_lite.planner import CARDS, knobs, plan_memory
 from l2r_lite.show import Table
+from l2r_lite.widgets.base import side_by_side, stack, static_form
 
 if TYPE_CHECKING:
     from l2r_lite.decoding import TokenScores
@@ -47,7 +47,7 @@ class explore:  # noqa: N801 - used like a function
         for control in self.controls.values():
             control.observe(lambda _: self._redraw(), "value")
         rows = [_labelled(name.replace("_", " "), control, moving) for name, control in self.controls.items()]
-        self.panel = w.VBox([*rows, self._picture, self.numbers_button, self._numbers, self._trouble])
+        self.panel = stack(*rows, self._picture, self.numbers_button, self._numbers, self._trouble)
 
     def look(self) -> tuple[Figure, Table | None]:
         """The figure and the table at the present setting."""
@@ -70,10 +70,8 @@ class explore:  # noqa: N801 - used like a function
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         figure, table = self.look()
         self._show(figure, table)
-        static = {"image/png": b64encode(figure._repr_png_()).decode()}
-        if table:
-            static["text/html"] = table.folded("The numbers")
-        return {**self.panel._repr_mimebundle_(), **static}
+        chosen = [[name.replace("_", " "), control.value] for name, control in self.controls.items()]
+        return {**self.panel._repr_mimebundle_(), **static_form(figure, table or Table(["setting", "value"], chosen))}
 
 
 def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
@@ -90,7 +88,7 @@ def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
     field.style.description_width = "13em"
     field.layout.width = "20em" if slider else "32em"
     field.layout.max_width = "100%"
-    return w.HBox([field, control], layout=w.Layout(flex_flow="row wrap")) if slider else field
+    return side_by_side(field, control) if slider else field
 
 
 def nf4_explorer(weight: Tensor) -> explore:

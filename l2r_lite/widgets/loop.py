@@ -13,13 +13,13 @@ from l2r_lite import plots
 from l2r_lite import runfolder as folders
 from l2r_lite.config import LoopConfig
 from l2r_lite.errors import UserError
-from l2r_lite.report import TIMES
+from l2r_lite.report import TIMES, read_report
 from l2r_lite.rounds import Progress, check_same_run, run_rounds
 from l2r_lite.runfolder import RunError
-from l2r_lite.show import Table
+from l2r_lite.show import Table, safe
 from l2r_lite.teacher import open_teacher
 from l2r_lite.widgets import words
-from l2r_lite.widgets.base import Panel, safe, say, side_by_side, stack
+from l2r_lite.widgets.base import Panel, say, side_by_side, stack
 from l2r_lite.widgets.live import AT_WORK, Forecast, Live, Sparing, Stop
 from l2r_lite.widgets.settings import Settings, folder_for
 
@@ -198,8 +198,10 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         """Show what the folder holds."""
         self.report, self._logs, self._meter = None, {}, None
         try:
-            if (self.out / "report.json").exists():
-                self.report = folders.read_json(self.out / "report.json")
+            file = self.out / "report.json"
+            begun = file.exists() and folders.read_json(file)
+            if begun and not (isinstance(begun, dict) and begun.get("rounds") == []):
+                self.report = read_report(self.out)
             for file in sorted(self.out.glob("round-*/losses.jsonl"), key=lambda f: int(f.parent.name[6:])):
                 self._logs[int(file.parent.name[6:])] = folders.read_lines(file, dict)
         except RunError as error:

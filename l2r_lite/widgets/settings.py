@@ -17,9 +17,9 @@ from l2r_lite.config import ConfigError, LoopConfig
 from l2r_lite.cost import CostError, Price, price_of
 from l2r_lite.problems import PROBLEM_NAMES
 from l2r_lite.rounds import MAY_CHANGE
-from l2r_lite.show import Table
+from l2r_lite.show import Table, safe
 from l2r_lite.sources import SHORT_NAMES
-from l2r_lite.widgets.base import safe, say, side_by_side
+from l2r_lite.widgets.base import say, side_by_side
 
 LABELS = {
     "student": "student", "problems": "problems", "teacher": "teacher", "base_url": "teacher's address", "price": "price",

@@ -8,7 +8,7 @@ from l2r_lite.config import LoopConfig
 from l2r_lite.cost import Meter
 from l2r_lite.errors import UserError
 from l2r_lite.rounds import Progress
-from l2r_lite.widgets.base import safe
+from l2r_lite.show import safe
 from l2r_lite.widgets.live import AT_WORK, Forecast
 
 _STATES = {

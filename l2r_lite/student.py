@@ -21,7 +21,7 @@ from torch import nn
 
 from l2r_lite.decoding import uniform_numbers, write
 from l2r_lite.folding import folded
-from l2r_lite.nf4 import check_four_bit_layers, keep_plain_layout
+from l2r_lite.nf4 import check_four_bit_layers, import_quickly, keep_plain_layout
 from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
 from l2r_lite.sources import SHORT_NAMES, StudentError, locate
@@ -82,6 +82,7 @@ class Student:
         Raises:
             StudentError: the model cannot be found, read or quantised correctly; the message says what to do.
         """
+        import_quickly()  # peft imports it
         from peft import LoraConfig, get_peft_model
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig

@@ -36,7 +36,7 @@ def config(tiny_folder: Path) -> LoopConfig:
     """Two rounds in about a second, by a student that answers nonsense: what it says still depends on every weight."""
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12,
+        max_new_tokens=12, exam_rows=4,
     )  # fmt: skip
 
 

@@ -34,12 +34,24 @@ def plain_losses(student: Student, items: Sequence[TrainingItem], *, margin: flo
     return lm, triplet_loss(h, h_plus, h_minus, margin=margin)
 
 
-def plain_step(student: Student, items: Sequence[TrainingItem], *, margin: float, reflection_weight: float) -> float:
-    """Add the gradients of L_lm + λ·L_cl to the adapter; returns the loss."""
-    lm, cl = plain_losses(student, items, margin=margin)
-    loss = lm + reflection_weight * cl
-    loss.backward()
-    return loss.item()
+def plain_step(
+    student: Student, items: Sequence[TrainingItem], *, margin: float, reflection_weight: float, at_once: int | None = None
+) -> float:
+    """Add the gradients of L_lm + λ·L_cl to the adapter; returns the loss.
+
+    Args:
+        at_once: items in memory at once; each part counts by its share of label weight and of triplets.
+    """
+    size, total = at_once or len(items), 0.0
+    parts = [items[i : i + size] for i in range(0, len(items), size)]
+    labels = [_batch(student, part, [i.anchor for i in part])[2].sum().item() for part in parts]
+    triplets = [sum(i.has_triplet for i in part) for part in parts]
+    for part, weight, count in zip(parts, labels, triplets, strict=True):
+        lm, cl = plain_losses(student, part, margin=margin)
+        loss = lm * weight / sum(labels) + reflection_weight * cl * count / max(sum(triplets), 1)
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 def _states(student: Student, items: Sequence[TrainingItem], texts: Sequence[str]) -> Tensor:

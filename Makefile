@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test lab lint notebooks pocket lock clean
+.PHONY: help demo test lab lint notebooks pocket badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,14 @@ notebooks: $(VENV)/.installed-test ## execute the notebooks and keep their outpu
 
 pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 minutes on 2 cores
 	@$(PY) -m l2r_lite.pocket.pretrain $(ARGS)
+
+badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it
+	@$(PY) tests/badges.py $(REPO)
+
+versions: $(VENV)/.installed-test ## run with the lowest and newest allowed versions, and with Colab's (needs the package index)
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install -q --disable-pip-version-check uv
+	@build/lock/bin/python tests/versions.py $(abspath $(PY))
 
 # One resolution for every system and Python we support (uv writes the markers). Linux's CUDA packages stay out: torch
 # pins them itself, and the CPU build has none.

@@ -209,8 +209,10 @@ def _judge(tokens: list[re.Match[str]], left: _Side, right: _Side) -> Equation:
     first, last = tokens[left.start], tokens[right.end - 1]
     text = " ".join(first.string[first.start() : last.end()].split())
     holds, values = False, (_compute(left, 1), _compute(right, 1))
-    for hundredths in (1, 100):
-        a, b = _compute(left, hundredths), _compute(right, hundredths)
+    readings = [values]
+    if any(item.endswith("%") for item in (*left.postfix, *right.postfix)):
+        readings.append((_compute(left, 100), _compute(right, 100)))
+    for a, b in readings:
         if a is not None and b is not None:
             holds = holds or a == b or any(_rounds_to(x, side, y) for x, side, y in ((a, right, b), (b, left, a)))
     return Equation(text, values[0], values[1], holds)

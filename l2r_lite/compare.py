@@ -53,8 +53,8 @@ def compare_runs(folders: Sequence[str | Path], labels: Sequence[str] = (), afte
         after: the round whose students are compared; None: the student that each run kept.
 
     Raises:
-        RunError: fewer than two runs, labels that do not fit them, a run that is not evaluated yet, or no test question that
-            all of them share.
+        RunError: fewer than two runs, labels that do not fit them, a run that is not evaluated yet (or has no such round), or
+            no test question that all of them share.
     """
     places = [Path(name) for name in folders]
     names = tuple(labels) or tuple(place.name for place in places)
@@ -66,6 +66,8 @@ def compare_runs(folders: Sequence[str | Path], labels: Sequence[str] = (), afte
     if not shared:
         raise folder.RunError(f"{' and '.join(map(str, places))} share no test question, so there is nothing to compare.")
     before = [_answers(place, 0) for place in places]
+    if after is not None and not 0 <= after < min(len(report["rounds"]) for report in reports):
+        raise folder.RunError(f"after round {after}: not all of these runs have finished it.")
     rounds = [report["best_round"] if after is None else after for report in reports]
     answers = tuple(_answers(place, number) for place, number in zip(places, rounds, strict=True))
     fixed = [frozenset(k for k in shared if not was[k].correct and now[k].correct)

@@ -82,7 +82,12 @@ def held(out: Path) -> Iterator[Held]:
             since = datetime.now().astimezone().isoformat(timespec="seconds")
             write_json(out / "running.json", {"host": socket.gethostname(), "pid": os.getpid(), "since": since})
             clear_scratch(out)
-            yield Held(out)
+            folder = Held(out)
+            try:
+                yield folder
+            except FileNotFoundError:
+                folder.check()
+                raise
         finally:
             with suppress(OSError):
                 clear_scratch(out)
@@ -103,7 +108,8 @@ def _told(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        number = error.errno if isinstance(error, OSError) else int((re.search(r"os error ([0-9]+)", str(error)) or "00")[1])
+        # safetensors and copytree have the number in their text only.
+        number = getattr(error, "errno", None) or int((re.search(r"(?:os error|Errno) ([0-9]+)", str(error)) or "00")[1])
         if number not in TROUBLE:
             raise
         where = getattr(error, "filename", None) or out

@@ -186,7 +186,7 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
         raise _BadLine(f"expected one JSON object {{…}} a line, found {type(row).__name__}")
     for field in ("question", "answer"):
         if field not in row:
-            close = difflib.get_close_matches(field, [k for k in row if k not in _FIELDS], n=1, cutoff=0.6)
+            close = difflib.get_close_matches(field, [k for k in row if k not in _FIELDS][:50], n=1, cutoff=0.6)
             hint = f'. Did you mean "{close[0]}" → "{field}"?' if close else ""
             raise _BadLine(f'no field "{field}" (found: {fold(", ".join(row))[:200] or "none"}){hint}')
     question = fold(_text(row, "question"))

@@ -119,10 +119,13 @@ def reply_schema() -> dict[str, Any]:
 
 def read_teaching(text: str) -> tuple[str, str, list[str]] | None:
     """First wrong step, why, and rationales out of a reply in either form; None if it has neither."""
-    text = _THINKING.sub("", text.replace("\\u0000", "")).strip()
-    fenced = _FENCE.fullmatch(text)
+    text = text.replace("\\u0000", "")
+    thoughts = _elements(text, "think")  # reasoning models behind local servers show them
+    edges = [0, *(edge for span in thoughts for edge in span), len(text)]
+    text = "".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)).strip()
+    fenced = len(text) >= 6 and text.startswith("```") and text.endswith("```")
     try:
-        data = json.loads(fenced[1] if fenced else text)
+        data = json.loads(text[3:-3].removeprefix("json") if fenced else text)
     except (ValueError, RecursionError):
         data = None
     if isinstance(data, dict) and isinstance(data.get("rationales"), list):
@@ -134,9 +137,14 @@ def read_teaching(text: str) -> tuple[str, str, list[str]] | None:
     return (str(step), str(why), rationales) if rationales else None
 
 
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)  # reasoning models behind local servers show their thoughts
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
-
-
 def _tagged(text: str, name: str) -> list[str]:
-    return re.findall(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return [text[start + len(name) + 2 : end - len(name) - 3] for start, end in _elements(text, name)]
+
+
+def _elements(text: str, name: str) -> list[tuple[int, int]]:
+    """Where a <name> begins and the next </name> ends, each time; a pattern would take quadratic time on unclosed tags."""
+    found, at = [], 0
+    while (start := text.find(f"<{name}>", at)) >= 0 and (end := text.find(f"</{name}>", start)) >= 0:
+        at = end + len(name) + 3
+        found.append((start, at))
+    return found

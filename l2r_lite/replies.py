@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.errors import UserError
 from l2r_lite.grading import extract_answer
 from l2r_lite.records import Mistake, Problem
 
@@ -33,6 +34,9 @@ class ReplyCache:
 
     Args:
         file: where replies are kept; None keeps them for this object's life only.
+
+    Raises:
+        UserError: the file holds something else; nothing is ever appended to it.
     """
 
     def __init__(self, file: str | Path | None = None) -> None:
@@ -45,6 +49,9 @@ class ReplyCache:
             self._torn = bool(data) and not data.endswith(b"\n")
             for line in data.split(b"\n"):
                 self._read(line)
+            if data.strip() and not self.entries and not data.startswith(b'{"key":'):  # not even a torn first line of ours
+                raise UserError(f"{self.file}: is no cache of a teacher's replies, and is left as it is. Name another file "
+                                "with --teacher-cache.")  # fmt: skip
 
     def _read(self, line: bytes) -> None:
         if not line.strip():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from l2r_lite.student import Student
 
 MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "budget", "price", "concurrency")
+
+# Loading sets torch's seed and default dtype and swaps initialisers, for the whole process: two panels' runs take turns.
+_LOADING = threading.Lock()
 
 OnRound = Callable[[dict[str, Any]], object]
 
@@ -142,10 +146,11 @@ class _Run:
             from l2r_lite.student import Student
 
             c = self.config
-            self._student = Student.load(
-                c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
-                gradient_checkpointing=c.gradient_checkpointing,
-            )  # fmt: skip
+            with _LOADING:
+                self._student = Student.load(
+                    c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
+                    gradient_checkpointing=c.gradient_checkpointing,
+                )  # fmt: skip
             self._student.demonstrate(self._demonstrations)
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
@@ -274,6 +279,8 @@ class _Run:
         """Greedy answers on validation (for decisions) and test (for the report) by the student of this round."""
         for split in ("validation", "test"):
             self._sit(number, split, split, number, samples=1, temperature=0.0)
+        if not (self.round(number) / "adapter").exists():  # only the fresh one can be gone here, removed as damaged
+            self.student(number)
         report = self.report("user")
         folder.write_json(self.out / "report.json", report)
         if on_round:
@@ -344,10 +351,10 @@ class _Run:
         log = train_round(
             student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress
         )
+        self.held.check()
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
         folder.write_lines(self.round(number) / "losses.jsonl", log)
         self._timed(number, "training", started)
-        self.held.check()
         student.save_adapter(adapter)
         self._adapter_of = number
 

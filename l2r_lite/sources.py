@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -44,7 +45,22 @@ def locate(name: str) -> str:
             f'student "{name}": no *.safetensors in {path}. Pickled weights (.bin, .pt) can run code and are never read; '
             "save the model again with save_pretrained(…, safe_serialization=True)."
         )
+    _check_index(path / "model.safetensors.index.json", name)
     return str(path)
+
+
+def _check_index(file: Path, name: str) -> None:
+    """Sharded weights name their files in an index; transformers would open a pickle that stands there."""
+    if file.is_file():
+        try:
+            named = set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StudentError(f'student "{name}": {file} is damaged ({error}); fetch the model again.') from error
+        if not all(isinstance(n, str) and n.endswith(".safetensors") and Path(n).name == n for n in named):
+            raise StudentError(
+                f'student "{name}": model.safetensors.index.json names weights that are no safetensors of this folder. Pickled '
+                "weights can run code and are never read."
+            )
 
 
 def on_hub(repo: str) -> bool:

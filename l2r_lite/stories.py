@@ -11,6 +11,7 @@ from typing import Any
 
 from l2r_lite import runfolder as folder
 from l2r_lite.arithmetic import equations, wrong_equations
+from l2r_lite.errors import printable
 from l2r_lite.exam import ExamReport
 from l2r_lite.pocket import rationales as pocket
 from l2r_lite.prompts import student_prompt
@@ -81,10 +82,10 @@ class Story:
         ]) + "</table>"  # fmt: skip
 
     def __str__(self) -> str:
-        return "\n".join([
+        return printable("\n".join([
             student_prompt(self.problem), f"  exam {self.round}: {self.mistake}", f"  teacher: {self.feedback}",
             *(f"  lesson:  {x}" for x in self.lessons), *(f"  next exam: {x}" for x in self.afterwards),
-        ])  # fmt: skip
+        ]))  # fmt: skip
 
 
 def _marked(text: str, place: tuple[int, int] | None) -> str:

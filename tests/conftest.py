@@ -74,3 +74,11 @@ def pocket_problems() -> list:
 def tiny(load_tiny: Callable):  # noqa: ANN201
     """A freshly loaded tiny student: a test may train it."""
     return load_tiny()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests measured (record_property), passed or not."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties if report.when == "call" else ():
+                terminalreporter.write_line(f"measured: {name}: {value}")

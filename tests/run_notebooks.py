@@ -39,7 +39,7 @@ def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.Note
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [_without_widget(o) for o in cell.outputs if not _is_progress(o)]
+            cell.outputs = [kept for o in cell.outputs if not _is_progress(o) for kept in _without_widget(o)]
     return notebook
 
 
@@ -84,13 +84,23 @@ def _is_progress(output: nbformat.NotebookNode) -> bool:
     return "%|" in output.get("data", {}).get("text/plain", "") and WIDGET in output.data
 
 
-def _without_widget(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A page without a kernel shows a panel's picture, where it has one."""
-    if output.get("data", {}).pop(WIDGET, None) is not None:
-        picture = output.data.get("image/png")
-        told = {"text/markdown": "*Run this cell to see the panel; it needs a kernel.*"}
-        output.data = {"image/png": picture} if picture else told
-    return output
+def _without_widget(output: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """A page without a kernel shows a panel's picture, where it has one, and its table folded below it.
+
+    They become two outputs: of one that holds both, GitHub shows the HTML only, and no images in it.
+    """
+    if output.get("data", {}).pop(WIDGET, None) is None:
+        return [output]
+    picture, html = output.data.get("image/png"), output.data.get("text/html")
+    if not picture:
+        output.data = {"text/markdown": "*Run this cell to see the panel; it needs a kernel.*"}
+        return [output]
+    output.data = {"image/png": picture}
+    if not html:
+        return [output]
+    table = re.sub(r"<img [^>]*>", "", html)  # the same picture; what a title holds is escaped, so that ">" ends the tag
+    folded = f"<details><summary>The same as a table</summary>{table}</details>"
+    return [output, nbformat.v4.new_output("display_data", {"text/html": folded})]
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def losses_by_round(logs: Mapping[int, Sequence[dict[str, float]]]) -> Figure:
                 start += len(log)
             top = max([entry[key] for entry in entries], default=1.0)
             axes.set(xlabel="training step", ylabel=name, ylim=(0, 1.15 * top or 1), xlim=(0.5, max(start, 1) + 0.5))
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.grid(axis="y", alpha=0.25)
         told = f"The two losses after {len(entries)} training steps" if entries else "No training step yet"
         figure.suptitle(told, x=0.01, ha="left", fontweight="bold")
@@ -64,6 +65,7 @@ def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
                 left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_yticks(range(len(names)), [shorten(name, 24) for name in names])
         axes.invert_yaxis()
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="questions answered wrong", title=_what_became(totals, len(rows) - len(names)))
         if names:
             figure.legend(loc="outside lower right", ncols=3, frameon=False)

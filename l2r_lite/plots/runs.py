@@ -84,8 +84,9 @@ def _headline(runs: Sequence[dict[str, Any]]) -> str:
     if len(runs) > 1 or len(runs[0]["rounds"]) < 2:
         return "Accuracy by round" if runs[0]["rounds"] else "Nothing is measured yet"
     first, last = runs[0]["rounds"][0]["accuracy"], runs[0]["rounds"][-1]["accuracy"]
-    verb = "rises" if last > first else "falls" if last < first else "stays"
-    return f"Accuracy {verb} from {first:.0%} to {last:.0%}".replace("%", " %")
+    if last == first:
+        return f"Accuracy stays at {first:.0%}".replace("%", " %")
+    return f"Accuracy {'rises' if last > first else 'falls'} from {first:.0%} to {last:.0%}".replace("%", " %")
 
 
 def _draw_skills(figure: Figure, axes: Axes, report: dict[str, Any]) -> None:

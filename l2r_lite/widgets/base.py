@@ -14,12 +14,13 @@ from l2r_lite.show import PLAIN, Table
 
 # JupyterLab's own variables follow its theme; the values behind them are for pages that have none.
 LOOK = """<style>
-.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere}
+.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere; --jp-widgets-margin: 0px; row-gap: 4px}
 .l2r-panel :is(button, input, select, textarea, summary):focus-visible {
-  outline: 3px solid var(--jp-brand-color1, #0072b2); outline-offset: 1px}
+  outline: 3px solid var(--jp-brand-color1, #0072b2) !important; outline-offset: -1px}
 .l2r-panel .l2r-help, .l2r-panel .l2r-fault {font-size: 12px; line-height: 1.35; margin: 0 0 4px}
 .l2r-panel .l2r-help {color: var(--jp-ui-font-color2, #555)}
 .l2r-panel .l2r-fault {color: var(--jp-error-color1, #b3261e); font-weight: 600}
+.l2r-panel .widget-html-content {line-height: 1.45}
 .l2r-panel .l2r-say {line-height: 1.5; margin: 2px 0}
 .l2r-panel progress {width: 100%; max-width: 42em; height: 14px; accent-color: var(--jp-brand-color1, #0072b2)}
 .l2r-panel table {border-collapse: collapse; color: inherit}
@@ -47,6 +48,14 @@ def side_by_side(*children: w.Widget) -> w.HBox:
     return w.HBox(children, layout=w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px"))
 
 
+def alive(widget: w.Widget) -> dict[str, Any]:
+    """What a page with a kernel shows of a widget; ipywidgets 7, which Colab has, cannot be asked for it."""
+    if hasattr(widget, "_repr_mimebundle_"):
+        return widget._repr_mimebundle_()
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"text/plain": repr(widget), "application/vnd.jupyter.widget-view+json": view}
+
+
 def static_form(figure: Figure, table: Table) -> dict[str, str]:
     """What a page without a kernel shows of a panel: a figure and a table (pages that take HTML take no image beside it)."""
     return {
@@ -70,4 +79,4 @@ class Panel(ABC):
         """The same as a table."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {**self.panel._repr_mimebundle_(), **static_form(self.figure(), self.table())}
+        return {**alive(self.panel), **static_form(self.figure(), self.table())}

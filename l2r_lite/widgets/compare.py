@@ -27,23 +27,25 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     Args:
         run_folders: runs of which at least the first evaluation is finished.  labels: what to call them.
+        after: the round whose students are compared first; None: those that the runs kept.
 
     Raises:
         RunError: fewer than two runs, or runs that cannot be compared; the message says why.
     """
 
-    def __init__(self, run_folders: Sequence[str | Path], labels: Sequence[str] = ()) -> None:
+    def __init__(self, run_folders: Sequence[str | Path], labels: Sequence[str] = (), after: int | None = None) -> None:
         self._folders, self._labels = list(run_folders), list(labels)
-        self.found = compare_runs(self._folders, self._labels)
+        self.found = compare_runs(self._folders, self._labels, after)
         names = [(printable(label)[:40], number) for number, label in enumerate(self.found.labels)]
         look = {"style": {"description_width": "8.5em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.by = w.Dropdown(description="fixed by", options=names, value=0, tooltip="right now, wrong before", **look)
         self.not_by = w.Dropdown(description="and not by", options=names, value=1, tooltip="still wrong there", **look)
         self._questions = w.HTML()
         rounds = range(1, min(len(report["rounds"]) for report in self.found.reports))
+        # 0 stands for the students kept: ipywidgets shows an option whose value is None as an empty menu.
         self.after = w.Dropdown(
-            description="students", options=[("kept (best on validation)", None), *((f"after round {n}", n) for n in rounds)],
-            tooltip="which student of each run is compared", **look,
+            description="students", options=[("kept (best on validation)", 0), *((f"after round {n}", n) for n in rounds)],
+            tooltip="which student of each run is compared", value=after or 0, **look,
         )  # fmt: skip
         for menu in (self.by, self.not_by):
             menu.observe(lambda _: self._list(), "value")
@@ -58,13 +60,13 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     def figure(self) -> Figure:
         """Accuracy by round of all runs, beside what each fixed and broke."""
-        return plots.runs_compared(self.found.reports, self.found.labels, self.found.changed, self.after.value)
+        return plots.runs_compared(self.found.reports, self.found.labels, self.found.changed, self.after.value or None)
 
     def table(self) -> Table:
         """One row a run: what it reached, fixed and broke."""
         rows = []
         for label, report, changed in zip(self.found.labels, self.found.reports, self.found.changed, strict=True):
-            number = report["best_round"] if self.after.value is None else self.after.value
+            number = self.after.value or report["best_round"]
             reached = report["rounds"][number]
             interval = " – ".join(f"{bound:.1%}" for bound in reached["ci95"])
             counts = len(changed.fixed), len(changed.only), len(changed.broken)
@@ -93,7 +95,7 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         return Table(["skill", "question", "answer", f"{labels[by]} writes", f"{labels[other]} writes"], rows)
 
     def _draw(self) -> None:
-        self.found = compare_runs(self._folders, self._labels, self.after.value)
+        self.found = compare_runs(self._folders, self._labels, self.after.value or None)
         self._picture.value = plots.as_html(self.figure())
         self._reached.value = self.table()._repr_html_()
         self._list()

@@ -13,7 +13,7 @@ from l2r_lite import plots
 from l2r_lite.config import PRESETS
 from l2r_lite.planner import CARDS, knobs, plan_memory
 from l2r_lite.show import Table
-from l2r_lite.widgets.base import side_by_side, stack, static_form
+from l2r_lite.widgets.base import alive, side_by_side, stack, static_form
 
 if TYPE_CHECKING:
     from l2r_lite.decoding import TokenScores
@@ -71,7 +71,7 @@ class explore:  # noqa: N801 - used like a function
         figure, table = self.look()
         self._show(figure, table)
         chosen = [[name.replace("_", " "), control.value] for name, control in self.controls.items()]
-        return {**self.panel._repr_mimebundle_(), **static_form(figure, table or Table(["setting", "value"], chosen))}
+        return {**alive(self.panel), **static_form(figure, table or Table(["setting", "value"], chosen))}
 
 
 def _labelled(name: str, control: Any, moving: bool) -> w.Widget:

@@ -94,8 +94,10 @@ class Live:
     def _become(self, state: str) -> None:
         with self.lock:
             self.state = state
-            self._on_change()
-            self.lock.notify_all()
+            try:
+                self._on_change()
+            finally:
+                self.lock.notify_all()
 
     def pause(self) -> None:
         """Hold the run at its next step; nothing is lost, and the student stays in memory."""

@@ -38,9 +38,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         loop_panel(LoopConfig(rounds=2))                 # writes into runs/panel
         loop_panel(config, name="my-run")                # shows what is in runs/my-run, and goes on with it
 
-    The run is at work beside the cells: the notebook stays usable. Its folder keeps every step, so that a stopped run, or one
-    whose kernel was restarted, is gone on with, and more rounds continue a finished one. Settings that make another run than
-    the folder's take a folder of their own, named by what differs.
+    The run is at work beside the cells: the notebook stays usable, and the kernel's interrupt button does not end it. Its
+    folder keeps every step, so that a stopped run, or one whose kernel was restarted, is gone on with, and more rounds continue
+    a finished one. Settings that make another run than the folder's take a folder of their own, named by what differs.
 
     Args:
         config: the settings to begin with, and to which Reset leads back; knobs without a field stay as they are here.
@@ -62,7 +62,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self.live = Live(self._refresh)
         self._where, self._status, self._cost = w.HTML(), w.HTML(), w.HTML()
         self._pictures = {
-            name: w.HTML(layout=w.Layout(width="620px", max_width="100%")) for name in ("rounds", "skills", "losses")
+            name: w.HTML(layout=w.Layout(max_width="100%")) for name in ("rounds", "skills", "losses")
         }
         self.buttons = {text: w.Button(description=text, icon=icon, tooltip=tip) for text, (icon, tip) in _BUTTONS.items()}
         for button in self.buttons.values():
@@ -142,7 +142,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
 
     # --- the run, in its own thread ---
 
-    def _work(self, config: LoopConfig, stop: Stop) -> dict[str, Any]:
+    def _work(self, config: LoopConfig, stop: Stop) -> None:
         self._sparing.draw(self._draw_rounds)  # something to see before what takes long is imported and loaded
         teacher = open_teacher(config, stop, self.settings.key)
         self._meter = getattr(teacher, "meter", None)
@@ -151,11 +151,12 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             on_progress=self._progress, progress=False,
         )  # fmt: skip
         self._after_round(report)
-        return report
 
     def _after_round(self, report: dict[str, Any]) -> None:
-        self.report = report
-        self._sparing.draw(self._draw_all)
+        """Also called at the end of the run, and for rounds that were there before: then the figures stay as they are."""
+        shown, self.report = len(self.report["rounds"]) if self.report else 0, report
+        if len(report["rounds"]) != shown:
+            self._sparing.draw(self._draw_all)
 
     def _after_step(self, losses: dict[str, float]) -> None:
         now = self._forecast.now
@@ -218,17 +219,23 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self._draw_losses()
 
     def _draw_rounds(self) -> None:
-        report = self.report or {"rounds": []}
-        self._pictures["rounds"].value = plots.as_html(plots.accuracy_by_round(report, rounds=self._rounds()))
+        self._put("rounds", plots.accuracy_by_round(self.report or {"rounds": []}, rounds=self._rounds()), 4.2)
 
     def _draw_skills(self) -> None:
         if self.report and self.report["rounds"] and self.report["rounds"][0]["by_skill"]:
-            self._pictures["skills"].value = plots.as_html(plots.accuracy_by_skill(self.report, rounds=self._rounds()))
+            self._put("skills", plots.accuracy_by_skill(self.report, rounds=self._rounds()), 5.4)
         else:
             self._pictures["skills"].value = ""
 
     def _draw_losses(self) -> None:
-        self._pictures["losses"].value = plots.as_html(plots.losses_by_round(self._logs)) if self._logs else ""
+        if self._logs:
+            self._put("losses", plots.losses_by_round(self._logs), 3.4)
+        else:
+            self._pictures["losses"].value = ""
+
+    def _put(self, place: str, figure: Figure, height: float) -> None:
+        figure.set_size_inches(5.2, height)  # two beside each other in a page of 1280 px, with letters of full size
+        self._pictures[place].value = plots.as_html(figure)
 
     def _click(self, button: w.Button) -> None:
         actions = {"Run": self.run, "Pause": self.pause, "Stop": self.stop, "Continue": self.go_on, "Reset": self.reset}

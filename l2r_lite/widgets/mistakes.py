@@ -17,7 +17,7 @@ from l2r_lite.stories import FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, 
 from l2r_lite.widgets.base import Panel, say, side_by_side, stack
 
 _ALL, _NEW, _NO_SKILL = "all", "newly wrong", "(none named)"
-_MOST_LISTED, _MOST_IN_TABLE = 500, 25
+_MOST_LISTED, _MOST_IN_TABLE = 500, 10
 
 
 class mistake_browser(Panel):  # noqa: N801 - used like a function
@@ -129,8 +129,8 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
             self._story.value = self.shown[number]._repr_html_()
 
 
-_STYLE = {"description_width": "8.5em"}
-_LAYOUT = {"width": "22em", "max_width": "100%"}
+_STYLE = {"description_width": "10em"}
+_LAYOUT = {"width": "24em", "max_width": "100%"}
 
 
 def _menu(label: str, options: Sequence[Any], tooltip: str) -> w.Dropdown:

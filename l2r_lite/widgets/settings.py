@@ -130,7 +130,9 @@ class Settings:
         faults = self.faults()
         for knob, below in self._below.items():
             help_text = _KNOBS[knob].metadata["help"] if knob in _KNOBS else "the teacher's; empty: that of the environment"
-            told = say(f"⚠ {safe(faults[knob])}", "fault") if knob in faults else say(safe(help_text), "help")
+            told = say(safe(help_text), "help")
+            if knob in faults:
+                told = say(f'<span role="alert">⚠ {safe(faults[knob])}</span>', "fault")
             if below.value != told:
                 below.value = told
         paid = str(self.fields["teacher"].value).startswith("openai:")
@@ -205,14 +207,20 @@ def _read(knob: str, value: Any) -> Any:
     return text or (None if getattr(LoopConfig(), knob) is None else "")
 
 
+def _there(name: str, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(Path(name).expanduser())
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, the home of nobody
+        return False
+
+
 def _of_sources(config: LoopConfig) -> dict[str, str]:
     """What can be said of a student and of problems without loading them."""
     found = {}
-    path = Path(config.student).expanduser()
-    if not config.student or ((path.is_absolute() or config.student[0] in ".~") and not path.is_dir()):
+    a_path = Path(config.student).is_absolute() or config.student.startswith((".", "~"))
+    if not config.student or (a_path and not _there(config.student, Path.is_dir)):
         found["student"] = f'student "{config.student}": there is no such folder; known are {", ".join(SHORT_NAMES)}.'
-    file = Path(config.problems)
-    if config.problems not in PROBLEM_NAMES and not (config.problems and file.is_file()):
+    if config.problems not in PROBLEM_NAMES and not _there(config.problems, Path.is_file):
         found["problems"] = f'problems "{config.problems}": no such file, and known are {", ".join(PROBLEM_NAMES)}.'
     return found
 
@@ -223,13 +231,13 @@ def _of_teacher(config: LoopConfig, key: str | None) -> dict[str, str]:
     if config.teacher == "scripted":
         return {}
     if kind == "recorded" and rest:
-        if not Path(rest).expanduser().is_file():
+        if not _there(rest, Path.is_file):
             return {"teacher": f'teacher "{config.teacher}": there is no such file; it holds what an LLM wrote.'}
         return {}
     if kind != "openai" or not rest:
         return {"teacher": f'teacher "{config.teacher}": known are scripted, recorded:FILE and openai:MODEL.'}
     found = {}
-    kept = config.teacher_cache and Path(config.teacher_cache).expanduser().is_file()
+    kept = config.teacher_cache and _there(config.teacher_cache, Path.is_file)
     if not (config.base_url or key or os.environ.get("OPENAI_API_KEY") or kept):
         found["key"] = "OpenAI asks for a key: type it here, or set OPENAI_API_KEY before Jupyter is started."
     try:

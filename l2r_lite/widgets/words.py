@@ -26,12 +26,14 @@ def status(state: str, report: dict[str, Any] | None, forecast: Forecast, rounds
     reached = _reached(report) if report and report["rounds"] else ""
     if state == "failed":
         what = safe(error) if isinstance(error, UserError) else f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
-        return f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept; Continue goes on.</div>'
+        return f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept, and can be gone on with.</div>'
     if state == "stopped":
         why = "the budget is used up" if report and report["stopped"] == "budget" else "it can be gone on with"
         reached = f"{why}. {reached}"
     if state == "finished" and report and report["stopped"] == "no-improvement":
         reached = f"no better round for {report['config']['patience']} rounds. {reached}"
+    elif state == "finished":
+        reached = f"{reached} More rounds go on with it, another setting begins another run."
     return f'<div role="status">{_STATES[state]}{f": {reached}" if reached else "."}</div>'
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from plain import plain_step
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
@@ -20,7 +21,6 @@ from l2r_lite.records import Problem, TrainingItem
 from l2r_lite.reflection import neighbours_agree, principal_axes, rationale_states, triplet_cosines, triplet_loss
 from l2r_lite.student import Student
 from l2r_lite.training import hidden_states, losses, pack, token_losses, train_step
-from plain import plain_step
 
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
 

@@ -18,8 +18,8 @@ import l2r_lite.decoding
 import l2r_lite.student
 from l2r_lite.config import LoopConfig
 from l2r_lite.decoding import probabilities, score_tokens
-from l2r_lite.folding import folded
 from l2r_lite.exam import take_exam
+from l2r_lite.folding import folded
 from l2r_lite.nf4 import four_bit_layers
 from l2r_lite.pocket.rationales import write_rationale
 from l2r_lite.prompts import completion, cut_after_answer, student_prompt

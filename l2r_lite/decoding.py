@@ -61,7 +61,7 @@ def write(
 
 
 class _Desk:
-    """The rationales being written: for each place, which it is, how far it has come, and the state its next token comes from."""
+    """The rationales being written: for each place, which one it is, how long, and the state its next token comes from."""
 
     def __init__(self, student: Student, rows: int, samples: int, longest: int, steps: int) -> None:
         self.student, self.samples, self.steps = student, samples, steps

@@ -58,7 +58,8 @@ def test_packed_batch_gives_the_losses_of_separate_passes(prefixed: Student) -> 
         for item in items:
             for text in (item.anchor, item.positive, item.negative):
                 prompt, tokens = student.encode(student_prompt(item.problem), completion(str(text)))
-                states.append(student.decoder(input_ids=torch.tensor([[*student.prefix, *prompt, *tokens]])).last_hidden_state[0, -1])
+                ids = torch.tensor([[*student.prefix, *prompt, *tokens]])
+                states.append(student.decoder(input_ids=ids).last_hidden_state[0, -1])
     h, h_plus, h_minus = torch.stack(states).view(len(items), 3, -1).unbind(1)
     assert lm.item() == pytest.approx(alone.item(), abs=1e-5)
     assert cl.item() == pytest.approx(triplet_loss(h, h_plus, h_minus).item(), abs=1e-5)

@@ -40,6 +40,7 @@ class LoopConfig:
     concurrency: int = _knob(8, "calls to the teacher at once", low=1, high=256)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", low=0, high=100)
     samples: int = _knob(2, "samples a question in the exam", low=1, high=64)
+    demonstrations: int = _knob(0, "worked examples before every question (few-shot), written by the teacher", low=0, high=32)
     temperature: float = _knob(0.7, "sampling temperature in the exam", low=0.01, high=2)
     limit: int = _knob(850, "training questions (0: all there are)", low=0)
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the best student", low=0)

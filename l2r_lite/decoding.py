@@ -1,72 +1,158 @@
-"""How a student writes: many rows at once, each with its own random numbers, rows that are done leave the batch."""
+"""How a student writes: many rationales at once, each with its own random numbers; one that is done makes room for the next."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.utils.rnn import pad_sequence
 
-from l2r_lite.nf4 import full_weight
 from l2r_lite.prompts import completion, has_answer_line
+from l2r_lite.slots import Slots
 
 if TYPE_CHECKING:
     from l2r_lite.student import Student
 
-FOLD_AT_MOST = 2e9  # bytes; larger students keep to their 4 bits
-CHECK_EVERY = 8  # tokens between two looks for an answer line
+PREFILL_TOKENS = 8192  # of prompts that are read at once
+REFILL_AT = 8  # read new prompts when one place in so many is free: reading few at a time is slow
+MOVE_AT = 0.8  # share of places in use under which the others are closed, when no prompt waits: moving the cache costs
+
+Noise = Callable[[int, int], Tensor]
 
 
 @torch.inference_mode()
 def write(
-    student: Student, prompts: Sequence[Sequence[int]], samples: int, temperature: float, steps: int, noise: Tensor | None
-) -> list[list[int]]:
-    """New token ids of each row (prompts × samples), without the end token, until the answer line or `steps` tokens.
+    student: Student, prompts: Sequence[Sequence[int]], *, samples: int = 1, temperature: float = 0.0, steps: int = 96,
+    rows: int = 256, noise: Noise | None = None, progress: Callable[[int], object] | None = None,
+) -> list[list[list[int]]]:  # fmt: skip
+    """New token ids of each prompt's samples, without the end token, until the answer line or `steps` tokens.
+
+    A prompt is computed once for all its samples. A rationale that has its answer line leaves, and its place is filled again.
 
     Args:
-        noise: (rows, steps), uniform numbers in [0, 1) that decide each sampled token; None for greedy answers.
+        rows: rationales written at once.
+        noise: (prompt, sample) → (steps,) uniform numbers in [0, 1) that decide each sampled token.
+        progress: called after every token with the number of prompts whose samples are all done since; may raise to stop.
     """
-    from transformers import DynamicCache
-
-    ids, mask = _pad_left(prompts, student.tokenizer.pad_token_id)
-    ids, mask = ids.to(student.device), mask.to(student.device)
-    positions = (mask.cumsum(1) - 1).clamp_min(0)
-    cache = DynamicCache(config=student.model.config)
-    hidden = _last_hidden(student, ids, mask, positions, cache)
-    cache.batch_repeat_interleave(samples)  # the prompt is computed once for all its samples
-    hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
-    position = positions[:, -1:].repeat_interleave(samples, 0)
-    alive = torch.arange(len(prompts) * samples, device=student.device)  # which row each line of the batch is
-    written: list[list[int]] = [[] for _ in range(len(alive))]
-    finished: set[int] = set()
-    for step in range(steps):
-        token = choose(student.head(hidden), temperature, None if noise is None else noise[alive, step])
-        for row, value in zip(alive.tolist(), token.tolist(), strict=True):
-            if row not in finished:
-                if value in student.end_ids:
-                    finished.add(row)
-                else:
-                    written[row].append(value)
-        going = [r for r in alive.tolist() if r not in finished]
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and going:
-            tails = student.tokenizer.batch_decode([written[r][-32:] for r in going])
-            finished.update(r for r, tail in zip(going, tails, strict=True) if has_answer_line(tail))
-        if len(finished) == len(written):
-            break
-        keep = [line for line, row in enumerate(alive.tolist()) if row not in finished]
-        if len(keep) <= 0.8 * len(alive):  # moving the cache costs: only when it pays
-            index = torch.tensor(keep, device=student.device)
-            cache.batch_select_indices(index)
-            alive, mask, position, token = alive[index], mask[index], position[index], token[index]
-        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-        position = position + 1
-        hidden = _last_hidden(student, token[:, None], mask, position, cache)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    waiting = deque(order)
+    desk = _Desk(student, min(rows, len(prompts) * samples), samples, len(prompts[order[-1]]) if order else 0, steps)
+    written: list[list[list[int]]] = [[[] for _ in range(samples)] for _ in prompts]
+    unfinished = {i: samples for i in order}
+    while waiting or desk.in_use:
+        if waiting and (len(desk.free) >= max(samples, desk.size // REFILL_AT) or not desk.in_use):
+            desk.read([waiting.popleft() for _ in range(min(len(waiting), len(desk.free) // samples))], prompts, noise)
+        elif not waiting and len(desk.in_use) <= MOVE_AT * desk.size:
+            desk.close_free_places()
+        tokens = desk.choose(temperature)
+        gone = desk.done(tokens, written)
+        for prompt, _ in gone:
+            unfinished[prompt] -= 1
+        if progress:
+            progress(sum(not unfinished.pop(prompt) for prompt in {p for p, _ in gone} if not unfinished[prompt]))
+        if desk.in_use:
+            desk.step(tokens)
     return written
+
+
+class _Desk:
+    """The rationales being written: for each place, which one it is, how long, and the state its next token comes from."""
+
+    def __init__(self, student: Student, rows: int, samples: int, longest: int, steps: int) -> None:
+        self.student, self.samples, self.steps = student, samples, steps
+        self.size = max(rows, samples)
+        self.start = len(student.prefix)
+        layers = student.model.config.get_text_config().num_hidden_layers
+        self.slots = Slots(layers, self.size, self.start + longest + steps, student.device)
+        self.in_use: dict[int, tuple[int, int]] = {}  # place → prompt and sample
+        self.count = torch.zeros(self.size, dtype=torch.long, device=student.device)  # tokens written
+        self.hidden = torch.zeros(self.size, student.head.in_features, dtype=student.head.weight.dtype, device=student.device)
+        self.noise = torch.zeros(self.size, steps, device=student.device)
+
+    @property
+    def free(self) -> list[int]:
+        return [place for place in range(self.size) if place not in self.in_use]
+
+    def read(self, chosen: list[int], prompts: Sequence[Sequence[int]], noise: Noise | None) -> None:
+        """Compute prompts, and give each sample of each a free place."""
+        free = deque(self.free)
+        while chosen:  # in the order of their length: the last is the longest
+            count = max(1, min(len(chosen), PREFILL_TOKENS // len(prompts[chosen[-1]])))
+            group, chosen = chosen[:count], chosen[count:]
+            places = [free.popleft() for _ in range(count * self.samples)]
+            at = torch.tensor(places, device=self.student.device)
+            ids = [torch.tensor(prompts[i], device=self.student.device) for i in group]
+            hidden, ends, cache = _read(self.student, ids)
+            self.slots.fill(at, cache, self.samples)
+            self.slots.ends[at] = ends.repeat_interleave(self.samples)
+            self.hidden[at] = hidden.repeat_interleave(self.samples, 0)
+            self.count[at] = 0
+            rows = [(i, k) for i in group for k in range(self.samples)]
+            self.in_use.update(zip(places, rows, strict=True))
+            if noise:
+                self.noise[at] = torch.stack([noise(i, k) for i, k in rows]).to(at.device)
+
+    def choose(self, temperature: float) -> Tensor:
+        uniform = self.noise.gather(1, self.count[:, None].clamp_max(self.steps - 1))[:, 0] if temperature > 0 else None
+        return choose(self.student.head(self.hidden), temperature, uniform)
+
+    def done(self, tokens: Tensor, written: list[list[list[int]]]) -> list[tuple[int, int]]:
+        """Write the tokens down; the rationales that are finished by them leave their places."""
+        looked_at, finished = [], []
+        for place, token in enumerate(tokens.tolist()):
+            if place not in self.in_use:
+                continue
+            prompt, sample = self.in_use[place]
+            text = written[prompt][sample]
+            if token in self.student.end_ids:
+                finished.append(place)
+                continue
+            text.append(token)
+            if len(text) == self.steps:
+                finished.append(place)
+            elif any(self.student.may_end_sentence[t] for t in text[-2:]):
+                looked_at.append((place, text[-32:]))
+        tails = self.student.tokenizer.batch_decode([tail for _, tail in looked_at]) if looked_at else []
+        finished += [place for (place, _), tail in zip(looked_at, tails, strict=True) if has_answer_line(tail)]
+        return [self.in_use.pop(place) for place in finished]
+
+    def step(self, tokens: Tensor) -> None:
+        """Read the new tokens. A free place reads along, without a meaning, and stays where it is."""
+        using = torch.zeros(self.size, dtype=torch.long)
+        using[list(self.in_use)] = 1
+        using = using.to(tokens.device)
+        self.slots.ends += using
+        self.count += using
+        self.slots.width = int(self.slots.ends[using.bool()].max()) + 1
+        mask = self.slots.mask(self.student.dtype)
+        out = self.student.decoder(input_ids=tokens[:, None], attention_mask=mask, position_ids=self.slots.ends[:, None],
+                                   past_key_values=self.slots, use_cache=True)  # fmt: skip
+        self.hidden = out.last_hidden_state[:, -1]
+
+    def close_free_places(self) -> None:
+        places = list(self.in_use)
+        at = torch.tensor(places, device=self.student.device)
+        self.slots.keep(at)
+        self.count, self.hidden, self.noise = self.count[at], self.hidden[at], self.noise[at]
+        self.in_use = dict(enumerate(self.in_use.values()))
+        self.size = len(places)
+
+
+def _read(student: Student, prompts: list[Tensor]) -> tuple[Tensor, Tensor, object]:
+    """The last hidden state of each prompt, the column of its last token, and all keys and values.
+
+    Padding lies on the right, where no real token looks: the student is causal.
+    """
+    ids = pad_sequence(prompts, True, student.tokenizer.pad_token_id)
+    cache = student.prefix_cache(len(prompts))
+    hidden = student.decoder(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
+    last = torch.tensor([len(p) - 1 for p in prompts], device=ids.device)
+    return hidden[torch.arange(len(prompts), device=ids.device), last], last + len(student.prefix), cache
 
 
 @dataclass(frozen=True)
@@ -99,59 +185,10 @@ def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenSco
     student.model.eval()
     asked, written = student.encode(prompt, completion(rationale) if rationale else "")
     ids = torch.tensor([asked + written], device=student.device)
-    hidden = student.decoder(input_ids=ids).last_hidden_state[0, len(asked) - 1 : -1]  # before each written token
+    hidden = student.decoder(input_ids=ids, past_key_values=student.prefix_cache(1)).last_hidden_state[0]
+    before = hidden[len(asked) - 1 : -1]  # each written token
     vocabulary = student.tokenizer.batch_decode([[i] for i in range(student.head.out_features)])
-    return TokenScores([vocabulary[i] for i in written], student.head(hidden).float().cpu(), vocabulary)
-
-
-def _pad_left(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Ids and mask, both (prompts, longest): padded on the left, so that all rows end together."""
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
-    return ids, mask
-
-
-def _last_hidden(student: Student, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
-    out = student.decoder(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
-    return out.last_hidden_state[:, -1]  # (rows, hidden)
-
-
-@contextmanager
-def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Within it each layer computes with one matrix, its dequantised weight + its adapter's update (α/r)·BA.
-
-    The answers are the same up to rounding, in about two thirds of the time (SmolLM2, 96 rows of 33 tokens, 2 cores: 30 → 21 s;
-    2026-11-22): an exam runs each layer hundreds of times, and else would dequantise and take the adapter's detour every
-    time. Students that compute in half precision, where W + BA would round the update away, and those that would not fit
-    in `FOLD_AT_MOST`, are left as they are.
-    """
-    from peft.tuners.lora import LoraLayer
-
-    layers = [m for m in model.modules() if isinstance(m, LoraLayer) and isinstance(m.get_base_layer(), nn.Linear)]
-    size = sum(layer.in_features * layer.out_features for layer in layers) * dtype.itemsize
-    if dtype.itemsize < 4 or size > FOLD_AT_MOST:
-        layers = []
-    try:
-        for layer in layers:
-            base: Any = layer.get_base_layer()
-            weight = full_weight(base) + sum(layer.get_delta_weight(name) for name in layer.active_adapters)  # (out, in)
-            layer.forward = _Folded(weight.to(dtype), base.bias)
-        yield
-    finally:
-        for layer in layers:
-            layer.__dict__.pop("forward", None)  # the class's own forward again
-
-
-class _Folded:
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = weight, None if bias is None else bias.to(weight)
-
-    def __call__(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
-        return linear(x, self.weight, self.bias)
+    return TokenScores([vocabulary[i] for i in written], student.head(before).float().cpu(), vocabulary)
 
 
 def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:

@@ -17,6 +17,8 @@ from l2r_lite.records import Mistake, Problem, Sample
 if TYPE_CHECKING:
     from l2r_lite.student import Student
 
+PART = 4  # an interrupted exam goes on after whole parts, of so many times the rows that are written at once
+
 
 @dataclass(frozen=True)
 class ExamReport:
@@ -112,7 +114,8 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 def take_exam(
     student: Student, problems: Sequence[Problem], *, samples: int = 1, temperature: float = 0.0, seed: int = 0,
     max_new_tokens: int = 96, rows: int = 240, taken: Sequence[Sample] = (),
-    on_samples: Callable[[list[Sample]], object] | None = None, describe: str = "exam", progress: bool = True,
+    on_samples: Callable[[list[Sample]], object] | None = None, on_token: Callable[[], object] | None = None,
+    describe: str = "exam", progress: bool = True,
 ) -> ExamReport:  # fmt: skip
     """Let the student answer every problem `samples` times and grade each sample.
 
@@ -120,28 +123,36 @@ def take_exam(
         temperature: 0 for greedy answers (validation, test), above 0 for an exam that looks for mistakes.
         seed: with the prompt and the sample's number it decides each sample.
         rows: rationales written at once.
-        taken: samples of an exam that was interrupted; whole batches among them are not answered again.
-        on_samples: called with each batch's samples as soon as it is graded.
+        taken: samples of an exam that was interrupted; whole parts among them are not answered again.
+        on_samples: called with the samples of each part of the exam as soon as it is graded.
+        on_token: called after every token that the rationales being written have got; an exception from it ends the exam.
     """
-    # Batches are the same whether or not some were taken before, so that a resumed exam equals an undisturbed one.
+    # Parts are the same whether or not some were taken before, so that a resumed exam equals an undisturbed one.
     order = sorted(problems, key=lambda p: (len(student_prompt(p)), p.id))
-    size = max(1, rows // samples)
+    size = max(1, PART * rows // samples)
     by_problem: dict[str, list[Sample]] = {}
     for sample in taken:
         by_problem.setdefault(sample.problem_id, []).append(sample)
     with tqdm(total=len(problems), desc=describe, unit="question", disable=not progress, leave=False) as bar:
+
+        def went_on(answered: int) -> None:
+            bar.update(answered)
+            if on_token:
+                on_token()
+
         for start in range(0, len(order), size):
             batch = order[start : start + size]
-            if any(len(by_problem.get(p.id, ())) != samples for p in batch):
-                texts = student.generate(
-                    [student_prompt(p) for p in batch], samples=samples, temperature=temperature, seed=seed,
-                    max_new_tokens=max_new_tokens, rows=rows,
-                )  # fmt: skip
-                graded = [_grade(p, i, t) for p, ts in zip(batch, texts, strict=True) for i, t in enumerate(ts)]
-                by_problem.update({p.id: [s for s in graded if s.problem_id == p.id] for p in batch})
-                if on_samples:
-                    on_samples(graded)
-            bar.update(len(batch))
+            if all(len(by_problem.get(p.id, ())) == samples for p in batch):
+                bar.update(len(batch))
+                continue
+            texts = student.generate(
+                [student_prompt(p) for p in batch], samples=samples, temperature=temperature, seed=seed,
+                max_new_tokens=max_new_tokens, rows=rows, progress=went_on,
+            )  # fmt: skip
+            graded = [[_grade(p, i, t) for i, t in enumerate(ts)] for p, ts in zip(batch, texts, strict=True)]
+            by_problem.update({p.id: one for p, one in zip(batch, graded, strict=True)})
+            if on_samples:
+                on_samples([sample for one in graded for sample in one])
     return ExamReport(tuple(problems), tuple(s for p in problems for s in by_problem[p.id]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -15,7 +16,7 @@ from l2r_lite.cost import OUT_OF_BUDGET
 from l2r_lite.grading import extract_answer, same_answer
 from l2r_lite.prompts import ANSWER_MARK, answer_line
 from l2r_lite.records import Lesson, Mistake, Problem, Rejection
-from l2r_lite.teacher import Reply, Teacher
+from l2r_lite.teacher import Reply, Teacher, TeacherError
 
 TOO_LONG = "too long"
 
@@ -137,6 +138,30 @@ def in_order(replies: Iterable[Reply], mistakes: Sequence[Mistake]) -> Iterator[
             yield early.pop(due)
             due += 1
     yield from (early[number] for number in sorted(early))
+
+
+def make_demonstrations(teacher: Teacher, problems: Sequence[Problem], count: int, *, seed: int = 0) -> list[Lesson]:
+    """Verified rationales for so many problems that the seed draws, to be shown to the student before every question.
+
+    The teacher is asked as if the student had written nothing, and for others where a problem brings no lesson.
+
+    Raises:
+        TeacherError: it has no good rationale for so many of the problems.
+    """
+    tried = min(len(problems), 10 * count)
+    order = random.Random(f"{seed}/demonstrations").sample(problems, tried)
+    found: list[Lesson] = []
+    while len(found) < count and order:
+        wanted = count - len(found)
+        asked, order = order[:wanted], order[wanted:]
+        lessons = make_lessons(teacher, [Mistake(p, "", None) for p in asked], 1, progress=False).lessons
+        found += {x.problem_id: x for x in reversed(lessons)}.values()
+    if len(found) < count:
+        raise TeacherError(
+            f"demonstrations = {count}: the teacher wrote a right rationale for {len(found)} of {tried} problems only; ask for "
+            "fewer, or name another teacher."
+        )
+    return found
 
 
 def _verify(

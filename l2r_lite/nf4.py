@@ -7,6 +7,7 @@ stores the absmax values themselves in 8 bits, in blocks of 256.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
@@ -137,6 +138,22 @@ def relative_error(weight: Tensor, stored: Tensor, where: Tensor | None = None) 
     """How far off stored numbers are: ‖stored − weight‖ / ‖weight‖, over all of them or those that a mask picks."""
     kept = torch.ones_like(weight, dtype=torch.bool) if where is None else where
     return ((stored - weight)[kept].norm() / weight[kept].norm()).item()
+
+
+def import_quickly() -> None:
+    """Import bitsandbytes without torch's compiler, which takes 3 of the 6 seconds until the pocket student is there.
+
+    bitsandbytes wraps the kernels that it falls back on in torch.compile, and that loads the compiler although nothing is
+    compiled. Where a GPU may want them compiled, this does nothing.
+    """
+    if "bitsandbytes" in sys.modules or torch.cuda.is_available():
+        return
+    real = torch.compile
+    torch.compile = lambda function=None, **_: function or (lambda f: f)  # type: ignore[assignment]
+    try:
+        import bitsandbytes  # noqa: F401
+    finally:
+        torch.compile = real
 
 
 def four_bit_layers(model: nn.Module) -> dict[str, Any]:

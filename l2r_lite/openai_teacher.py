@@ -196,7 +196,7 @@ class OpenAITeacher:
     async def _asked(self, line: PaidEndpoint, ask: Ask, count: int, form: str) -> dict[str, Any]:
         """The cache's entry for this question, or the endpoint's reply as one."""
         mistake, refused = ask
-        shown = None if self.annotator else mistake
+        shown = None if self.annotator or not mistake.rationale else mistake
         messages = teacher_messages(mistake.problem, shown, count, self.max_tokens, form=form, refused=refused)
         parameters = self.parameters(count, form)
         key = key_of(self.url, self.model, messages, parameters)

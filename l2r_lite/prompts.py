@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from l2r_lite.records import LETTERS, Kind, Mistake, Problem, Rejection
@@ -26,6 +26,11 @@ def student_prompt(problem: Problem) -> str:
 def completion(rationale: str) -> str:
     """What the student writes after the prompt (the end-of-text token is added by the tokeniser's user)."""
     return " " + " ".join(rationale.split())
+
+
+def demonstrations(examples: Iterable[tuple[Problem, str]]) -> str:
+    """Worked examples to stand before every question (few-shot prompting): problems with their rationales."""
+    return "".join(f"{student_prompt(problem)}{completion(rationale)}\n\n" for problem, rationale in examples)
 
 
 def answer_line(answer: str, kind: Kind) -> str:

@@ -42,7 +42,8 @@ def rationale_states(student: Student, problems: Sequence[Problem], rationales: 
         batch = ids[start : start + rows]
         # Padding lies on the right, where no real token can look: the student is causal, so that no mask is needed.
         padded = pad_sequence(batch, True, student.tokenizer.pad_token_id).to(student.device)
-        hidden = student.decoder(input_ids=padded, use_cache=False).last_hidden_state
+        cache = student.prefix_cache(len(batch))
+        hidden = student.decoder(input_ids=padded, past_key_values=cache).last_hidden_state
         ends = torch.tensor([len(i) - 1 for i in batch], device=student.device)
         found.append(hidden[torch.arange(len(batch), device=student.device), ends].float().cpu())
     return torch.cat(found)

@@ -20,9 +20,9 @@ from l2r_lite import guard
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, take_exam
-from l2r_lite.lessons import make_lessons
+from l2r_lite.lessons import make_demonstrations, make_lessons
 from l2r_lite.problems import load_problems
-from l2r_lite.prompts import completion
+from l2r_lite.prompts import completion, demonstrations
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
 from l2r_lite.teacher import Teacher, open_teacher
@@ -114,6 +114,7 @@ class _Run:
         self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
         self._student: Student | None = None
         self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
+        self._demonstrations = ""
 
     def begin(self, held: guard.Held) -> None:
         """What may be written only while the folder is held: settings and problems, after a look at what is there."""
@@ -150,6 +151,7 @@ class _Run:
                     c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
                     gradient_checkpointing=c.gradient_checkpointing,
                 )  # fmt: skip
+            self._student.demonstrate(self._demonstrations)
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
                 self._student.save_adapter(fresh)
@@ -168,6 +170,7 @@ class _Run:
     def go(self, on_round: OnRound | None) -> dict[str, Any]:
         stopped, number = "rounds", 0
         try:
+            self.demonstrate()
             self.evaluate(0, on_round)
             for number in range(1, self.config.rounds + 1):
                 exam = self.examine(number)
@@ -189,6 +192,19 @@ class _Run:
             folder.copy_folder(best, self.out / "student")
         folder.write_json(self.out / "report.json", report)
         return report
+
+    def demonstrate(self) -> None:
+        """Stage 0: the teacher's worked examples that stand before every question; those questions leave the training set."""
+        if not self.config.demonstrations:
+            return
+        self._check_stop()
+        file, train = self.out / "demonstrations.jsonl", self.problems["train"]
+        if not file.exists():
+            made = make_demonstrations(self.teacher, train, self.config.demonstrations, seed=self.config.seed)
+            folder.write_lines(file, made)
+        shown = {lesson.problem_id: lesson.rationale for lesson in folder.read_lines(file, Lesson)}
+        self._demonstrations = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
+        self.problems["train"] = [p for p in train if p.id not in shown]
 
     def report(self, stopped: str) -> dict[str, Any]:
         return build_report(self.out, self.config, stopped)
@@ -253,7 +269,7 @@ class _Run:
         report = take_exam(
             student, problems, samples=samples, temperature=temperature, seed=self._seed(number),
             max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
-            describe=f"round {number}: {name}", progress=self.progress,
+            on_token=self._check_stop, describe=f"round {number}: {name}", progress=self.progress,
         )  # fmt: skip
         self._timed(number, name, started)
         growing.finish(report.samples)

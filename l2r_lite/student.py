@@ -12,14 +12,16 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from l2r_lite.decoding import folded, uniform_numbers, write
-from l2r_lite.nf4 import check_four_bit_layers, keep_plain_layout
+from l2r_lite.decoding import uniform_numbers, write
+from l2r_lite.folding import folded
+from l2r_lite.nf4 import check_four_bit_layers, import_quickly, keep_plain_layout
 from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
 from l2r_lite.sources import SHORT_NAMES, StudentError, locate
@@ -44,6 +46,7 @@ class Student:
         name: as asked for ("pocket", "smol", a folder, a hub id).
         model: the peft model; only LoRA weights (fp32) require gradients.
         device, dtype, four_bit: where and in what it computes.
+        prefix: token ids that stand before every prompt, the few-shot demonstrations; none at first.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool, dtype: torch.dtype) -> None:
@@ -54,6 +57,10 @@ class Student:
         self.decoder: Any = base.base_model  # without the projection onto the vocabulary
         self.head: Any = base.get_output_embeddings()
         declared = base.generation_config.eos_token_id if base.generation_config else None
+        self.checkpointing = False
+        self.prefix: tuple[int, ...] = ()
+        # Each text is tokenised once a round: a prompt comes again in the exam, and an item in every epoch.
+        self._tokens = lru_cache(2**15)(lambda text, first: tuple(tokenizer(text, add_special_tokens=first).input_ids))
         self.end_ids = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
 
     @classmethod
@@ -75,6 +82,7 @@ class Student:
         Raises:
             StudentError: the model cannot be found, read or quantised correctly; the message says what to do.
         """
+        import_quickly()  # peft imports it
         from peft import LoraConfig, get_peft_model
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -112,6 +120,7 @@ class Student:
         if gradient_checkpointing:
             base.gradient_checkpointing_enable({"use_reentrant": False})
         student = cls(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
+        student.checkpointing = gradient_checkpointing
         student._check_head()
         return student
 
@@ -139,14 +148,38 @@ class Student:
         """Memory of the base model's weights and buffers, in MB (10⁶ bytes)."""
         return self.model.get_base_model().get_memory_footprint() / 1e6
 
-    def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
-        """Token ids of a prompt, and of a completion with the end-of-text token; the two never share a token."""
-        ids = self.tokenizer(prompt).input_ids
-        if completion is None:
-            return ids, []
-        return ids, [*self.tokenizer(completion, add_special_tokens=False).input_ids, self.tokenizer.eos_token_id]
+    @cached_property
+    def may_end_sentence(self) -> list[bool]:
+        """For each token, whether the text can be at the end of a sentence with it: it has a full stop or a line break."""
+        texts = self.tokenizer.batch_decode([[token] for token in range(self.head.out_features)])
+        return ["." in text or "\n" in text for text in texts]
 
-    @torch.inference_mode()
+    def demonstrate(self, text: str) -> None:
+        """Put worked examples before every prompt from now on ("" takes them away); their tokens are computed once for all."""
+        self.prefix = tuple(self.tokenizer(text).input_ids) if text else ()
+
+    def prefix_cache(self, rows: int) -> Any:
+        """Keys and values of the prefix, computed once and shown to so many rows; gradients pass. Empty without a prefix."""
+        from transformers import DynamicCache
+
+        config = self.model.config.get_text_config()
+        cache = DynamicCache(config=config)
+        if self.prefix:
+            once = DynamicCache(config=config)
+            self.decoder(input_ids=torch.tensor([self.prefix], device=self.device), past_key_values=once, use_cache=True)
+            for layer, known in zip(cache.layers, once.layers, strict=True):
+                layer.lazy_initialization(known.keys, known.values)
+                layer.keys, layer.values = (x.expand(rows, -1, -1, -1) for x in (known.keys, known.values))  # no copies
+        return cache
+
+    def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
+        """Token ids of a prompt, and of a completion with the end-of-text token; the two never share a token.
+
+        The prefix is not among them; where there is one, the text's first token (if the tokeniser has such) stands before it.
+        """
+        ids = list(self._tokens(prompt, not self.prefix))
+        return ids, [] if completion is None else [*self._tokens(completion, False), self.tokenizer.eos_token_id]
+
     def generate(
         self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0, max_new_tokens: int = 96,
         seed: int = 0, rows: int = 256, progress: Callable[[int], object] | None = None,
@@ -154,34 +187,23 @@ class Student:
         """Answer prompts; each text ends after its first answer line or at the model's end of text.
 
         Every (seed, prompt, sample) has its own random numbers, so that a sample does not depend on its neighbours.
-        Rows that have answered leave the batch.
 
         Args:
             samples: texts a prompt, ≥ 1.  temperature: 0 is greedy; 1 samples from the model's own distribution.
-            rows: sequences in memory at once.  progress: called with the number of prompts just finished.
+            rows: sequences in memory at once.
+            progress: called after every token with the number of prompts finished since; an exception from it stops the work.
 
         Returns:
             For each prompt, in order, a list of `samples` texts.
         """
         self.model.eval()
-        tokens = [self.encode(p)[0] for p in prompts]
-        order = sorted(range(len(prompts)), key=lambda i: len(tokens[i]))
-        texts: list[list[str]] = [[] for _ in prompts]
-        per_batch = max(1, rows // samples)
         with folded(self.model, self.dtype):
-            for start in range(0, len(order), per_batch):
-                batch = order[start : start + per_batch]
-                noise = None
-                if temperature > 0:
-                    keys = [f"{seed}/{k}/{prompts[i]}" for i in batch for k in range(samples)]
-                    noise = torch.stack([uniform_numbers(key, max_new_tokens) for key in keys]).to(self.device)
-                new = write(self, [tokens[i] for i in batch], samples, temperature, max_new_tokens, noise)
-                written = [cut_after_answer(t) for t in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
-                for position, i in enumerate(batch):
-                    texts[i] = written[position * samples : (position + 1) * samples]
-                if progress:
-                    progress(len(batch))
-        return texts
+            new = write(
+                self, [self.encode(p)[0] for p in prompts], samples=samples, temperature=temperature, steps=max_new_tokens,
+                rows=rows, noise=lambda i, k: uniform_numbers(f"{seed}/{k}/{prompts[i]}", max_new_tokens), progress=progress,
+            )  # fmt: skip
+        texts = self.tokenizer.batch_decode([ids for row in new for ids in row], skip_special_tokens=True)
+        return [[cut_after_answer(t) for t in texts[i : i + samples]] for i in range(0, len(texts), samples)]
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as safetensors; the folder appears whole or not at all."""

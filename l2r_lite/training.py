@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
+from l2r_lite.folding import joined
 from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Lesson, Mistake, Problem, TrainingItem
 from l2r_lite.reflection import triplet_loss
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from l2r_lite.config import LoopConfig
     from l2r_lite.student import Student
 
+TOKENS_AT_ONCE = 2048  # in a training step's forward pass, padding included: on a CPU no more is faster, and memory stays flat
 PROMPT_WEIGHT = 0.1  # the reference code's: a prompt's tokens count a tenth of a rationale's
 
 
@@ -106,8 +108,10 @@ class Packed:
 
 def pack(student: Student, items: Sequence[TrainingItem], *, with_triplets: bool = True) -> Packed:
     """Tokenise and lay out a batch. Without triplets (λ = 0) negatives are left out, and positives that are no anchor."""
-    rows = [_row(student, item, mirrored, with_triplets and item.has_triplet) for item, mirrored in _fold(items)]
+    return _collate(student, [_row(student, i, m, with_triplets and i.has_triplet) for i, m in _fold(items)])
 
+
+def _collate(student: Student, rows: Sequence[tuple[Any, ...]]) -> Packed:
     def column(index: int, filler: float) -> Tensor:
         return pad_sequence([torch.tensor(r[index]) for r in rows], True, filler).to(student.device)
 
@@ -149,10 +153,25 @@ def _row(student: Student, item: TrainingItem, mirrored: bool, triplet: bool) ->
 
 
 def hidden_states(student: Student, batch: Packed) -> Tensor:
-    """The last layer's hidden state of every token, (rows, length, hidden), each part as if alone behind the prompt."""
+    """The last layer's hidden state of every token, (rows, length, hidden), each part as if alone behind the prompt.
+
+    Demonstrations before the prompts (student.prefix) are the same in every row: they are computed once for the batch, and
+    their gradients are the sum of what all rows give back.
+    """
+    start = len(student.prefix)
+    mask = pad(batch.mask(student.dtype), (start, 0))  # (rows, 1, length, start + length): all look at the prefix
+    if start and student.checkpointing:  # which knows no cache: the prefix stands in every row
+        first = torch.tensor(student.prefix, device=student.device).expand(len(batch.ids), -1)
+        among = torch.full((start, start), torch.finfo(mask.dtype).min, dtype=mask.dtype, device=mask.device).triu(1)
+        above = pad(among, (0, batch.ids.shape[1]), value=torch.finfo(mask.dtype).min).expand(len(mask), 1, -1, -1)
+        positions = torch.cat([torch.arange(start, device=student.device).expand_as(first), batch.positions + start], 1)
+        return student.decoder(input_ids=torch.cat([first, batch.ids], 1), attention_mask=torch.cat([above, mask], 2),
+                               position_ids=positions, use_cache=False).last_hidden_state[:, start:]  # fmt: skip
+    cache = student.prefix_cache(len(batch.ids)) if start else None
     return student.decoder(
-        input_ids=batch.ids, attention_mask=batch.mask(student.dtype), position_ids=batch.positions, use_cache=False
-    ).last_hidden_state
+        input_ids=batch.ids, attention_mask=mask, position_ids=batch.positions + start, past_key_values=cache,
+        use_cache=bool(start),
+    ).last_hidden_state  # fmt: skip
 
 
 def token_losses(student: Student, batch: Packed, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,17 +218,32 @@ def _length(item: TrainingItem) -> int:
     return len(item.problem.question) + len(item.anchor) + len(item.positive or "") + len(item.negative or "")
 
 
+def pack_by_length(student: Student, items: Sequence[TrainingItem], *, most: int | None = None,
+                   with_triplets: bool = True, tokens: int = TOKENS_AT_ONCE) -> list[Packed]:  # fmt: skip
+    """A batch as pieces of rows of like length, so that little is padding and memory does not grow with the batch.
+
+    Args:
+        most: items in a piece.  tokens: of a piece, padding included; a longer row is a piece of its own.
+    """
+    rows = sorted((_row(student, i, m, with_triplets and i.has_triplet) for i, m in _fold(items)), key=lambda r: len(r[0]))
+    pieces: list[list[tuple[Any, ...]]] = []
+    for row in rows:
+        count = len(pieces[-1]) + 1 if pieces else 0
+        if not count or count * len(row[0]) > tokens or (most and sum(1 + r[7] for r in [*pieces[-1], row]) > most):
+            pieces.append([])
+        pieces[-1].append(row)
+    return [_collate(student, piece) for piece in pieces]
+
+
 def train_step(
     student: Student, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler | None = None
 ) -> dict[str, float]:
     """Add the gradients of L = L_lm + λ·L_cl over `items` to the adapter, in micro-batches if the config asks for them.
 
-    Each micro-batch is weighed by its share of label weight and of triplets, so that the result is the whole batch's.
+    Each piece of the batch is weighed by its share of label weight and of triplets, so that the result is the whole batch's.
     `scaler` scales the loss for fp16 students, whose small gradients would vanish.
     """
-    size = config.micro_batch or len(items)
-    on = config.reflection_weight > 0
-    packed = [pack(student, items[i : i + size], with_triplets=on) for i in range(0, len(items), size)]
+    packed = pack_by_length(student, items, most=config.micro_batch, with_triplets=config.reflection_weight > 0)
     labels = sum(p.weight.sum() for p in packed)
     triplets = sum(p.triplets for p in packed)
     total_lm = total_cl = 0.0
@@ -239,7 +273,7 @@ def train_round(
     rng = random.Random(f"{seed}/training")  # noqa: S311
     batches = [b for _ in range(config.epochs) for b in epoch_batches(items, config.batch_size, rng)]
     weights = list(student.trainable.values())
-    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0, fused=True)
     warmup = max(1, len(batches) // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(len(batches), 1))
@@ -247,7 +281,8 @@ def train_round(
     scaler = torch.amp.GradScaler(student.device.type, enabled=student.dtype == torch.float16)
     log = []
     student.model.train()
-    with tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
+    one_matrix = joined(student.model, student.dtype)
+    with one_matrix, tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
         for batch in bar:
             if stop():
                 raise Stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,15 @@ def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Student.load(str(folder), four_bit=four_bit, dtype=torch.float32)
 
 
-def test_packed_batch_gives_the_losses_of_separate_passes(student: Student) -> None:
+@pytest.fixture(params=["", "Question: 1 + 1?\nAnswer: 1 + 1 = 2. The answer is 2.\n\n"], ids=["alone", "after demonstrations"])
+def prefixed(request: pytest.FixtureRequest, student: Student) -> Iterator[Student]:
+    student.demonstrate(request.param)
+    yield student
+    student.demonstrate("")
+
+
+def test_packed_batch_gives_the_losses_of_separate_passes(prefixed: Student) -> None:
+    student = prefixed
     wrong = "First 2 + 3 = 5. The answer is 4."
     items = [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in make_problems("train", 6)]
     student.model.eval()
@@ -49,16 +58,18 @@ def test_packed_batch_gives_the_losses_of_separate_passes(student: Student) -> N
         for item in items:
             for text in (item.anchor, item.positive, item.negative):
                 prompt, tokens = student.encode(student_prompt(item.problem), completion(str(text)))
-                states.append(student.decoder(input_ids=torch.tensor([prompt + tokens])).last_hidden_state[0, -1])
+                ids = torch.tensor([[*student.prefix, *prompt, *tokens]])
+                states.append(student.decoder(input_ids=ids).last_hidden_state[0, -1])
     h, h_plus, h_minus = torch.stack(states).view(len(items), 3, -1).unbind(1)
     assert lm.item() == pytest.approx(alone.item(), abs=1e-5)
     assert cl.item() == pytest.approx(triplet_loss(h, h_plus, h_minus).item(), abs=1e-5)
 
 
-def test_greedy_answers_equal_those_of_transformers_generate(student: Student) -> None:
+def test_greedy_answers_equal_those_of_transformers_generate(prefixed: Student) -> None:
+    student = prefixed
     prompts = [student_prompt(p) for p in make_problems("test", 4)]
     for prompt, (ours,) in zip(prompts, student.generate(prompts, max_new_tokens=12), strict=True):
-        ids = student.tokenizer(prompt, return_tensors="pt").input_ids
+        ids = torch.tensor([[*student.prefix, *student.encode(prompt)[0]]])
         theirs = student.model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, use_cache=True, pad_token_id=0)
         text = student.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
         assert ours == cut_after_answer(text)

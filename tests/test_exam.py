@@ -163,7 +163,7 @@ def student(load_tiny: Callable) -> Student:
 
 
 def real_exam(student: Student, problems: list[Problem], **options: object) -> ExamReport:
-    return take_exam(student, problems, samples=2, temperature=0.8, seed=3, max_new_tokens=8, rows=8, progress=False, **options)
+    return take_exam(student, problems, samples=2, temperature=0.8, seed=3, max_new_tokens=8, rows=2, progress=False, **options)
 
 
 @pytest.mark.parametrize("count", [0, 3, 7, 8, 13, 23, 24])
@@ -176,7 +176,7 @@ def test_a_resumed_exam_equals_an_undisturbed_one(student: Student, pocket_probl
     assert resumed == whole
 
 
-def test_a_resumed_exam_does_not_answer_finished_batches_again(
+def test_a_resumed_exam_does_not_answer_finished_parts_again(
     student: Student, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problems, written, asked = pocket_problems[:12], [], []
@@ -188,7 +188,7 @@ def test_a_resumed_exam_does_not_answer_finished_batches_again(
         return real(prompts, **options)
 
     monkeypatch.setattr(student, "generate", counting)
-    real_exam(student, problems, taken=written[:16])  # two batches of four questions, two samples each
+    real_exam(student, problems, taken=written[:16])  # two parts of four questions, two samples each
     assert len(asked) == 4
     real_exam(student, problems, taken=written)
     assert len(asked) == 4

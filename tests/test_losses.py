@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from plain import plain_step
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import l2r_lite.training as training
 from l2r_lite.config import LoopConfig
+from l2r_lite.folding import joined
 from l2r_lite.pocket.rationales import write_rationale
 from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Problem, TrainingItem
@@ -190,6 +192,48 @@ def test_packed_gradients_equal_those_of_separate_passes(student: Student, items
     want = torch.autograd.grad(want_lm + 0.7 * want_cl, weights)
     for one, other in zip(ours, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+EXAMPLES = "Question: 2 + 3?\nAnswer: 2 + 3 = 5. The answer is 5.\n\nQuestion: 4 + 4?\nAnswer: 4 + 4 = 8. The answer is 8.\n\n"
+
+
+@pytest.mark.parametrize("examples", ["", EXAMPLES], ids=["alone", "after demonstrations"])
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
+def test_one_pass_gives_the_losses_and_gradients_of_the_textbooks_four(
+    load_tiny: Callable, items: list[TrainingItem], examples: str, checkpointing: bool
+) -> None:
+    """Demonstrations are computed once for the batch; what all rows give back must reach the adapter."""
+    student = load_tiny(wake=True, four_bit=False, dtype=torch.float64, device="cpu", gradient_checkpointing=checkpointing)
+    student.demonstrate(examples)
+    student.model.train()
+    config = LoopConfig(reflection_weight=0.7, margin=0.9)
+    got = train_step(student, items, config)
+    ours = {name: w.grad.clone() for name, w in student.trainable.items()}
+    student.model.zero_grad(set_to_none=True)
+    loss = plain_step(student, items, margin=0.9, reflection_weight=0.7)
+    assert got["lm"] + 0.7 * got["cl"] == pytest.approx(loss, abs=1e-6)
+    for name, weight in student.trainable.items():
+        assert (ours[name] - weight.grad).norm() < 1e-5 * weight.grad.norm(), name
+        assert weight.grad.any()
+
+
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_layers_joined_with_their_adapters_give_the_same_gradients(
+    load_tiny: Callable, items: list[TrainingItem], four_bit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # in single precision, where layers are joined
+    student = load_tiny(wake=True, four_bit=four_bit, dtype=torch.float32, device="cpu")
+    student.demonstrate(EXAMPLES)
+    train_step(student, items, LoopConfig())
+    apart = {name: w.grad.clone() for name, w in student.trainable.items()}
+    student.model.zero_grad(set_to_none=True)
+    with joined(student.model, student.dtype):
+        assert "forward" in vars(student.model.get_base_model().model.layers[0].mlp.up_proj)
+        train_step(student, items, LoopConfig())
+    assert not any("forward" in vars(module) for module in student.model.modules())
+    for name, weight in student.trainable.items():
+        assert cosine_similarity(apart[name].flatten(), weight.grad.flatten(), 0) > 0.99999, name
+        assert weight.grad.norm().item() == pytest.approx(apart[name].norm().item(), rel=1e-4)
 
 
 def test_each_tokens_loss_and_the_hidden_states_are_those_of_a_text_that_stands_alone(

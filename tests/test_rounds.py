@@ -19,11 +19,13 @@ from safetensors.torch import load_file
 import l2r_lite.rounds as rounds
 from l2r_lite.config import PRESETS, ConfigError, LoopConfig
 from l2r_lite.exam import ExamReport
+from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Lesson, Problem, Sample
 from l2r_lite.report import TIMES, as_table, build_report, stopping_round
 from l2r_lite.rounds import run_rounds
 from l2r_lite.runfolder import Growing, RunError, read_lines, write_lines
 from l2r_lite.stories import read_exams
+from l2r_lite.teacher import Reply, TeacherError
 
 # What may differ between two runs of one config; `stopped` is looked at by itself.
 VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config", "teacher_cost_so_far")
@@ -34,7 +36,7 @@ def config(tiny_folder: Path) -> LoopConfig:
     """Two rounds in about a second, by a student that answers nonsense: what it says still depends on every weight."""
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12,
+        max_new_tokens=12, exam_rows=4,
     )  # fmt: skip
 
 
@@ -565,3 +567,46 @@ def test_the_report_of_a_run_in_progress_has_its_finished_rounds(config: LoopCon
     (out / "round-2" / "test.jsonl").unlink()
     report = build_report(out, config, "user")
     assert [r["round"] for r in report["rounds"]] == [0, 1]
+
+
+# --- demonstrations ---
+
+
+def test_demonstrations_stand_before_every_question_and_are_no_training_questions(
+    config: LoopConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes = []
+    real = rounds.take_exam
+
+    def exam(student: Any, problems: Sequence[Problem], **options: Any) -> ExamReport:
+        prefixes.append(student.tokenizer.decode(student.prefix))
+        return real(student, problems, **options)
+
+    monkeypatch.setattr(rounds, "take_exam", exam)
+    chosen = config.with_(demonstrations=2, rounds=1)
+    run(chosen, tmp_path / "run")
+    shown = read_lines(tmp_path / "run" / "demonstrations.jsonl", Lesson)
+    train = {p.id: p for p in read_lines(tmp_path / "run" / "problems" / "train.jsonl", Problem)}
+    assert len(shown) == 2 and len(train) == 18
+    by_id = {lesson.problem_id: lesson.rationale for lesson in shown}
+    text = "".join(f"{student_prompt(p)} {by_id[key]}\n\n" for key, p in train.items() if key in by_id)
+    assert prefixes and set(prefixes) == {text}
+    asked = {s.problem_id for s in read_lines(tmp_path / "run" / "round-1" / "exam.jsonl", Sample)}
+    assert asked == train.keys() - {x.problem_id for x in shown}
+
+
+def test_a_run_with_demonstrations_resumes_to_the_same_report(config: LoopConfig, tmp_path: Path) -> None:
+    chosen = config.with_(demonstrations=2)
+    run(chosen, tmp_path / "whole")
+    run(chosen.with_(rounds=1), tmp_path / "parts")
+    run(chosen, tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_teacher_without_enough_right_rationales_is_named(config: LoopConfig, tmp_path: Path) -> None:
+    class Silent:
+        def teach(self, mistakes: Sequence[Any], count: int) -> Any:
+            return (Reply(m, "", ()) for m in mistakes)
+
+    with pytest.raises(TeacherError, match="demonstrations = 2: .* 0 of 18 problems"):
+        run(config.with_(demonstrations=2), tmp_path / "run", teacher=Silent())

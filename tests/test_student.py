@@ -17,8 +17,9 @@ from torch.nn.functional import cosine_similarity
 import l2r_lite.decoding
 import l2r_lite.student
 from l2r_lite.config import LoopConfig
-from l2r_lite.decoding import folded, probabilities, score_tokens
+from l2r_lite.decoding import probabilities, score_tokens
 from l2r_lite.exam import take_exam
+from l2r_lite.folding import folded
 from l2r_lite.nf4 import four_bit_layers
 from l2r_lite.pocket.rationales import write_rationale
 from l2r_lite.prompts import completion, cut_after_answer, student_prompt
@@ -297,7 +298,7 @@ def test_layers_are_themselves_again_when_an_exam_fails(awake: Student) -> None:
 def test_half_precision_and_large_students_keep_to_their_four_bits(
     awake: Student, dtype: torch.dtype, limit: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(l2r_lite.decoding, "FOLD_AT_MOST", limit)
+    monkeypatch.setattr(l2r_lite.folding, "FOLD_AT_MOST", limit)
     with folded(awake.model, dtype):
         assert not any("forward" in vars(module) for module in awake.model.modules())
 
@@ -407,7 +408,7 @@ def gradients_around_an_exam(
     if not guarded:
         monkeypatch.setattr(l2r_lite.student, "keep_plain_layout", lambda model: None)
     if not folds:
-        monkeypatch.setattr(l2r_lite.decoding, "FOLD_AT_MOST", 0)
+        monkeypatch.setattr(l2r_lite.folding, "FOLD_AT_MOST", 0)
     student = load(True)
     before = gradients(student, problems)
     take_exam(student, problems, samples=2, temperature=0.7, max_new_tokens=8, progress=False)

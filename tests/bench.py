@@ -1,0 +1,224 @@
+"""`make bench`: what this package's one-pass step and its exam cost beside the textbook's, on this machine, in one run.
+
+    make bench                       # all, about 25 minutes on 2 cores; SmolLM2 where it can be loaded
+    make bench ARGS="step-pocket exam-pocket"     # some; ARGS=--list names them
+
+Both sides of a comparison take turns, so that a busy machine slows both; what counts is the median of the ratios. Prints
+ratios, writes build/bench.json with every measurement, and build/bench.png: cost against work.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from plain import plain_exam, plain_step
+from tqdm.auto import tqdm
+
+from l2r_lite.config import LoopConfig
+from l2r_lite.exam import take_exam
+from l2r_lite.folding import joined
+from l2r_lite.ledger import Ledger
+from l2r_lite.lessons import make_demonstrations
+from l2r_lite.pocket.rationales import write_rationale
+from l2r_lite.problems import load_problems
+from l2r_lite.prompts import answer_line, demonstrations
+from l2r_lite.records import Problem, TrainingItem
+from l2r_lite.report import environment
+from l2r_lite.sources import StudentError
+from l2r_lite.student import Student
+from l2r_lite.teacher import RecordedTeacher, ScriptedTeacher, Teacher
+from l2r_lite.training import train_round, train_step
+
+OUT = Path(__file__).parents[1] / "build"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+REPEATS = 5
+SAMPLED = {"samples": 2, "temperature": 0.7}
+
+
+def data(student: str) -> tuple[list[Problem], Teacher]:
+    """What the student is measured on: its preset's problems, where they are at hand, else the pocket world."""
+    recorded = SHARED / "recorded" / "faithful-cot" / "MultiArith" / "gpt4.jsonl"
+    if student != "pocket" and recorded.is_file():
+        return load_problems("multiarith", "train", None, 0, str(SHARED)), RecordedTeacher(recorded)
+    return load_problems("pocket", "train", 850, 0, None), ScriptedTeacher()
+
+
+def rationales(problem: Problem, teacher: Teacher) -> list[str]:
+    if isinstance(teacher, RecordedTeacher):
+        from l2r_lite.records import Mistake
+
+        (reply,) = teacher.teach([Mistake(problem, "", None)], 2)
+        return list(reply.rationales) or ["I cannot say."]
+    return [write_rationale(problem, 0), write_rationale(problem, 1)]
+
+
+def make_batch(problems: Sequence[Problem], teacher: Teacher, size: int, seed: int) -> list[TrainingItem]:
+    """Items with triplets, no two of one question: the anchor is a right rationale, the negative one with a wrong end."""
+    items = []
+    for problem in random.Random(seed).sample(list(problems), size):
+        first, *others = rationales(problem, teacher)
+        wrong = f"{first.rsplit('The answer is', 1)[0]}So it is more. {answer_line('0', problem.kind)}"
+        items.append(TrainingItem(problem, first, others[0] if others else f"Again: {first}", wrong))
+    return items
+
+
+def take_turns(sides: dict[str, Callable[[int], Any]], repeats: int = REPEATS) -> dict[str, list[float]]:
+    """Seconds of each side, a round of turns after another; the first, which warms up, does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in tqdm(range(repeats + 1), leave=False, unit="turn"):
+        for name, work in sides.items():
+            started = time.perf_counter()
+            work(turn)
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def ratio(seconds: dict[str, list[float]], slow: str, fast: str) -> float:
+    return median(a / b for a, b in zip(seconds[slow], seconds[fast], strict=True))
+
+
+def bench_step(name: str, shots: int, size: int, at_once: int | None = None) -> dict[str, Any]:
+    """A training step against the plain one: time, loss, gradients, and the bytes of all tensors alive at the highest point.
+
+    Args:
+        at_once: items that the plain step can hold in memory; the memory of both is measured on so many.
+    """
+    student, (problems, teacher), config = Student.load(name), data(name), LoopConfig()
+    student.demonstrate(demonstration_text(problems, teacher, shots))
+    for weight in student.trainable.values():  # B starts at 0 and would hide A's gradients
+        torch.nn.init.normal_(weight, std=0.02)
+    student.model.train()
+    batches = [make_batch(problems, teacher, size, seed) for seed in range(REPEATS + 1)]
+
+    def ours(turn: int) -> dict[str, float]:
+        student.model.zero_grad(set_to_none=True)
+        with joined(student.model, student.dtype):
+            return train_step(student, batches[turn], config)
+
+    def plain(turn: int) -> float:
+        student.model.zero_grad(set_to_none=True)
+        return plain_step(student, batches[turn], margin=config.margin, reflection_weight=config.reflection_weight,
+                          at_once=at_once)  # fmt: skip
+
+    got = ours(0)
+    gradients = {n: w.grad.clone() for n, w in student.trainable.items() if w.grad is not None}
+    loss = plain(0)
+    alike = [torch.cosine_similarity(g.flatten(), student.trainable[n].grad.flatten(), 0) for n, g in gradients.items()]
+    seconds, peaks = take_turns({"ours": ours, "plain": plain}), {}
+    batches[0] = batches[0][:at_once]
+    for side, work in (("ours", ours), ("plain", plain)):
+        student.model.zero_grad(set_to_none=True)
+        with Ledger(list(student.model.parameters()) + list(student.model.buffers())) as ledger:
+            work(0)
+        peaks[side] = ledger.peak
+    return {
+        "faster": ratio(seconds, "plain", "ours"), "memory": peaks["ours"] / peaks["plain"], "peak_bytes": peaks,
+        "items_in_memory": at_once or size,
+        "loss_difference": abs(got["lm"] + config.reflection_weight * got["cl"] - loss),
+        "worst_gradient_cosine": min(alike).item(), "seconds": seconds, "prefix_tokens": len(student.prefix),
+    }  # fmt: skip
+
+
+def demonstration_text(problems: Sequence[Problem], teacher: Teacher, shots: int) -> str:
+    chosen = {x.problem_id: x.rationale for x in make_demonstrations(teacher, problems, shots)} if shots else {}
+    return demonstrations((p, chosen[p.id]) for p in problems if p.id in chosen)
+
+
+def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> dict[str, Any]:
+    """Questions a second of our exam, of generate in batches of 4 in file order, and of generate in sorted batches of 32."""
+    student, (problems, teacher) = Student.load(name), data(name)
+    student.demonstrate(demonstration_text(problems, teacher, shots))
+    options = {**SAMPLED, "max_new_tokens": tokens}
+    many = [random.Random(turn).sample(problems, questions) for turn in range(REPEATS + 1)]
+    seconds = take_turns({
+        "ours": lambda turn: take_exam(student, many[turn], rows=96 if name != "pocket" else 240, progress=False, **options),
+        "fours": lambda turn: plain_exam(student, many[turn][:few], batch=4, **options),
+        "sorted": lambda turn: plain_exam(student, many[turn], batch=32 // SAMPLED["samples"], by_length=True, **options),
+    })  # fmt: skip
+    return {
+        "faster_than_batches_of_4": ratio(seconds, "fours", "ours") * questions / few,
+        "faster_than_sorted_batches_of_32": ratio(seconds, "sorted", "ours"),
+        "questions": {"ours": questions, "fours": few, "sorted": questions}, "seconds": seconds,
+    }  # fmt: skip
+
+
+def bench_four_bit(name: str, size: int) -> dict[str, Any]:
+    """A training step on a 4-bit student against one on the same student unquantised, in the type this machine computes."""
+    (problems, teacher), config = data(name), LoopConfig()
+    students = {label: Student.load(name, four_bit=label == "4-bit") for label in ("4-bit", "unquantised")}
+    batches = [make_batch(problems, teacher, size, seed) for seed in range(REPEATS + 1)]
+
+    def work(student: Student) -> Callable[[int], Any]:
+        def step(turn: int) -> None:
+            student.model.zero_grad(set_to_none=True)
+            with joined(student.model, student.dtype):
+                train_step(student, batches[turn], config)
+
+        return step
+
+    seconds = take_turns({label: work(student) for label, student in students.items()})
+    return {"speed": ratio(seconds, "unquantised", "4-bit"), "dtype": str(students["4-bit"].dtype), "seconds": seconds}
+
+
+def bench_trl(name: str, size: int, steps: int) -> dict[str, Any]:
+    """Training on rationales alone (λ = 0) against TRL's SFTTrainer: same model, items, LoRA, batch size and steps."""
+    from trl_side import sft_trainer
+
+    (problems, teacher), config = data(name), LoopConfig(reflection_weight=0.0, batch_size=size, epochs=1)
+    items = [TrainingItem(i.problem, i.anchor) for seed in range(steps) for i in make_batch(problems, teacher, size, seed)]
+    ours, theirs = Student.load(name), Student.load(name)
+    trainer = sft_trainer(theirs, items, config, OUT / "trl")
+    seconds = take_turns({
+        "ours": lambda turn: train_round(ours, items, config, seed=turn, progress=False),
+        "SFTTrainer": lambda turn: trainer.train(),
+    })  # fmt: skip
+    return {"faster": ratio(seconds, "SFTTrainer", "ours"), "steps": steps, "batch": size, "seconds": seconds}
+
+
+BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
+    "step-pocket": lambda: bench_step("pocket", 0, 32),
+    "step-pocket-3-shots": lambda: bench_step("pocket", 3, 32),
+    "step-smol": lambda: bench_step("smol", 0, 8, 4),
+    "step-smol-3-shots": lambda: bench_step("smol", 3, 8, 2),
+    "exam-pocket": lambda: bench_exam("pocket", 0, 240, 24, 56),
+    "exam-smol": lambda: bench_exam("smol", 3, 24, 4, 64),
+    "four-bit-smol": lambda: bench_four_bit("smol", 8),
+    "trl-pocket": lambda: bench_trl("pocket", 32, 6),
+    "trl-smol": lambda: bench_trl("smol", 8, 3),
+}
+
+
+def main(asked: Sequence[str]) -> int:
+    from cost_against_work import bench_scaling
+
+    benches = {**BENCHES, "scaling": lambda: bench_scaling(OUT / "bench.png")}
+    if "--list" in asked or (unknown := [name for name in asked if name not in benches]):
+        print("\n".join(benches) if "--list" in asked else f"no bench {', '.join(unknown)}; there are: {', '.join(benches)}")
+        return int("--list" not in asked)
+    OUT.mkdir(exist_ok=True)
+    found: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
+    for name in asked or benches:
+        try:
+            found[name] = benches[name]()
+        except (StudentError, ImportError) as error:
+            print(f"{name:22} left out: {str(error).splitlines()[0]}")
+            continue
+        told = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in found[name].items() if isinstance(v, int | float))
+        print(f"{name:22} {told}", flush=True)
+        (OUT / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(OUT / "bench.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test lab lint notebooks pocket badges versions lock clean
+.PHONY: help demo test soak lab lint notebooks pocket badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,12 @@ demo: $(VENV)/.installed-run ## run three rounds on the pocket world, about two 
 
 test: $(VENV)/.installed-test ## run every test
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+# atheris, the fuzzer, has wheels for Linux only; it belongs to nothing else and is installed here.
+soak: $(VENV)/.installed-test ## kills, fuzzing and memory in their long form, a few hours
+	@SOAK=1 OMP_NUM_THREADS=1 $(PY) -m pytest -s tests/test_kill.py tests/test_soak.py tests/test_hostile_input.py $(ARGS)
+	@$(PIP) 'atheris>=3.0'
+	@OMP_NUM_THREADS=1 $(PY) tests/soak/fuzz.py -runs=10000000
 
 lab: $(VENV)/.installed-run ## open the notebooks in JupyterLab, on this machine only
 	@$(VENV)/bin/jupyter lab --ip=127.0.0.1 $(AS_ROOT) $(ARGS) notebooks/00_the_whole_loop.ipynb

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the grader and of every parser of text from outside (atheris, which `make soak` installs).
 
-    python tests/soak/fuzz.py -runs=10000000 [-max_len=4096] [CORPUS]        # libFuzzer's own flags
+    python tests/soak/fuzz.py [-runs=10000000] [-max_len=128] [CORPUS]        # libFuzzer's own flags
 
 The first byte of an input chooses the reader, the rest is what it reads. A reader may refuse in one of the project's own
 errors; any other exception, or an answer that does not read back as itself, ends the run with the input that did it.
@@ -31,6 +31,7 @@ with atheris.instrument_imports(include=["l2r_lite"]):
         runfolder,
         teacher,
     )
+    from l2r_lite.errors import UserError, printable
     from l2r_lite.records import Lesson, Problem, Sample
 
 CHOICES = ("bank", "library", "a (B)", "mall", "New York")
@@ -99,9 +100,13 @@ def read_own_problems(data: bytes) -> None:
 
 
 def read_benchmark_row(data: bytes) -> None:
+    try:
+        row = json.loads(data)
+    except (ValueError, RecursionError):
+        return  # as any file that is no JSON; here it is about rows
     for benchmark in benchmarks.BENCHMARKS.values():
         try:
-            benchmarks._read_rows(benchmark, [json.loads(data)], "x", "x")
+            benchmarks._read_rows(benchmark, [row], "x", "x")
         except benchmarks.ProblemError:
             continue
 
@@ -136,17 +141,50 @@ READERS: tuple[Callable[[bytes], None], ...] = (
     read_own_problems, read_benchmark_row, read_recorded, read_cache, read_records, read_config, read_log,
 )  # fmt: skip
 
+SEEDS: dict[Callable[[bytes], None], tuple[bytes, ...]] = {
+    read_number: (b"3 + 4 = 7. The answer is 7.", b"\\boxed{\\frac{3}{4}}", b"#### 1,234.50 million", b"The answer is 5 or 6."),
+    read_verdict: (b"Thus, yes. Wait, that is wrong. So no.",),
+    read_choice: (b"The answer is (B) library.", b"Answer: option C) or (A)"),
+    read_option: (b"bank|library|The answer is a bank.",),
+    read_equations: (b"2 x (3 + 4) = $14 / 20% = <<70>>70 apples", b"10 / 3 = 3.33 cents"),
+    read_gold: (b"$1,234.50", b"2 1/2", b"-1e9"),
+    read_written: (b"Add. The answer is 3.5. More.",),
+    read_teaching: (b'```json\n{"first_wrong_step": "a", "why": "b", "rationales": ["c"]}\n```',
+                    b"<think>a</think><rationale>b</rationale>"),
+    read_reply: (b'{"choices": [{"message": {"content": [{"text": "a"}], "refusal": null}, "finish_reason": "stop"}], '
+                 b'"usage": {"prompt_tokens": 1}}',),
+    read_own_problems: (b'{"question": "1?", "answer": "A", "choices": ["x", "y"], "id": 1, "split": "train"}',),
+    read_benchmark_row: (
+        b'{"question": "q", "answer": "1 #### 2"}', b'{"Body": "b", "Question": "q", "Answer": 1.0, "Type": "t"}',
+        b'{"sQuestion": "q", "lEquations": ["1+1"], "lSolutions": [2]}',
+        b'{"input": "q", "target_scores": {"Yes": 1, "No": 0}, "target": "Yes"}',
+        b'{"question": {"stem": "q", "choices": [{"label": "A", "text": "t"}]}, "answerKey": "A"}',
+    ),
+    read_recorded: (b'{"question": "q", "rationales": ["r"], "mistake": "m", "feedback": "f"}',
+                    b'[{"input": "q", "chain": "c", "answer": "a"}]'),
+    read_cache: (b'{"key": "k", "problem_id": "a", "question": "q", "mistake": "m"}',),
+    read_records: (b'{"problem_id": "a", "index": 0, "rationale": "r", "answer": "1", "correct": true}',
+                   b'{"id": "a", "question": "q", "answer": "1", "kind": "number", "program": [[1, "+", 1, 2]]}'),
+    read_config: (b'{"student": "pocket", "rounds": 3, "budget": 0.5, "four_bit": false, "base_url": "http://a@b"}',),
+    read_log: (b'{"arm": "tailored", "seed": 0, "config": {}, "questions": "q", "test": ["01"], "validation": [0.5], '
+               b'"kept": 0, "environment": {}}',),
+}  # fmt: skip
+
 
 def one_input(data: bytes) -> None:
     if data:
         reader = READERS[data[0] % len(READERS)]
         try:
             reader(data[1:])
-        except ValueError as error:
-            if not type(error).__module__.startswith("l2r_lite") and not isinstance(error, json.JSONDecodeError):
-                raise
+        except UserError as error:
+            assert str(error) == printable(str(error))
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, one_input)
+    flags = [word for word in sys.argv[1:] if word.startswith("-")]
+    places = [Path(word) for word in sys.argv[1:] if word not in flags] or [Path(tempfile.mkdtemp())]
+    for number, reader in enumerate(READERS):
+        for count, seed in enumerate(SEEDS[reader]):
+            (places[0] / f"seed-{reader.__name__}-{count}").write_bytes(bytes([number]) + seed)
+    atheris.Setup([sys.argv[0], "-runs=10000000", "-max_len=128", "-print_final_stats=1", *flags, str(places[0])], one_input)
     atheris.Fuzz()

@@ -19,7 +19,7 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -120,12 +120,14 @@ class Desk:
     Attributes:
         errors: what the browser's console called an error, and exceptions that nobody caught.
         dialogs: what alert(), confirm() or prompt() said; nothing here may say anything.
+        foreign: addresses elsewhere that the page asked for; each gets an empty picture, with or without a network.
     """
 
     lab: Lab
     page: Page
     errors: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE)
@@ -133,8 +135,13 @@ class Desk:
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("dialog", self._refuse)
+        self.page.route(lambda url: not url.startswith(self.lab.url), self._elsewhere)
 
-    def _refuse(self, dialog: Any) -> None:
+    def _elsewhere(self, route: Route) -> None:
+        self.foreign.append(route.request.url)
+        route.fulfill(content_type="image/svg+xml", body='<svg xmlns="http://www.w3.org/2000/svg"/>')
+
+    def _refuse(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
@@ -170,10 +177,15 @@ class Desk:
 
     def restart_kernel(self) -> None:
         """The toolbar's button, and yes, Restart; and wait for the new kernel."""
+        self.page.evaluate(
+            "() => { window.l2rStates = []; jupyterapp.shell.currentWidget.context.sessionContext"
+            ".statusChanged.connect((_, state) => window.l2rStates.push(state)); }"
+        )
         self.page.get_by_role("button", name="Restart the kernel", exact=True).click()
-        self.page.get_by_role("dialog").get_by_role("button", name="Restart").click()
-        self.page.get_by_role("dialog").wait_for(state="detached")
-        self.wait_for_notebook()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.wait_for_function(
+            "() => window.l2rStates.some(s => s.includes('restarting')) && window.l2rStates.at(-1) === 'idle'"
+        )
 
     def cell_errors(self) -> Locator:
         """Outputs of cells that raised an exception."""

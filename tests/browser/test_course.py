@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pytest
 from lab import ROOT, Desk
@@ -50,3 +51,4 @@ def test_a_notebook_opened_from_the_file_browser_runs_and_its_panel_runs_two_rou
     (out,) = (desk.lab.folder / "runs").glob(f"notebook-{course.name[:2]}-panel*")
     assert [r["round"] for r in report(out)["rounds"]] == [0, 1, 2]
     assert desk.errors == []
+    assert {urlsplit(url).netloc for url in desk.foreign} == {"colab.research.google.com", "mybinder.org"}  # the two badges

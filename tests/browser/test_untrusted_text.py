@@ -42,6 +42,7 @@ def expect_untouched(desk: Desk, panel: Locator) -> None:
     assert panel.evaluate(WIDER) <= 1
     assert desk.page.evaluate("window.obeyed") is None
     assert desk.dialogs == []
+    assert desk.foreign == []
 
 
 def test_hostile_text_changes_nothing_in_the_page(desk: Desk) -> None:

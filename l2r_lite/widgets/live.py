@@ -185,7 +185,7 @@ class Forecast:
 class Sparing:
     """Decides when to draw, so that drawing takes at most `share` of the time."""
 
-    def __init__(self, share: float = 0.03) -> None:
+    def __init__(self, share: float = 0.02) -> None:
         self.share, self._next = share, 0.0
 
     def due(self) -> bool:

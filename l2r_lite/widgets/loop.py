@@ -151,12 +151,14 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             on_progress=self._progress, progress=False,
         )  # fmt: skip
         self._after_round(report)
+        if report["stopped"] != "user":  # who stops a run does not want to wait for a figure
+            self._draw_losses()
 
     def _after_round(self, report: dict[str, Any]) -> None:
         """Also called at the end of the run, and for rounds that were there before: then the figures stay as they are."""
         shown, self.report = len(self.report["rounds"]) if self.report else 0, report
         if len(report["rounds"]) != shown:
-            self._sparing.draw(self._draw_all)
+            self._sparing.draw(self._draw_results)
 
     def _after_step(self, losses: dict[str, float]) -> None:
         now = self._forecast.now
@@ -208,15 +210,15 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         except RunError as error:
             self._told = f"⚠ {error}"
         if self.report:
-            self._draw_all()
+            self._draw_results()
+            self._draw_losses()
         else:
             for picture in self._pictures.values():
                 picture.value = ""
 
-    def _draw_all(self) -> None:
+    def _draw_results(self) -> None:
         self._draw_rounds()
         self._draw_skills()
-        self._draw_losses()
 
     def _draw_rounds(self) -> None:
         self._put("rounds", plots.accuracy_by_round(self.report or {"rounds": []}, rounds=self._rounds()), 4.2)

@@ -93,12 +93,12 @@ def _show_plan(config: LoopConfig) -> None:
 def _plan(arguments: argparse.Namespace) -> int:
     import torch
 
-    from l2r_lite.planner import CARDS, knobs, plan_memory
+    from l2r_lite.planner import CARDS, items_at_once, knobs, plan_memory
 
     config, dtype = _config(arguments), getattr(torch, arguments.dtype)
     given = {"prompt_tokens": arguments.prompt_tokens, "dtype": dtype}
     plan = plan_memory(config, **given)
-    size = min(config.micro_batch or config.batch_size, config.batch_size)
+    size = items_at_once(config, arguments.prompt_tokens)
     print(f"{plan.student}: {plan.parameters / 1e6:,.1f} million parameters{', 4-bit' * config.four_bit}, {arguments.dtype}; "
           f"{size} items at once of {arguments.prompt_tokens} + {config.max_new_tokens} tokens")  # fmt: skip
     for name, size in plan.parts.items():

@@ -12,6 +12,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from l2r_lite.folding import joined
+
 
 def step_peak(model: Any, rows: int, length: int, targets: int, checkpointing: bool, dtype: torch.dtype) -> int:
     """The highest number of bytes that a training step holds beside its weights, counted without computing anything.
@@ -21,7 +23,7 @@ def step_peak(model: Any, rows: int, length: int, targets: int, checkpointing: b
         rows, length: of the packed batch.
         targets: tokens that are projected onto the vocabulary.
     """
-    with _weightless(model) as weights, Ledger(weights) as ledger:
+    with _weightless(model) as weights, joined(model, dtype), Ledger(weights) as ledger:
         if checkpointing:
             model.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
         model.train()

@@ -26,13 +26,14 @@ from torch import nn
 
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import take_exam
+from l2r_lite.folding import joined
 from l2r_lite.ledger import step_peak
 from l2r_lite.nf4 import four_bit_bytes
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Lesson, Problem
 from l2r_lite.sources import SHORT_NAMES, SMOL, StudentError, cache_folder, locate, on_hub
 from l2r_lite.student import Student, quiet
-from l2r_lite.training import epoch_batches, make_items, train_step
+from l2r_lite.training import TOKENS_AT_ONCE, epoch_batches, make_items, train_step
 
 SHAPES = Path(__file__).with_name("shapes.json")
 CARDS = (8, 12, 16, 24)  # GB of memory of usual consumer cards
@@ -49,8 +50,8 @@ class MemoryPlan:
         weights: of the base model; the matrices in 4 bits, embeddings and norms in the compute type.
         constants: scales of the 4-bit blocks, and what belongs to them.
         adapter, gradients, optimizer: LoRA weights in fp32, their gradients, Adam's two moments.
-        activations: what one micro-batch keeps for its backward pass, with its logits, at its highest point.
-        writing: keys and values of an exam's rows; on a CPU in fp32 also each layer's folded matrix (decoding.py).
+        activations: what the items in memory at once keep for their backward pass, with their logits, at the highest point.
+        writing: keys and values of an exam's rows; on a CPU in fp32 also each layer's folded matrix (folding.py).
     """
 
     student: str
@@ -108,7 +109,7 @@ def plan_memory(
     shape = student_shape(config.student)
     key = _key(shape)
     size = _sizes(key, config.four_bit, config.lora_rank, dtype)
-    rows = min(config.micro_batch or config.batch_size, config.batch_size)
+    rows = items_at_once(config, prompt_tokens, written)
     parts = 3 if config.reflection_weight > 0 else 1
     length = prompt_tokens + parts * written
     targets = rows * (prompt_tokens + min(parts, 2) * written)
@@ -120,9 +121,15 @@ def plan_memory(
                       2 * size.adapter, kept + unpacked, cache + folded)  # fmt: skip
 
 
+def items_at_once(config: LoopConfig, prompt_tokens: int = 100, rationale_tokens: int | None = None) -> int:
+    """How many of the longest items a training step holds in memory at once: see training.pack_by_length."""
+    length = prompt_tokens + (3 if config.reflection_weight > 0 else 1) * (rationale_tokens or config.max_new_tokens)
+    return min(config.micro_batch or config.batch_size, config.batch_size, max(1, TOKENS_AT_ONCE // length))
+
+
 def knobs(config: LoopConfig, plan: MemoryPlan, gigabytes: float, **tokens: Any) -> list[tuple[str, MemoryPlan]]:
     """What to turn when a run does not fit, the knob that saves most first; each with the plan after it."""
-    size = min(config.micro_batch or config.batch_size, config.batch_size)
+    size = items_at_once(config, **{k: v for k, v in tokens.items() if k != "dtype"})
     tries: dict[str, LoopConfig] = {}
     if size > 1:
         tries[f"--micro-batch {max(1, size // 4)}"] = config.with_(micro_batch=max(1, size // 4))
@@ -270,7 +277,8 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     student.model.train()
     for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:4]:
         started = time.perf_counter()
-        train_step(student, some, config)
+        with joined(student.model, student.dtype):
+            train_step(student, some, config)
         seconds.append((time.perf_counter() - started) / len(some))  # the last batch of a pass may be short
     student.model.zero_grad()
     student.model.eval()

@@ -68,7 +68,8 @@ def serve(folder: Path, scratch: Path) -> Iterator[Lab]:
     command = [
         sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         "--ServerApp.port=0", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
-        "--ServerApp.shutdown_no_activity_timeout=900",  # a net, should this process be killed before it ends the server
+        # A net, should this process be killed before it ends the server: idle kernels end, and then the server.
+        "--MappingKernelManager.cull_idle_timeout=600", "--ServerApp.shutdown_no_activity_timeout=900",
     ]  # fmt: skip
     log = scratch / "server.log"
     with log.open("wb") as out:

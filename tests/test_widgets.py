@@ -553,8 +553,9 @@ def test_what_each_run_fixed_is_what_its_test_files_say(undisturbed: Path, other
     panel.by.value, panel.not_by.value = 1, 0
     assert [row[1] for row in panel.questions().rows] == [compare_runs(places).problems[ids[5]].question]
     assert "1 of 2 fixed questions" in told(panel)
-    settings = {row[0]: row[1:] for row in panel.settings().rows}
-    assert settings == {"reflection_weight": ["0.5", "0"], "learning_rate": ["0.003", "0.02"]}
+    assert panel.table().head[:3] == ["run", "reflection_weight", "learning_rate"]
+    assert [row[:3] for row in panel.table().rows] == [["λ 0.5", "0.5", "0.003"], ["λ <0>", "0", "0.02"]]
+    assert [row[-3:] for row in panel.table().rows] == [["3", "2", "1"], ["2", "1", "0"]]
 
 
 def test_runs_that_cannot_be_compared_are_refused_with_the_reason(

@@ -53,8 +53,8 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         self._picture = w.HTML(layout=w.Layout(width="800px", max_width="100%"))
         self._reached = w.HTML()
         self.panel = stack(
-            self.after, self._picture, w.HTML(say(self._caution())), w.HTML(self.settings()._repr_html_()), self._reached,
-            side_by_side(self.by, self.not_by), self._questions,
+            self.after, self._picture, w.HTML(say(self._caution())), self._reached, side_by_side(self.by, self.not_by),
+            self._questions,
         )  # fmt: skip
         self._draw()
 
@@ -63,21 +63,19 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         return plots.runs_compared(self.found.reports, self.found.labels, self.found.changed, self.after.value or None)
 
     def table(self) -> Table:
-        """One row a run: what it reached, fixed and broke."""
-        rows = []
-        for label, report, changed in zip(self.found.labels, self.found.reports, self.found.changed, strict=True):
+        """One row a run: the settings in which the runs differ, and what it reached, fixed and broke."""
+        rows, differing = [], self.found.differing
+        for i, (label, report, changed) in enumerate(
+            zip(self.found.labels, self.found.reports, self.found.changed, strict=True)
+        ):
+            settings = ["–" if values[i] is None else values[i] for values in differing.values()]
             number = self.after.value or report["best_round"]
             reached = report["rounds"][number]
             interval = " – ".join(f"{bound:.1%}" for bound in reached["ci95"])
             counts = len(changed.fixed), len(changed.only), len(changed.broken)
-            rows.append([label, len(report["rounds"]) - 1, number, f"{reached['accuracy']:.1%}", interval, *counts])
-        head = ["run", "rounds", "student of round", "test accuracy", "95 % interval", "fixed", "by it alone", "broken"]
+            rows.append([label, *settings, number, f"{reached['accuracy']:.1%}", interval, *counts])
+        head = ["run", *differing, "student of round", "test accuracy", "95 % interval", "fixed", "by it alone", "broken"]
         return Table(head, rows)
-
-    def settings(self) -> Table:
-        """The settings in which the runs differ."""
-        rows = [[knob, *("–" if v is None else v for v in values)] for knob, values in self.found.differing.items()]
-        return Table(["setting", *self.found.labels], rows or [["no setting differs", *[""] * len(self.found.labels)]])
 
     def questions(self) -> Table:
         """Test questions that the one run fixed and the other did not, with what both students wrote."""
@@ -108,5 +106,6 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     def _caution(self) -> str:
         left_out = f" ({self.found.left_out} that not all of them have are left out)" if self.found.left_out else ""
-        return (f"{len(self.found.problems)} test questions that all runs share{left_out}. One run of each setting decides "
-                "nothing: another seed may turn the order round (notebook 08).")  # fmt: skip
+        differ = "" if self.found.differing else " No setting differs."
+        return (f"{len(self.found.problems)} test questions that all runs share{left_out}.{differ} One run of each setting "
+                "decides nothing: another seed may turn the order round (notebook 08).")  # fmt: skip

@@ -45,10 +45,6 @@ class Table:
         rows = "".join("<tr>" + "".join(f'<td style="{left}">{safe(c)}</td>' for c in row) + "</tr>" for row in self.rows)
         return f'<table class="{PLAIN}">' f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
-    def folded(self, summary: str) -> str:
-        """The table as HTML, behind a line that opens it."""
-        return f"<details><summary>{escape(summary)}</summary>{self._repr_html_()}</details>"
-
     def __repr__(self) -> str:
         lines = [[" ".join(printable(c).split()) for c in row] for row in [self.head, *self.rows]]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -27,7 +27,7 @@ def memory_by_part(
     with style():
         figure = new_figure(10, 2.1 + 0.75 * len(plans))
         axes = figure.subplots()
-        _draw(axes, plans)
+        _draw(figure, axes, plans)
         axes.set(title=title)
         return figure
 
@@ -38,7 +38,7 @@ def card_planner(plan: MemoryPlan, card: float) -> Figure:
         figure = new_figure(10, 3.3)
         axes = figure.subplots()
         axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
-        _draw(axes, {plan.student.rpartition("/")[2]: plan}, (card,))
+        _draw(figure, axes, {plan.student.rpartition("/")[2]: plan}, (card,))
         axes.set_title(_verdict(plan, card), color=GREEN if plan.fits(card) else RED)
         return figure
 
@@ -65,7 +65,7 @@ def _verdict(plan: MemoryPlan, card: float) -> str:
     return f"{plan.peak / 1e9:.1f} GB at most: {'fits' if plan.fits(card) else 'does not fit'} a card of {card:g} GB"
 
 
-def _draw(axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] = CARDS) -> None:
+def _draw(figure: Figure, axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] = CARDS) -> None:
     names = list(plans)
     widest = max(plan.peak for plan in plans.values()) / 1e9
     for y, plan in enumerate(plans.values()):
@@ -83,6 +83,4 @@ def _draw(axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] 
         axes.text(card, -0.62, f"{card:g} GB card", ha="center", va="bottom", fontsize=11, color="#555555", bbox=WHITE)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="memory in GB", xlim=(0, 1.08 * max(widest, cards[-1])), ylim=(len(names) - 0.5, -0.8))
-    figure = axes.get_figure()
-    assert figure is not None
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=11)

@@ -20,7 +20,7 @@ from l2r_lite.errors import UserError
 from l2r_lite.grading import extract_answer
 from l2r_lite.records import Mistake, Problem
 
-SYNC_SECONDS = 0.2  # between two fsyncs: one a reply would be half of the time of a fast endpoint
+SYNC_SECONDS = 0.2  # between two fsyncs: one a reply costs a fifth more (1,000 replies: 3.06 s, not 2.54)
 
 
 def key_of(endpoint: str, model: str, messages: Sequence[dict[str, str]], parameters: dict[str, Any]) -> str:

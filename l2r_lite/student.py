@@ -145,7 +145,7 @@ class Student:
 
     @property
     def footprint_mb(self) -> float:
-        """Memory of the base model's weights and buffers, in MB (10⁶ bytes)."""
+        """Memory of all weights and buffers, the adapter's too, in MB (10⁶ bytes); not of 4-bit blocks' scales."""
         return self.model.get_base_model().get_memory_footprint() / 1e6
 
     @cached_property

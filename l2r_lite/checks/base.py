@@ -60,11 +60,11 @@ def judge(
         _say(number, False, f"✗ this check wants your function itself, as in check(my_function); it got {_short(theirs)}")
         return
     name = getattr(theirs, "__name__", "your function")
-    results = [_outcome(theirs, case) for case in cases]
+    results = [outcome(theirs, case) for case in cases]
     if all(result is None for result in results):
         _say(number, False, f"○ not solved yet: {name} returned None")
         return
-    wanted = [_outcome(right, case) for case in cases]
+    wanted = [outcome(right, case) for case in cases]
     failed = [i for i, (a, b) in enumerate(zip(results, wanted, strict=True)) if not same(a, b, tolerance)]
     if not failed:
         _say(number, True, f"✓ {len(cases)} of {len(cases)} cases")
@@ -130,7 +130,7 @@ class Raised:
         return f"{self.kind}: {self.words}" if self.words else self.kind
 
 
-def _outcome(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
+def outcome(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
     try:
         return function(*copy.deepcopy(case))
     except Exception as error:  # noqa: BLE001 - a reader's mistake is shown in a sentence, not as a traceback
@@ -141,7 +141,7 @@ def _likely_error(
     results: Sequence[Any], wanted: Sequence[Any], cases: Sequence[tuple[Any, ...]], likely: Sequence[Likely], tolerance: float
 ) -> str | None:
     for error in likely:
-        wrong = [_outcome(error.wrong, case) for case in cases]
+        wrong = [outcome(error.wrong, case) for case in cases]
         telling = [i for i, (w, r) in enumerate(zip(wrong, wanted, strict=True)) if not same(w, r, tolerance)]
         if telling and all(same(results[i], wrong[i], tolerance) for i in telling):
             return error.sentence

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.checks.base import _outcome
+from l2r_lite.checks.base import outcome
 from l2r_lite.grading import extract_answer, same_answer
 from l2r_lite.records import Kind, Problem
 
@@ -94,7 +94,7 @@ def agrees(got: Any, read: str | None, kind: Kind) -> bool:
 
 def read_by(reader: Reader, output: Output) -> Any:
     """What a program reads in a text; an exception is told as a value (base.Raised)."""
-    return _outcome(reader, (output.text, output.problem.kind, output.problem.choices))
+    return outcome(reader, (output.text, output.problem.kind, output.problem.choices))
 
 
 def as_a_person(reader: Reader, output: Output) -> bool:

@@ -55,7 +55,7 @@ print(tokenizer.decode(written[0]))
 ```
 
 It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …". The tokeniser's chat template makes
-that of a user's words.
+that of a user's words.{_demonstrations(config)}
 
 ## Training
 
@@ -79,6 +79,13 @@ These weights are made of three parts, and the terms of each apply. Look them up
 - the data `{Path(config.problems).name}`: {DATA_LICENCES.get(config.problems, "whatever applies to your own file")};
 - the lessons: {_teacher_terms(config)}.
 """
+
+
+def _demonstrations(config: LoopConfig) -> str:
+    if not config.demonstrations:
+        return ""
+    return (f" It was trained and examined behind {config.demonstrations} worked examples, which demonstrations.jsonl in its "
+            "run's folder has: without them before the question it answers otherwise.")  # fmt: skip
 
 
 def _lines(lines: Iterable[str]) -> str:

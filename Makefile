@@ -60,13 +60,16 @@ versions: $(VENV)/.installed-test ## run with the lowest and newest allowed vers
 	@build/lock/bin/python -m pip install -q --disable-pip-version-check uv
 	@build/lock/bin/python tests/versions.py $(abspath $(PY))
 
+# torch stays at the version that was tested, newest or not: a release of it is gigabytes, and is tried on purpose.
+TORCH := 2.13.0
 # One resolution for every system and Python we support (uv writes the markers). Linux's CUDA packages stay out: torch
 # pins them itself, and the CPU build has none.
 lock: ## resolve pyproject.toml to the newest versions and write constraints.txt
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install -q --disable-pip-version-check uv
+	@echo "torch==$(TORCH)" > build/held.txt
 	@build/lock/bin/uv pip compile -q --no-config --universal --upgrade --no-header --no-annotate --extra test \
-		--output-file build/constraints.txt pyproject.toml
+		--constraint build/held.txt --output-file build/constraints.txt pyproject.toml
 	@{ \
 		echo "# The exact versions that were tested, for every system and Python; made by: make lock"; \
 		echo "# A constraint installs nothing by itself. torch==2.13.0 admits the build 2.13.0+cpu too."; \

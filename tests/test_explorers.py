@@ -141,6 +141,7 @@ def test_the_planner_says_what_fits_and_what_to_turn_when_it_does_not() -> None:
     made.controls["student"].value = "smol"
     figure, table = made.look()
     assert table is not None and "fits a card of 24 GB" in figure.axes[0].get_title(loc="left")
+    made.controls["student"].value = "consumer"
     made.controls["items_at_once"].value = 16
     made.controls["recompute_activations"].value = False
     made.controls["card_GB"].value = 8

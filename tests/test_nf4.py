@@ -9,8 +9,8 @@ import pytest
 import torch
 from bitsandbytes.functional import create_dynamic_map, dequantize_4bit, quantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
-from conftest import build_tiny
 from safetensors import safe_open
+from tiny_student import build_tiny
 from torch import nn
 
 from l2r_lite.nf4 import (

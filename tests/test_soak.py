@@ -99,6 +99,7 @@ def test_many_panel_runs_in_one_kernel_leave_nothing_behind(tiny_folder: Path, t
     said = next(o.text for o in cell.outputs if o.output_type == "stream" and "SOAK" in o.text)
     print(said)
     found: dict[str, Any] = eval(said.partition("SOAK")[2])  # noqa: S307 - what our own cell printed
-    assert found["handles"] <= 0 and found["threads"] == []
+    # The kernel itself opens a file at some time, whatever the number of runs (1 after 3, 1 after 20); a leak is one a run.
+    assert found["handles"] <= 1 < PANELS - WARM_PANELS and found["threads"] == []
     assert found["last"] <= found["first"] * (1.05 if SOAK else 1.25)
     assert len(list((tmp_path / "runs").glob("panel-*/report.json"))) == PANELS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import build_tiny, wake_up
+from tiny_student import build_tiny, wake_up
 from torch.nn.functional import cosine_similarity
 
 import l2r_lite.decoding

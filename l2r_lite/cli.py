@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite import __version__
-from l2r_lite.config import PRESETS, LoopConfig
+from l2r_lite.config import PRESETS, ConfigError, LoopConfig
+from l2r_lite.devices import helping
 from l2r_lite.errors import UserError, printable
 
 _TYPES = typing.get_type_hints(LoopConfig)
@@ -162,9 +163,15 @@ def _export(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     if arguments.dry_run:
-        _show_plan(config)
+        if not helping():
+            _show_plan(config)
         return 0
     out = arguments.resume or arguments.out or Path("runs") / f"{arguments.preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    if helping():
+        from l2r_lite.rounds import run_rounds
+
+        run_rounds(config, out)
+        return 0
     told = f"{config.rounds} rounds, student {config.student}, problems {config.problems}, teacher {config.teacher}"
     print(printable(f"{told}{f' at {config.base_url}' * bool(config.base_url)} → {out}"))
     from l2r_lite import plots
@@ -206,7 +213,8 @@ def main(argv: list[str] | None = None) -> int:
         print("Stopped.", file=sys.stderr)
         return 130
     except UserError as error:  # one sentence for the user; any other error is a fault of ours and keeps its traceback
-        print(f"l2r-lite: {error}", file=sys.stderr)
+        if not (helping() and isinstance(error, ConfigError)):  # which all processes of a run have
+            print(f"l2r-lite: {error}", file=sys.stderr)
         return 2
 
 

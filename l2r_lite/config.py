@@ -32,6 +32,7 @@ class LoopConfig:
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: the Hugging Face hub)")
     teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL")
+    student_url: str | None = _knob(None, "address of a server for the student's exams: vLLM, transformers serve")
     base_url: str | None = _knob(None, "address of an OpenAI-compatible server, e.g. http://localhost:11434/v1")
     teacher_cache: str | None = _knob(None, "file of the teacher's replies, never asked for twice (default: one for all runs)")
     budget: float | None = _knob(None, "hard cap on what the teacher may cost, in US dollars, for each start of a run", low=0)
@@ -90,13 +91,14 @@ class LoopConfig:
             if (low is not None and value < low) or (high is not None and value > high):
                 allowed = f"between {low} and {high}" if high is not None else f"at least {low}"
                 raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({knob.metadata['help']})")
-        try:
-            address = urlsplit(self.base_url or "")
-        except ValueError as error:
-            raise ConfigError(f"base_url = {self.base_url!r}: is no address ({error})") from error
-        if "@" in address.netloc:
-            raise ConfigError("base_url holds a user name or password, and settings are written to files; put the key into "
-                              "the environment variable L2R_API_KEY and leave it out of the address.")  # fmt: skip
+        for name, key in (("base_url", "L2R_API_KEY"), ("student_url", "L2R_STUDENT_KEY")):
+            try:
+                address = urlsplit(getattr(self, name) or "")
+            except ValueError as error:
+                raise ConfigError(f"{name} = {getattr(self, name)!r}: is no address ({error})") from error
+            if "@" in address.netloc:
+                raise ConfigError(f"{name} holds a user name or password, and settings are written to files; put the key into "
+                                  f"the environment variable {key} and leave it out of the address.")  # fmt: skip
         if self.teacher == "scripted" and self.problems != "pocket":
             raise ConfigError(
                 f'teacher "scripted" can teach the pocket world only, and problems is "{self.problems}"; '

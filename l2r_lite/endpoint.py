@@ -51,6 +51,14 @@ def public_address(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
+def open_client(url: str, key: str | None, *, seconds: float) -> openai.AsyncOpenAI:
+    """The openai package's client for an address, with a limit on what a reply may weigh (TooLarge)."""
+    return openai.AsyncOpenAI(
+        api_key=key or "none", base_url=url, max_retries=RETRIES, timeout=seconds,
+        http_client=openai.DefaultAioHttpClient(limits=LIMITS, event_hooks={"response": [_cap]}),
+    )  # fmt: skip
+
+
 class Endpoint:
     """A client for one model behind one address. Use it within one event loop and close it there.
 
@@ -65,10 +73,7 @@ class Endpoint:
     def __init__(self, model: str, url: str, key: str | None, *, key_variable: str, seconds: float) -> None:
         self.model, self.url, self.key_variable, self.seconds = model, url, key_variable, seconds
         self._reached = False
-        self._client = openai.AsyncOpenAI(
-            api_key=key or "none", base_url=self.url, max_retries=RETRIES, timeout=seconds,
-            http_client=openai.DefaultAioHttpClient(limits=LIMITS, event_hooks={"response": [_cap]}),
-        )  # fmt: skip
+        self._client = open_client(url, key, seconds=seconds)
 
     async def close(self) -> None:
         await self._client.close()
@@ -89,7 +94,7 @@ class Endpoint:
                 )  # fmt: skip
         except openai.APIStatusError as error:
             return self._refused(error)
-        except _TooLarge:
+        except TooLarge:
             return Heard(fault="reply too large", status=0)
         except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError) as error:
             return self._failed(error)
@@ -199,8 +204,8 @@ def _count(usage: Any, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):  # noqa: N818 - an event of the network, told to nobody
+    """A reply of more than LARGEST_REPLY bytes."""
 
 
 async def _cap(response: httpx2.Response) -> None:
@@ -217,7 +222,7 @@ class _CappedStream(httpx2.AsyncByteStream):
         async for chunk in self.inner:
             size += len(chunk)
             if size > LARGEST_REPLY:
-                raise _TooLarge
+                raise TooLarge
             yield chunk
 
     async def aclose(self) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tqdm.auto import tqdm
 
@@ -14,10 +14,18 @@ from l2r_lite.grading import extract_answer, is_correct
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Mistake, Problem, Sample
 
-if TYPE_CHECKING:
-    from l2r_lite.student import Student
-
 PART = 4  # an interrupted exam goes on after whole parts, of so many times the rows that are written at once
+
+
+class Writer(Protocol):
+    """Whoever writes rationales for a student: the student itself, several devices together, or a server."""
+
+    def generate(
+        self, prompts: Sequence[str], *, samples: int, temperature: float, max_new_tokens: int, seed: int, rows: int,
+        progress: Callable[[int], object] | None,
+    ) -> list[list[str]]:  # fmt: skip
+        """As Student.generate."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 
 
 def take_exam(
-    student: Student, problems: Sequence[Problem], *, samples: int = 1, temperature: float = 0.0, seed: int = 0,
+    student: Writer, problems: Sequence[Problem], *, samples: int = 1, temperature: float = 0.0, seed: int = 0,
     max_new_tokens: int = 96, rows: int = 240, taken: Sequence[Sample] = (),
     on_samples: Callable[[list[Sample]], object] | None = None, on_token: Callable[[], object] | None = None,
     describe: str = "exam", progress: bool = True,

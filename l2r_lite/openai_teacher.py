@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-import queue
-import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.background import in_background
 from l2r_lite.cost import Budget, Meter, Price, likely_tokens, price_of
 from l2r_lite.endpoint import OPENAI, Endpoint, PaidEndpoint, public_address
 from l2r_lite.prompts import read_teaching, reply_schema, teacher_messages
@@ -102,29 +100,7 @@ class OpenAITeacher:
         return f"{told}: about ${self.price.of(prompt, completion):.2f}"
 
     def _ask(self, asks: Sequence[Ask], count: int) -> Generator[Reply]:
-        # Notebooks run in an event loop of their own, so ours lives in a thread.
-        arrived: queue.SimpleQueue[Reply | BaseException | None] = queue.SimpleQueue()
-        loop = asyncio.new_event_loop()
-        work = loop.create_task(self._work(asks, count, arrived.put))
-        thread = threading.Thread(target=_run, args=(loop, work, arrived.put), daemon=True)
-        thread.start()
-        try:
-            while True:
-                try:
-                    item = arrived.get(timeout=0.2)
-                except queue.Empty:
-                    if self.stop():
-                        return
-                    continue
-                if item is None:
-                    return
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            with suppress(RuntimeError):  # the loop is closed already
-                loop.call_soon_threadsafe(work.cancel)
-            thread.join()
+        return in_background(lambda put: self._work(asks, count, put), self.stop)
 
     def _open(self) -> Endpoint:
         own = self.url == OPENAI
@@ -235,18 +211,3 @@ def ask_for_key(name: str = KEY) -> None:
 
 
 UNREADABLE = "reply without rationales"
-
-
-def _run(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None], put: Callable[[Any], object]) -> None:
-    """The thread: runs the loop, and says at the end how it went: None, or the exception."""
-    outcome: BaseException | None = None
-    try:
-        loop.run_until_complete(work)
-    except asyncio.CancelledError:
-        pass
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the reader of the queue must hear of it
-        outcome = error
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-        put(outcome)

@@ -144,7 +144,8 @@ def environment() -> dict[str, Any]:
     device = torch.cuda.get_device_name(0) if torch and torch.cuda.is_available() else "cpu"
     return {
         "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}", "cpu": _cpu_name(),
-        "cores": os.cpu_count(), "device": device, "threads": torch.get_num_threads() if torch else None, **versions,
+        "cores": os.cpu_count(), "device": device, "threads": torch.get_num_threads() if torch else None,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")), **versions,
     }  # fmt: skip
 
 

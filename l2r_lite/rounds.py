@@ -19,19 +19,22 @@ from typing import TYPE_CHECKING, Any
 from l2r_lite import guard
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
-from l2r_lite.exam import ExamReport, take_exam
+from l2r_lite.devices import Team, join
+from l2r_lite.exam import ExamReport, Writer, take_exam
 from l2r_lite.lessons import make_demonstrations, make_lessons
 from l2r_lite.problems import load_problems
 from l2r_lite.prompts import completion, demonstrations
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
+from l2r_lite.sources import locate
 from l2r_lite.teacher import Teacher, open_teacher
 from l2r_lite.training import Stopped, epoch_batches, make_items, train_round
 
 if TYPE_CHECKING:
+    from l2r_lite.served import ServedStudent
     from l2r_lite.student import Student
 
-MAY_CHANGE = ("rounds", "patience", "exam_rows", "base_url", "teacher_cache", "budget", "price", "concurrency")
+MAY_CHANGE = ("rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget", "price", "concurrency")
 
 # Loading sets torch's seed and default dtype and swaps initialisers, for the whole process: two panels' runs take turns.
 _LOADING = threading.Lock()
@@ -59,6 +62,8 @@ def run_rounds(
 ) -> dict[str, Any]:  # fmt: skip
     """Run the loop in the folder `out`, or go on where it was left there; with more `rounds`, a finished run continues.
 
+    Several processes that accelerate started do one run together: each calls this, and all that is passed counts in the first.
+
     Args:
         teacher: None opens the one that the config names.
         stop: asked between steps; True ends the run as soon as that is possible, ready to be resumed.
@@ -74,10 +79,21 @@ def run_rounds(
         ConfigError, ProblemError, TeacherError, StudentError, RunError: one sentence on what is wrong; nothing is lost.
     """
     config.check()
-    run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, on_progress, progress)
-    with guard.held(run.out) as held:
-        run.begin(held)
-        return run.go(on_round)
+    team = join()
+    if team and team.rank:
+        return team.help()
+
+    def work() -> dict[str, Any]:
+        run = _Run(config, Path(out), teacher or open_teacher(config, stop), stop, on_step, on_progress, progress, team)
+        with guard.held(run.out) as held:
+            run.begin(held)
+            try:
+                return run.go(on_round)
+            finally:
+                if run.served:
+                    run.served.close()
+
+    return team.lead(work) if team else work()
 
 
 def check_same_run(out: str | Path, config: LoopConfig) -> None:
@@ -105,14 +121,16 @@ class _Run:
     def __init__(
         self, config: LoopConfig, out: Path, teacher: Teacher, stop: Callable[[], bool],
         on_step: Callable[[dict[str, float]], object] | None, on_progress: Callable[[Progress], object] | None, progress: bool,
+        team: Team | None,
     ) -> None:  # fmt: skip
-        self.config, self.out, self.teacher = config, out, teacher
+        self.config, self.out, self.teacher, self.team = config, out, teacher, team
         self._stop, self.on_step, self.on_progress, self.progress = stop, on_step, on_progress, progress
         self._waited = 0.0  # seconds spent in `stop`, which may hold the run for a while: no stage's time
         check_same_run(out, config)
         # Problems come first: a run that cannot start leaves no folder behind that refuses the corrected command.
         self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
         self._student: Student | None = None
+        self.served: ServedStudent | None = None
         self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
         self._demonstrations = ""
 
@@ -143,15 +161,16 @@ class _Run:
         """The student as it was after a round (0: fresh); the base model is loaded once."""
         if self._student is None:
             self._begin(after_round, "loading", 0)
-            from l2r_lite.student import Student
+            from l2r_lite.student import load_student
 
-            c = self.config
+            if self.team:
+                locate(self.config.student)  # what must be fetched and converted is, before the others look for it
+                self.team.load(self.config, self._demonstrations)
             with _LOADING:
-                self._student = Student.load(
-                    c.student, four_bit=c.four_bit, lora_rank=c.lora_rank, lora_alpha=c.lora_alpha, seed=c.seed,
-                    gradient_checkpointing=c.gradient_checkpointing,
-                )  # fmt: skip
+                self._student = load_student(self.config, self.team.device if self.team else None)
             self._student.demonstrate(self._demonstrations)
+            if self.team:
+                self.team.student = self._student
             fresh = self.round(0) / "adapter"
             if not fresh.exists():
                 self._student.save_adapter(fresh)
@@ -160,6 +179,18 @@ class _Run:
             self._student.load_adapter(self.round(after_round) / "adapter")
             self._adapter_of = after_round
         return self._student
+
+    def writer(self, after_round: int) -> Writer:
+        """Who writes in an exam of the student after a round: itself, its whole team, or the server that is given it."""
+        student = self.student(after_round)
+        if not self.config.student_url:
+            return self.team or student
+        if not self.served:
+            from l2r_lite.served import ServedStudent
+
+            self.served = ServedStudent(self.config.student_url, self.out / "served")
+        self.served.put(student, self.round(after_round) / "adapter")
+        return self.served
 
     def round(self, number: int) -> Path:
         return self.out / f"round-{number}"
@@ -258,7 +289,7 @@ class _Run:
         problems, file = self.problems[split], self.round(number) / f"{name}.jsonl"
         if file.exists():
             return ExamReport(tuple(problems), tuple(folder.read_lines(file, Sample)))
-        student, growing, started = self.student(after_round), folder.Growing(file, Sample), self._clock()
+        writer, growing, started = self.writer(after_round), folder.Growing(file, Sample), self._clock()
         advance = self._begin(number, name, len(problems), len(growing.taken) / samples)
 
         def keep(new: list[Sample]) -> None:
@@ -267,9 +298,10 @@ class _Run:
             self._check_stop()
 
         report = take_exam(
-            student, problems, samples=samples, temperature=temperature, seed=self._seed(number),
-            max_new_tokens=self.config.max_new_tokens, rows=self.config.exam_rows, taken=growing.taken, on_samples=keep,
-            on_token=self._check_stop, describe=f"round {number}: {name}", progress=self.progress,
+            writer, problems, samples=samples, temperature=temperature, seed=self._seed(number),
+            max_new_tokens=self.config.max_new_tokens, taken=growing.taken, on_samples=keep,
+            rows=self.config.exam_rows * (self.team.size if self.team else 1), on_token=self._check_stop,
+            describe=f"round {number}: {name}", progress=self.progress,
         )  # fmt: skip
         self._timed(number, name, started)
         growing.finish(report.samples)
@@ -349,7 +381,7 @@ class _Run:
 
         self._adapter_of = -1
         log = train_round(
-            student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress
+            student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress, team=self.team
         )
         self.held.check()
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -25,6 +25,9 @@ from l2r_lite.nf4 import check_four_bit_layers, import_quickly, keep_plain_layou
 from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
 from l2r_lite.sources import SHORT_NAMES, StudentError, locate
+
+if TYPE_CHECKING:
+    from l2r_lite.config import LoopConfig
 
 
 def pick_device() -> torch.device:
@@ -242,6 +245,14 @@ class Student:
             raise other from error
         if result.unexpected_keys:
             raise other
+
+
+def load_student(config: LoopConfig, device: torch.device | None = None) -> Student:
+    """The student of a run, fresh."""
+    return Student.load(
+        config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=config.seed,
+        device=device, gradient_checkpointing=config.gradient_checkpointing,
+    )  # fmt: skip
 
 
 class quiet:  # noqa: N801 - used like a function

@@ -20,6 +20,7 @@ from l2r_lite.reflection import triplet_loss
 
 if TYPE_CHECKING:
     from l2r_lite.config import LoopConfig
+    from l2r_lite.devices import Team
     from l2r_lite.student import Student
 
 TOKENS_AT_ONCE = 2048  # in a training step's forward pass, padding included: on a CPU no more is faster, and memory stays flat
@@ -219,13 +220,16 @@ def _length(item: TrainingItem) -> int:
 
 
 def pack_by_length(student: Student, items: Sequence[TrainingItem], *, most: int | None = None,
-                   with_triplets: bool = True, tokens: int = TOKENS_AT_ONCE) -> list[Packed]:  # fmt: skip
+                   with_triplets: bool = True, tokens: int = TOKENS_AT_ONCE,
+                   team: Team | None = None) -> list[Packed]:  # fmt: skip
     """A batch as pieces of rows of like length, so that little is padding and memory does not grow with the batch.
 
     Args:
         most: items in a piece.  tokens: of a piece, padding included; a longer row is a piece of its own.
+        team: take this process's share of the rows.
     """
     rows = sorted((_row(student, i, m, with_triplets and i.has_triplet) for i, m in _fold(items)), key=lambda r: len(r[0]))
+    rows = rows[team.rank :: team.size] if team else rows
     pieces: list[list[tuple[Any, ...]]] = []
     for row in rows:
         count = len(pieces[-1]) + 1 if pieces else 0
@@ -236,16 +240,20 @@ def pack_by_length(student: Student, items: Sequence[TrainingItem], *, most: int
 
 
 def train_step(
-    student: Student, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler | None = None
-) -> dict[str, float]:
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler | None = None,
+    *, team: Team | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Add the gradients of L = L_lm + λ·L_cl over `items` to the adapter, in micro-batches if the config asks for them.
 
     Each piece of the batch is weighed by its share of label weight and of triplets, so that the result is the whole batch's.
-    `scaler` scales the loss for fp16 students, whose small gradients would vanish.
+    `scaler` scales the loss for fp16 students, whose small gradients would vanish. As one of a team, this process adds the
+    gradients and losses of its share of the rows only.
     """
-    packed = pack_by_length(student, items, most=config.micro_batch, with_triplets=config.reflection_weight > 0)
+    packed = pack_by_length(student, items, most=config.micro_batch, with_triplets=config.reflection_weight > 0, team=team)
     labels = sum(p.weight.sum() for p in packed)
     triplets = sum(p.triplets for p in packed)
+    if team:
+        labels, triplets = team.add_up(torch.tensor([float(labels), float(triplets)], device=student.device))
     total_lm = total_cl = 0.0
     for batch in packed:
         lm, cl = losses(student, batch, margin=config.margin)
@@ -260,9 +268,11 @@ def train_step(
 def train_round(
     student: Student, items: Sequence[TrainingItem], config: LoopConfig, *, seed: int,
     stop: Callable[[], bool] = lambda: False, on_step: Callable[[dict[str, float]], object] | None = None,
-    progress: bool = True,
+    progress: bool = True, team: Team | None = None,
 ) -> list[dict[str, float]]:  # fmt: skip
     """One round of tailored training: `config.epochs` passes over the items with a fresh AdamW.
+
+    A team's leader makes the steps; the gradients of each come from all of its processes.
 
     Returns:
         For each step: L_lm, L_cl, the share of items with a triplet, and the gradient's norm before clipping.
@@ -286,7 +296,7 @@ def train_round(
         for batch in bar:
             if stop():
                 raise Stopped
-            entry = train_step(student, batch, config, scaler)
+            entry = team.step(batch, config, scaler) if team else train_step(student, batch, config, scaler)
             scaler.unscale_(optimizer)
             entry["gradient"] = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
             scaler.step(optimizer)

@@ -21,8 +21,8 @@ HINTS = typing.get_type_hints(LoopConfig)
 # A value that differs from the default, is allowed, and comes from a terminal as text.
 OTHER: dict[str, Any] = {
     "student": "smol", "problems": "mine.jsonl", "data_dir": "/data", "teacher": "recorded:x.jsonl",
-    "base_url": "http://localhost:8000/v1", "teacher_cache": "replies.jsonl", "budget": 2.5, "price": "0.15,0.6",
-    "annotator": True, "concurrency": 3, "rounds": 5, "demonstrations": 3,
+    "student_url": "http://localhost:8001/v1", "base_url": "http://localhost:8000/v1", "teacher_cache": "replies.jsonl",
+    "budget": 2.5, "price": "0.15,0.6", "annotator": True, "concurrency": 3, "rounds": 5, "demonstrations": 3,
     "samples": 7, "temperature": 0.3, "limit": 11, "validation_limit": 12, "test_limit": 13, "reflection_weight": 0.25,
     "margin": 0.5, "replay": 1.5, "lessons": 3, "mistakes_per_question": 2, "epochs": 9, "learning_rate": 0.01,
     "batch_size": 5, "micro_batch": 2, "max_new_tokens": 99, "exam_rows": 17, "patience": 2, "four_bit": False,

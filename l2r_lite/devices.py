@@ -118,7 +118,7 @@ class Team:
         mine: list[list[str]] = []
         failed: BaseException | None = None
         try:
-            mine = self._student.generate(prompts[:: self.size], progress=progress, **options)
+            mine = self._write(prompts, progress=progress, **options)
         except BaseException as error:  # noqa: BLE001 - the helpers send what they wrote in any case
             failed = error
         shares = self._gather(mine)
@@ -152,14 +152,14 @@ class Team:
             elif what == "generate":
                 self._send_adapter()
                 prompts, options = rest
-                self._gather(self._student.generate(prompts[self.rank :: self.size], **options))
+                self._gather(self._write(prompts, **options))
             elif what == "step":
                 self._send_adapter()
                 self._help_with_step(*rest)
             else:
                 self.owing = False
                 if rest[0] is None:
-                    raise SystemExit(2)  # the leader has told why
+                    raise SystemExit(0)  # the leader tells why, and its status counts
                 return rest[0]
 
     def _load(self, config: LoopConfig, demonstrations: str) -> None:
@@ -187,6 +187,10 @@ class Team:
     def _student(self) -> Student:
         assert self.student is not None, "nobody has loaded a student"  # noqa: S101
         return self.student
+
+    def _write(self, prompts: Sequence[str], **options: Any) -> list[list[str]]:
+        share = prompts[self.rank :: self.size]
+        return self._student.generate(share, **options) if share else []
 
     def _share_of_step(
         self, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler

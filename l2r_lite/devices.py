@@ -263,7 +263,7 @@ _told = threading.Lock()
 def _tell(what: str) -> None:
     """One sentence on why this process ends, from the leader, and from one helper in case the leader is who died."""
     if int(os.environ.get("RANK", "0")) < 2 and _told.acquire(blocking=False):
-        print(printable(f"l2r-lite: {what}. Nothing that was finished is lost; go on, with as many processes as you like: "
+        print(printable(f"\nl2r-lite: {what}. Nothing that was finished is lost; go on, with as many processes as you like: "
                         "l2r-lite run --resume with the run's folder"), file=sys.stderr, flush=True)  # fmt: skip
 
 

@@ -36,11 +36,19 @@ LAUNCH = [
 
 @pytest.fixture(scope="module")
 def tiny_config(tiny_folder: Path) -> LoopConfig:
-    """Nonsense, but long enough to be killed in: a few seconds an exam and a training, by two processes."""
+    """Nonsense, but long enough to be killed in: three parts of an exam, 36 training steps."""
     return LoopConfig(
-        student=str(tiny_folder), limit=120, validation_limit=4, test_limit=9, rounds=2, samples=2, epochs=6, batch_size=8,
-        max_new_tokens=24, exam_rows=4,
+        student=str(tiny_folder), limit=48, validation_limit=4, test_limit=9, rounds=2, samples=2, epochs=3, batch_size=8,
+        max_new_tokens=16, exam_rows=4,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_config: LoopConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run by one process that nothing disturbed."""
+    out = tmp_path_factory.mktemp("devices") / "alone"
+    run(tiny_config, out)
+    return out
 
 
 @contextmanager
@@ -83,7 +91,7 @@ def wait_for(launcher: subprocess.Popen[str], *files: Path) -> None:
 @pytest.fixture(scope="module")
 def pocket() -> LoopConfig:
     """One validation question: an exam with fewer questions than processes."""
-    return LoopConfig(limit=60, validation_limit=1, test_limit=51, rounds=2, epochs=1, exam_rows=48, batch_size=15)
+    return LoopConfig(limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -135,20 +143,18 @@ def test_two_processes_end_at_the_same_accuracy_within_its_interval(one_and_two:
     one, two = (json.loads(text) for text in of_both(one_and_two, "report.json"))
     assert (one["environment"]["processes"], two["environment"]["processes"]) == (1, 2)
     assert lasting(two["rounds"][0]) == lasting(one["rounds"][0])
-    for before, after in zip(one["rounds"], two["rounds"], strict=True):
-        low, high = before["ci95"]
-        assert low <= after["accuracy"] <= high
-    assert one["rounds"][2]["accuracy"] > one["rounds"][0]["accuracy"]
+    for alone, together in zip(one["rounds"], two["rounds"], strict=True):
+        low, high = alone["ci95"]
+        assert 0 < low <= together["accuracy"] <= high
 
 
 # --- ended, and gone on with ---
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dies", "tells"), [(1, "ended by the launcher|another process of this run has ended"),
-                                             (0, "another process of this run has ended|ended by the launcher")])  # fmt: skip
+@pytest.mark.parametrize("dies", [0, 1], ids=["leader, in an exam", "helper, in training"])
 def test_when_a_process_is_killed_all_end_in_seconds_and_one_process_goes_on(
-    dies: int, tells: str, tiny_config: LoopConfig, tmp_path: Path
+    dies: int, tiny_config: LoopConfig, alone: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     with two_processes(tiny_config, out) as (launcher, ended):
@@ -159,16 +165,12 @@ def test_when_a_process_is_killed_all_end_in_seconds_and_one_process_goes_on(
     assert time.monotonic() - killed < 10
     assert launcher.returncode not in (0, None)
     ours = [line for line in said.splitlines() if line.startswith("l2r-lite: ")]
-    assert len(ours) == 1 and any(t in ours[0] for t in tells.split("|")), said[-3000:]
+    # Which of the two it hears of first is a matter of milliseconds.
+    assert len(ours) == 1 and ("another process of this run has ended" in ours[0] or "ended by the launcher" in ours[0]), said
     assert "l2r-lite run --resume" in ours[0]
-    assert not (out / "round-1" / "adapter").exists()
-    exam = (out / "round-1" / "exam.jsonl").read_text() if dies else ""
-    report = run(tiny_config, out)
-    assert [r["round"] for r in report["rounds"]] == [0, 1, 2] and report["stopped"] == "rounds"
-    alone = tmp_path / "alone"
-    run(tiny_config, alone)
-    assert_same_run(out, alone)  # what two processes left undone was all done by one
-    assert (alone / "round-1" / "exam.jsonl").read_text().startswith(exam)
+    assert not (out / "round-1" / ("adapter" if dies else "exam.jsonl")).exists()
+    run(tiny_config, out)
+    assert_same_run(out, alone)  # what two processes wrote, one would have written, too; training begins anew
 
 
 @pytest.mark.slow

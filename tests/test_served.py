@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from test_rounds import run
 
 from l2r_lite.config import ConfigError, LoopConfig
 from l2r_lite.decoding import uniform_numbers, write
+from l2r_lite.folding import folded
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Problem, Sample
 from l2r_lite.runfolder import read_lines
@@ -89,7 +91,7 @@ class LikeVllm:
     """What vLLM's documentation says of its calls, with a real student that wears the adapters it is told to load."""
 
     def __init__(self, student: Student) -> None:
-        self.student, self.adapters, self._one_at_a_time = student, {}, threading.Lock()
+        self.student, self.adapters, self.worn, self._one_at_a_time = student, {}, "", threading.Lock()
 
     def __call__(self, path: str, body: dict[str, Any]) -> Answer:
         with self._one_at_a_time:
@@ -101,10 +103,13 @@ class LikeVllm:
                 return 200, f"Success: LoRA adapter '{name}' added successfully.".encode()
             if body["model"] not in self.adapters:
                 return fails(404, f"The model `{body['model']}` does not exist.")
-            self.student.load_adapter(self.adapters[body["model"]])
+            if body["model"] != self.worn:
+                self.worn = body["model"]
+                self.student.load_adapter(self.adapters[self.worn])
             self.student.model.eval()
-            ((ids,),) = write(self.student, [body["prompt"]], temperature=body["temperature"], steps=body["max_tokens"],
-                              noise=lambda *_: uniform_numbers(str(body["seed"]), body["max_tokens"]))  # fmt: skip
+            with folded(self.student.model, self.student.dtype):
+                ((ids,),) = write(self.student, [body["prompt"]], temperature=body["temperature"], steps=body["max_tokens"],
+                                  noise=lambda *_: uniform_numbers(str(body["seed"]), body["max_tokens"]))  # fmt: skip
             return text(self.student.tokenizer.decode(ids))
 
 
@@ -114,7 +119,7 @@ class LikeVllm:
 @pytest.fixture(scope="module")
 def config() -> LoopConfig:
     """The pocket student, which computes in fp32 on every CPU, as the servers here do."""
-    return LoopConfig(limit=12, validation_limit=6, test_limit=12, rounds=1, epochs=2, batch_size=8, exam_rows=16)
+    return LoopConfig(limit=12, validation_limit=2, test_limit=12, rounds=1, epochs=2, batch_size=8, exam_rows=16)
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +141,7 @@ def assert_answers_are_those_of_each_rounds_student(out: Path, student: Student,
 
 def assert_it_sampled(out: Path) -> None:
     exam = read_lines(out / "round-1" / "exam.jsonl", Sample)
-    assert len(exam) == 24
-    assert len({(s.problem_id, s.rationale) for s in exam}) > 12, "every question was answered twice in the same words"
+    assert len({(s.problem_id, s.rationale) for s in exam}) > len(exam) // 2, "every question was answered twice alike"
 
 
 @contextmanager
@@ -179,12 +183,15 @@ def test_transformers_serve_sits_the_exams(config: LoopConfig, student: Student,
 
 
 def test_a_server_that_loads_adapters_sits_the_exams(config: LoopConfig, student: Student, tmp_path: Path) -> None:
-    out, config = tmp_path / "run", config.with_(demonstrations=2)
+    out, config = tmp_path / "run", config.with_(demonstrations=2, limit=10, validation_limit=1, test_limit=6)
     with Server(LikeVllm(Student.load("pocket", device="cpu"))) as server:
         run(config.with_(student_url=server.url), out)
         loaded = [body["lora_path"] for path, body in server.asked if path == "/v1/load_lora_adapter"]
         assert loaded == [str(out / f"round-{n}" / "adapter") for n in (0, 1)], "an adapter was loaded twice, or not at all"
-        run(config.with_(student_url=server.url, rounds=2), out)  # another start: the server has one of them already
+        before = (out / "round-1" / "test.jsonl").read_text()
+        (out / "round-1" / "test.jsonl").unlink()
+        run(config.with_(student_url=server.url), out)  # another start, for which the server has the adapter already
+        assert (out / "round-1" / "test.jsonl").read_text() == before
     assert_it_sampled(out)
     asked = [body for path, body in server.asked if path == "/v1/completions"]
     assert all(NOTHING_CUT.items() <= body.items() and body["top_p"] == 1 for body in asked)
@@ -203,20 +210,19 @@ def test_a_server_that_loads_adapters_sits_the_exams(config: LoopConfig, student
 def test_a_server_that_dies_in_an_exam_loses_nothing_and_the_run_goes_on_without_it(
     config: LoopConfig, tmp_path: Path
 ) -> None:
-    count = 0
+    count = itertools.count(1)
 
     def answer(path: str, body: dict[str, Any]) -> Answer:
-        nonlocal count
         if path != "/v1/completions":
             return 200, b""
-        count += 1
-        return text("The answer is 1.") if count <= 18 + 16 else (500, b"out of memory")  # the second part of round 1's exam
+        # The evaluation of round 0, and the first of two parts of round 1's exam.
+        return text("The answer is 1.") if next(count) <= 14 + 32 else (500, b"out of memory")
 
     out, config = tmp_path / "run", config.with_(exam_rows=8, limit=18)
     with Server(answer) as server, pytest.raises(StudentError, match=r"\(500: out of memory\).*--resume .*run$"):
         run(config.with_(student_url=server.url), out)
     kept = (out / "round-1" / "exam.jsonl.partial").read_text()
-    assert len(kept.splitlines()) == 16 * 2
+    assert len(kept.splitlines()) == 32
     run(config, out)
     assert set(kept.splitlines()) < set((out / "round-1" / "exam.jsonl").read_text().splitlines())
 

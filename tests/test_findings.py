@@ -25,7 +25,8 @@ def runs(**arms: float) -> list[Run]:
         rng = np.random.default_rng(100 + number)
         for seed in range(SEEDS):
             noisy = difficulty + rng.normal(0, 0.05, (3, QUESTIONS))
-            test = tuple("".join("01"[int(x < level)] for x in row) for row, level in zip(noisy, (0.3, 0.5, accuracy), strict=True))
+            levels = zip(noisy, (0.3, 0.5, accuracy), strict=True)
+            test = tuple("".join("01"[int(x < level)] for x in row) for row, level in levels)
             name = arm.replace("_", "-") if "=" not in arm else arm
             made.append(Run(name, seed, LoopConfig(seed=seed).to_json(), f"{QUESTIONS} · x", test, (0.3, 0.5, accuracy), 2, {},
                             rounds=(AMOUNTS, AMOUNTS), elsewhere={"new skills": "0101"}))  # fmt: skip

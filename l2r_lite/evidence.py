@@ -160,9 +160,9 @@ def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
     return {file.stem: read_log(file) for file in sorted(Path(folder).glob("*.jsonl"))}
 
 
-def read_log(file: Path) -> list[Run]:
+def read_log(log: str | Path) -> list[Run]:
     """The runs of one log; for what is raised, see `read_runs`."""
-    runs: dict[tuple[str, int], Run] = {}
+    file, runs = Path(log), dict[tuple[str, int], Run]()
     for number, data in enumerate(runfolder.read_lines(file, dict), 1):
         at = f"{file.name}, line {number}"
         wanted = [f.name for f in dataclasses.fields(Run) if f.default is dataclasses.MISSING]

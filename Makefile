@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test soak lab lint notebooks pocket bench evidence badges versions lock clean
+.PHONY: help demo test soak lab lint notebooks pocket bench evidence results badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench: $(VENV)/.installed-test ## speed and memory against the textbook's way an
 
 evidence: $(VENV)/.installed-run ## run every arm with every seed and keep the logs in notebooks/evidence; goes on where it was left
 	@$(PY) -m l2r_lite.experiments $(ARGS)
+
+results: $(VENV)/.installed-test ## write the tables of results in the README anew, from the logs in notebooks/evidence
+	@$(PY) tests/results.py
 
 badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it
 	@$(PY) tests/badges.py $(REPO)

@@ -77,3 +77,10 @@ def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_pa
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
     assert len(lines) >= 2 and not any(math.isnan(y) for line in lines for y in line.get_ydata())
     assert plots.save(figure, tmp_path / "arms.png").stat().st_size > 5000
+
+
+def test_the_readmes_tables_are_those_of_the_logs() -> None:
+    results = pytest.importorskip("results")
+    text = (results.ROOT / "README.md").read_text(encoding="utf-8")
+    assert results.BLOCK.findall(text), "the README has lost its results"
+    assert results.fresh(text) == text, "make results writes them anew"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import results
 
 from l2r_lite import findings, plots
 from l2r_lite.config import LoopConfig
@@ -80,7 +81,6 @@ def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_pa
 
 
 def test_the_readmes_tables_are_those_of_the_logs() -> None:
-    results = pytest.importorskip("results")
     text = (results.ROOT / "README.md").read_text(encoding="utf-8")
     assert results.BLOCK.findall(text), "the README has lost its results"
     assert results.fresh(text) == text, "make results writes them anew"

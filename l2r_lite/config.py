@@ -23,7 +23,7 @@ def _knob(default: Any, help: str, *, low: float | None = None, high: float | No
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """All settings of one run. The defaults are the `pocket` preset; `PRESETS` has the others.
+    """All settings of one run. The defaults are the `pocket` preset; `PRESETS` has the others ("…paper": the paper's knobs).
 
     Change a copy: `config.with_(rounds=5, reflection_weight=0.0)`. Same config, same machine: same report.
     """
@@ -128,6 +128,7 @@ class LoopConfig:
 
 
 _POCKET = LoopConfig()
+_PAPER: dict[str, Any] = {"samples": 4, "replay": 0.0, "reflection_weight": 0.5, "margin": 1.0}  # where our default differs
 _LARGE: dict[str, Any] = {
     "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": 0,
     "epochs": 2, "learning_rate": 2e-4, "batch_size": 16, "micro_batch": 4, "max_new_tokens": 256, "exam_rows": 64,
@@ -135,6 +136,7 @@ _LARGE: dict[str, Any] = {
 }  # fmt: skip
 PRESETS: dict[str, LoopConfig] = {
     "pocket": _POCKET,
+    "pocket-paper": dataclasses.replace(_POCKET, **_PAPER),
     "smol": dataclasses.replace(
         _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=1, limit=0, test_limit=0,
         validation_limit=0, replay=1.0, epochs=1, learning_rate=2e-3, batch_size=8, max_new_tokens=80, exam_rows=192,
@@ -142,5 +144,5 @@ PRESETS: dict[str, LoopConfig] = {
     "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
     # By the planner both fit 12 GB: 7B with two items at once, GPT-J (no shared keys and values) with 16 rows an exam.
     "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **{**_LARGE, "micro_batch": 2}),
-    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **{**_LARGE, "exam_rows": 16}),
+    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **{**_LARGE, **_PAPER, "exam_rows": 16}),
 }  # fmt: skip

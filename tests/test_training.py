@@ -212,7 +212,7 @@ def test_an_epoch_shows_every_item_once(problems: list[Problem]) -> None:
 
 def test_steps_bound_a_rounds_training_whatever_the_number_of_lessons(problems: list[Problem]) -> None:
     def shown(lessons: int, **knobs: int) -> list[list[TrainingItem]]:
-        made = make_items(problems, lessons_on(problems[:12], lessons), [])
+        made = make_items(problems, lessons_on(problems[:12], lessons), [], {})
         return round_batches(made, LoopConfig(batch_size=8, epochs=2, **knobs), random.Random(0))
 
     assert [len(shown(n)) for n in (1, 2)] == [4, 6]  # two passes over 12 and over 24 items, 8 a step

@@ -25,9 +25,10 @@ def arms_by_round(runs: Sequence[Run], arms: Sequence[str]) -> Figure:
         for place, arm in enumerate(arms):
             mine, colour = [r for r in runs if r.arm == arm], COLOURS[place % len(COLOURS)]
             rounds = range(min(len(r.test) for r in mine))
-            means, halves = zip(*(mean_interval([100 * r.correct(n).mean() for r in mine]) for n in rounds), strict=True)
+            intervals = [mean_interval([100 * r.correct(n).mean() for r in mine]) for n in rounds]
+            means = [mean for mean, _ in intervals]
             moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]  # side by side, so that no bar hides another
-            halves = [0 if math.isnan(h) else h for h in halves]
+            halves = [0 if math.isnan(half) else half for _, half in intervals]
             axes.errorbar(moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
             ends.append((means[-1], moved[-1], f"{arm} ({len(mine)})", colour))
         _spread_labels(axes, ends)

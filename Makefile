@@ -52,10 +52,10 @@ pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 
 bench: $(VENV)/.installed-test ## speed and memory against the textbook's way and TRL's, on this machine
 	@$(PY) tests/bench.py $(ARGS)
 
-evidence: $(VENV)/.installed-run ## run every arm with every seed and keep the logs in notebooks/evidence; goes on where it was left
+evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed; a log in notebooks/evidence
 	@$(PY) -m l2r_lite.experiments $(ARGS)
 
-results: $(VENV)/.installed-test ## write the tables of results in the README anew, from the logs in notebooks/evidence
+results: $(VENV)/.installed-test ## the README's tables of results, from these logs
 	@$(PY) tests/results.py
 
 badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it

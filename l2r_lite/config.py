@@ -51,7 +51,7 @@ class LoopConfig:
     feedback_limit: int = _knob(0, "questions that go to the teacher in a round, drawn by the seed (0: all mistaken)", low=0)
     lessons: int = _knob(2, "rationales asked of the teacher for each mistake", low=1, high=16)
     mistakes_per_question: int = _knob(1, "mistakes on one question that are sent to the teacher", low=1, high=64)
-    epochs: int = _knob(3, "passes over a round's lessons", low=1, high=100)
+    epochs: int = _knob(2, "passes over a round's lessons", low=1, high=100)
     steps: int = _knob(0, "training steps in a round, however many lessons there are (0: as `epochs` says)", low=0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", low=1e-7, high=1)
     batch_size: int = _knob(32, "items a training step", low=1, high=4096)

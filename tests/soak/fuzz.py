@@ -200,14 +200,16 @@ def one_input(data: bytes) -> None:
 
 
 # What no byte-wise change would find soon.
+KNOBS = tuple(field.name for field in dataclasses.fields(config.LoopConfig))
+FIELDS = (
+    "question answer choices kind split id skill rationale rationales chain completion input mistake key problem_id feedback "
+    "Body Question Answer sQuestion lSolutions lEquations final_ans answerKey target_scores label text stem correct program "
+    "index content message finish_reason usage arm test validation kept"
+)
 WORDS = (
     "The answer is ", "Answer: ", "####", "\\boxed{", "\\frac{", "\\text{", " million", "Wait, ", "that is wrong", "unknown",
     "(A)", "yes", "no", "<<", ">>", "½", "٣", "1e9", "1/3", "NaN", "null", "true", "[]", "{}", "\\ud800", "\\u0000",
-    "<rationale>", "</rationale>", "<think>", "</think>", "```json", *(f'"{field.name}": ' for field in dataclasses.fields(config.LoopConfig)),
-    *(f'"{name}": ' for name in (
-        "question answer choices kind split id skill rationale rationales chain completion input mistake key problem_id "
-        "feedback Body Question Answer sQuestion lSolutions lEquations final_ans answerKey target_scores label text stem "
-        "correct program index content message finish_reason usage arm test validation kept").split()),
+    "<rationale>", "</rationale>", "<think>", "</think>", "```json", *(f'"{name}": ' for name in (*KNOBS, *FIELDS.split())),
 )  # fmt: skip
 
 if __name__ == "__main__":

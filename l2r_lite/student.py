@@ -232,7 +232,7 @@ class Student:
         Raises:
             StudentError: a prompt leaves no room for `max_new_tokens`.
         """
-        self.check_room({f"“{p[:60]}…”": p for p in prompts}, max_new_tokens)
+        self.check_room({f"“{' '.join(p.split())[:60]}…”": p for p in prompts}, max_new_tokens)
         self.model.eval()
         with folded(self.model, self.dtype):
             new = write(

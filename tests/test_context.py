@@ -69,8 +69,8 @@ def test_demonstrations_that_leave_no_room_are_told(config: LoopConfig, tmp_path
     write(tmp_path / "own.jsonl", {key: 120 for key in "abcdef"})
     rows = [{"question": "seven " * 120 + f"and {i}?", "rationale": f"It is {i}. The answer is {i}."} for i in range(6)]
     (tmp_path / "rationales.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(StudentError, match=r"\d+ of demonstrations and 300 for"):
-        run_rounds(config.with_(demonstrations=1, max_new_tokens=300), tmp_path / "run", progress=False)
+    with pytest.raises(StudentError, match=r"\d+ of demonstrations and 100 for"):
+        run_rounds(config.with_(demonstrations=1, max_new_tokens=100), tmp_path / "run", progress=False)
 
 
 def test_a_lesson_that_cannot_be_read_behind_its_question_is_refused(config: LoopConfig, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from l2r_lite.errors import UserError
 from l2r_lite.grading import canonical_number, parse_number
-from l2r_lite.hub import hub_fault
+from l2r_lite.hub import no_waiting
 from l2r_lite.records import LETTERS, Kind, Problem
 
 VALIDATION_SHARE = 0.1
@@ -244,16 +244,19 @@ def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Pr
 
 def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Problem]]:
     base = name.removesuffix("-template")
-    parts, fault = [], hub_fault()
-    for split, hub_split in (("train", "train"), ("test", benchmark.hub_test)):
-        try:
-            rows = _cached_at_least(benchmark, hub_split, offline=fault != "")
-        except Exception as error:
-            raise ProblemError(
-                f'Could not load "{benchmark.hub}" from the Hugging Face hub ({fault or type(error).__name__}); check the '
-                f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
-            ) from error
-        parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
+    parts = []
+    with no_waiting() as fault:
+        for split, hub_split in (("train", "train"), ("test", benchmark.hub_test)):
+            try:
+                import datasets  # slow to import, and not needed with a local folder
+
+                rows = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=hub_split)
+            except Exception as error:
+                raise ProblemError(
+                    f'Could not load "{benchmark.hub}" from the Hugging Face hub ({fault or type(error).__name__}); check the '
+                    f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
+                ) from error
+            parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
     train, test = parts
     if benchmark.by_template:
         everything = train + test
@@ -261,18 +264,6 @@ def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Prob
         train = [p for i, p in enumerate(everything) if i not in held_out]
         test = [p for i, p in enumerate(everything) if i in held_out]
     return train, test
-
-
-def _cached_at_least(benchmark: Benchmark, split: str, *, offline: bool) -> Any:
-    """Rows from the hub; offline those that were loaded before, without the 100 seconds that `datasets` would wait."""
-    import datasets  # slow to import, and not needed with a local folder
-
-    before = datasets.config.HF_HUB_OFFLINE
-    datasets.config.HF_HUB_OFFLINE = before or offline
-    try:
-        return datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=split)
-    finally:
-        datasets.config.HF_HUB_OFFLINE = before
 
 
 def _read_rows(benchmark: Benchmark, rows: Iterable[Any], prefix: str, source: str) -> list[Problem]:

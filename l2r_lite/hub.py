@@ -9,6 +9,9 @@ from __future__ import annotations
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,3 +70,25 @@ def hub_fault() -> str:
     except OSError as error:
         return f"{urlsplit(constants.ENDPOINT).netloc.rpartition('@')[2]} cannot be reached ({error})"
     return ""
+
+
+@contextmanager
+def no_waiting(where: str = "") -> Iterator[str]:
+    """Within it, a hub that does not answer is switched off (as by HF_HUB_OFFLINE): what was loaded before is used at once.
+
+    The libraries would ask it for one file after the other, and wait each time, although every file is here.
+
+    Args:
+        where: a folder needs no hub, and then it is not asked.
+
+    Yields:
+        What is wrong with the hub; "" if nothing is.
+    """
+    from huggingface_hub import constants
+
+    fault, before = "" if where and Path(where).is_dir() else hub_fault(), constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or fault != ""
+    try:
+        yield fault
+    finally:
+        constants.HF_HUB_OFFLINE = before

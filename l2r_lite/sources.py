@@ -76,11 +76,6 @@ def not_served(repo: str) -> str:
     return "" if isinstance(try_to_load_from_cache(repo, "config.json"), str) else hub_fault()
 
 
-def careful(where: str) -> dict[str, bool]:
-    """What every `from_pretrained` is told: no code from a model, and no waiting for a hub that does not answer."""
-    return {"trust_remote_code": False, "local_files_only": not Path(where).is_dir() and hub_fault() != ""}
-
-
 def cache_folder() -> Path:
     """Where things are kept that several runs share: $L2R_CACHE, else ~/.cache/l2r_lite."""
     return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))

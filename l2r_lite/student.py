@@ -22,10 +22,11 @@ from torch import nn
 
 from l2r_lite.decoding import uniform_numbers, write
 from l2r_lite.folding import folded
+from l2r_lite.hub import no_waiting
 from l2r_lite.nf4 import check_four_bit_layers, import_quickly, keep_plain_layout
 from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
-from l2r_lite.sources import SHORT_NAMES, StudentError, careful, locate
+from l2r_lite.sources import SHORT_NAMES, StudentError, locate
 
 
 def pick_device() -> torch.device:
@@ -91,19 +92,18 @@ class Student:
         from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
         where = locate(name)
-        told = careful(where)
         device = torch.device(device) if device else pick_device()
         on_cpu_pocket = device.type == "cpu" and where == SHORT_NAMES["pocket"]
         dtype = dtype or (torch.float32 if on_cpu_pocket else pick_dtype(device))
         quantise = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
-        options = {"dtype": dtype, "device_map": {"": str(device)}, "use_safetensors": True}
-        with quiet():
+        options = {"dtype": dtype, "device_map": {"": str(device)}, "use_safetensors": True, "trust_remote_code": False}
+        with quiet(), no_waiting(where):
             try:
-                tokenizer = AutoTokenizer.from_pretrained(where, **told)
+                tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
                 base = AutoModelForCausalLM.from_pretrained(
-                    where, quantization_config=quantise if four_bit else None, **options, **told
+                    where, quantization_config=quantise if four_bit else None, **options
                 )
             except (OSError, ValueError, SafetensorError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test soak lab lint notebooks pocket bench badges versions lock clean
+.PHONY: help demo test soak lab lint notebooks pocket bench evidence results badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 
 
 bench: $(VENV)/.installed-test ## speed and memory against the textbook's way and TRL's, on this machine
 	@$(PY) tests/bench.py $(ARGS)
+
+evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed; a log in notebooks/evidence
+	@$(PY) -m l2r_lite.experiments $(ARGS)
+
+results: $(VENV)/.installed-test ## the README's tables of results, from these logs
+	@$(PY) tests/results.py
 
 badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it
 	@$(PY) tests/badges.py $(REPO)

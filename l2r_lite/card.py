@@ -118,11 +118,12 @@ def _teacher(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
         return f"`{model}`, " + ("shown questions, not mistakes" if config.annotator else "asked about each mistake")
-    return {"scripted": "a script that knows each solution", "recorded": "rationales recorded earlier"}[kind]
+    words = {"scripted": "a script that knows each solution", "none": "nobody (self-training)"}
+    return words.get(kind, "rationales recorded earlier")
 
 
 def _teacher_terms(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
         return f"the terms of use of the service that serves `{model}`; some forbid training other models on its words"
-    return {"scripted": "none", "recorded": "the terms of the model that wrote them, and of whoever published them"}[kind]
+    return "the terms of the model that wrote them, and of whoever published them" if kind == "recorded" else "none"

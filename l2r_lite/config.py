@@ -23,7 +23,7 @@ def _knob(default: Any, help: str, *, low: float | None = None, high: float | No
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """All settings of one run. The defaults are the `pocket` preset; `PRESETS` has the others.
+    """All settings of one run. The defaults are the `pocket` preset; `PRESETS` has the others ("…paper": the paper's knobs).
 
     Change a copy: `config.with_(rounds=5, reflection_weight=0.0)`. Same config, same machine: same report.
     """
@@ -31,12 +31,12 @@ class LoopConfig:
     student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a Hugging Face hub id")
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: the Hugging Face hub)")
-    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL")
+    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL, none (self-training)")
     base_url: str | None = _knob(None, "address of an OpenAI-compatible server, e.g. http://localhost:11434/v1")
     teacher_cache: str | None = _knob(None, "file of the teacher's replies, never asked for twice (default: one for all runs)")
     budget: float | None = _knob(None, "hard cap on what the teacher may cost, in US dollars, for each start of a run", low=0)
     price: str | None = _knob(None, "US dollars for a million tokens of the teacher, as INPUT,OUTPUT")
-    annotator: bool = _knob(False, "do not show the teacher the mistakes: the paper's contrast to tailored feedback")
+    annotator: bool = _knob(False, "the teacher gets random questions and sees no mistake: the contrast to tailored feedback")
     concurrency: int = _knob(8, "calls to the teacher at once", low=1, high=256)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", low=0, high=100)
     samples: int = _knob(2, "samples a question in the exam", low=1, high=64)
@@ -48,9 +48,11 @@ class LoopConfig:
     reflection_weight: float = _knob(0.5, "λ: weight of the self-reflection loss (0 switches it off)", low=0, high=10)
     margin: float = _knob(1.0, "ρ: how much closer than the mistake the right rationale must be, in cosine", low=0, high=2)
     replay: float = _knob(0.5, "replayed items a lesson: earlier lessons, own correct samples (0: the paper)", low=0, high=5)
+    feedback_limit: int = _knob(0, "questions that go to the teacher in a round, drawn by the seed (0: all mistaken)", low=0)
     lessons: int = _knob(2, "rationales asked of the teacher for each mistake", low=1, high=16)
     mistakes_per_question: int = _knob(1, "mistakes on one question that are sent to the teacher", low=1, high=64)
-    epochs: int = _knob(3, "passes over a round's lessons", low=1, high=100)
+    epochs: int = _knob(2, "passes over a round's lessons", low=1, high=100)
+    steps: int = _knob(0, "training steps in a round, however many lessons there are (0: as `epochs` says)", low=0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", low=1e-7, high=1)
     batch_size: int = _knob(32, "items a training step", low=1, high=4096)
     micro_batch: int | None = _knob(None, "items in memory at once; same result, less memory, slower", low=1)
@@ -126,6 +128,7 @@ class LoopConfig:
 
 
 _POCKET = LoopConfig()
+_PAPER: dict[str, Any] = {"samples": 4, "replay": 0.0, "reflection_weight": 0.5, "margin": 1.0}  # where our default differs
 _LARGE: dict[str, Any] = {
     "problems": "gsm8k", "teacher": "recorded:FILE", "limit": 2000, "validation_limit": 200, "test_limit": 0,
     "epochs": 2, "learning_rate": 2e-4, "batch_size": 16, "micro_batch": 4, "max_new_tokens": 256, "exam_rows": 64,
@@ -133,6 +136,7 @@ _LARGE: dict[str, Any] = {
 }  # fmt: skip
 PRESETS: dict[str, LoopConfig] = {
     "pocket": _POCKET,
+    "pocket-paper": dataclasses.replace(_POCKET, **_PAPER),
     "smol": dataclasses.replace(
         _POCKET, student="smol", problems="multiarith", teacher="recorded:FILE", samples=1, limit=0, test_limit=0,
         validation_limit=0, replay=1.0, epochs=1, learning_rate=2e-3, batch_size=8, max_new_tokens=80, exam_rows=192,
@@ -140,5 +144,5 @@ PRESETS: dict[str, LoopConfig] = {
     "t4": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-1.5B-Instruct", **_LARGE),
     # By the planner both fit 12 GB: 7B with two items at once, GPT-J (no shared keys and values) with 16 rows an exam.
     "consumer": dataclasses.replace(_POCKET, student="Qwen/Qwen2.5-7B-Instruct", **{**_LARGE, "micro_batch": 2}),
-    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **{**_LARGE, "exam_rows": 16}),
+    "paper": dataclasses.replace(_POCKET, student="EleutherAI/gpt-j-6b", **{**_LARGE, **_PAPER, "exam_rows": 16}),
 }  # fmt: skip

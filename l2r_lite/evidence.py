@@ -1,16 +1,20 @@
 """Logs of finished runs: what several seeds of several arms answered, question by question, so that arms can be compared.
 
-An *arm* is one way of training, an *experiment* all runs that differ in nothing but arm and seed. A log is one experiment: a
-JSON Lines file, one line a run, in notebooks/evidence/ (or any folder). A line, folded here:
+An *arm* is one way of training, an *experiment* all runs that differ in nothing but arm and seed. An arm has a name out of
+ARMS, or is a knob's other value, "reflection_weight=0.1", in the experiment's main arm. A log is one experiment: a JSON Lines
+file, one line a run, in notebooks/evidence/ (or any folder). A line, folded here:
 
     {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
      "config": {… every knob of LoopConfig …},
      "questions": "425 · 9c1f03d2a7be",                   how many test questions, and a fingerprint of their texts
      "test": ["0110…", "0111…"],                          one digit a test question, one text a round (round 0 first)
      "validation": [0.51, 0.79], "kept": 1,               accuracy a round; the round that validation chose
+     "rounds": [{"teacher_calls": 200, "lessons": 400, …}],        what each round took, round 1 first
+     "elsewhere": {"new skills": "0110…"},                answers of the kept student to questions of another kind
      "environment": {… machine and versions, as in report.json …}}
 
 `from_folder` makes a line of a run folder, `keep` puts it into a log, `read_runs` reads all logs of a folder.
+experiments.py makes the runs.
 """
 
 from __future__ import annotations
@@ -19,15 +23,18 @@ import dataclasses
 import datetime
 import difflib
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from l2r_lite import runfolder
+from l2r_lite.config import LoopConfig
 from l2r_lite.errors import UserError
 from l2r_lite.records import Problem, Sample
 from l2r_lite.report import TIMES, read_report
@@ -51,7 +58,11 @@ KNOBS: dict[str, dict[str, Any]] = {
     "tailored": {"reflection_weight": 0.0, "replay": 0.0},
     "reflection": {"reflection_weight": 0.5, "replay": 0.0},
     "replay": {"reflection_weight": 0.5, "replay": 0.5},
+    "annotator": {"annotator": True, "reflection_weight": 0.0, "replay": 0.0},
+    "self-training": {"teacher": "none", "reflection_weight": 0.0, "replay": 0.0},
 }
+# What a log says of each round: the amounts that should be equal between arms, and those that may explain a difference.
+AMOUNTS = ("teacher_calls", "lessons", "mistakes", "samples", "items", "triplet_share", "exam_seconds", "train_seconds")
 
 
 class EvidenceError(UserError):
@@ -73,14 +84,34 @@ class Run:
     commit: str = ""
     date: str = ""
     seconds: float = 0.0
+    rounds: tuple[dict[str, float], ...] = ()
+    elsewhere: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def correct(self, after: int | None = None) -> NDArray[np.int64]:
         """Which test questions were right (1) after a round: None the one that was kept, -1 the last."""
         return np.array([int(digit) for digit in self.test[self.kept if after is None else after]])
 
 
-def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
+def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
+    """The knobs of an arm in an experiment with this config (that of the main arm), at equal teacher calls and steps.
+
+    Raises:
+        EvidenceError: there is no such arm.
+    """
+    if arm == "annotator-once":  # as many calls and steps as the others take in all rounds
+        return {**KNOBS["annotator"], "rounds": 1, "feedback_limit": config.rounds * config.feedback_limit,
+                "steps": config.rounds * config.steps}  # fmt: skip
+    name, is_knob, value = _known(arm).partition("=")
+    return {name: json.loads(value)} if is_knob else KNOBS[arm]
+
+
+def from_folder(
+    out: str | Path, arm: str, commit: str = "", elsewhere: dict[str, Sequence[Sample]] | None = None
+) -> Run:
     """A finished run's folder as one record.
+
+    Args:
+        elsewhere: what the kept student answered to questions of another kind.
 
     Raises:
         RunError: a file of the folder is missing or damaged.  EvidenceError: there is no such arm.
@@ -93,18 +124,30 @@ def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
     return Run(
         _known(arm), report["config"]["seed"], report["config"],
         f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
-        tuple("".join(str(int(s.correct)) for s in samples) for samples in answers),
+        tuple(map(_digits, answers)),
         tuple(r["validation_accuracy"] for r in rounds), report["best_round"], report["environment"], commit,
         datetime.date.today().isoformat(), round(sum(r.get(name, 0.0) for r in rounds for name in TIMES), 1),
+        tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
+        {name: _digits(samples) for name, samples in (elsewhere or {}).items()},
     )  # fmt: skip
 
 
+def _digits(samples: Sequence[Sample]) -> str:
+    return "".join(str(int(s.correct)) for s in samples)
+
+
 def keep(run: Run, log: str | Path) -> None:
-    """Put a run into a log, in the place of an earlier one with its arm and seed."""
+    """Put a run into a log, in the place of an earlier one with its arm and seed. Several processes may do so at once."""
     file = Path(log)
-    runs = {(r.arm, r.seed): r for r in [*(read_log(file) if file.exists() else ()), run]}
-    order = sorted(runs.values(), key=lambda r: (list(ARMS).index(r.arm), r.seed))
-    runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f".{file.name}.lock")):
+        runs = {(r.arm, r.seed): r for r in [*(read_log(file) if file.exists() else ()), run]}
+        order = sorted(runs.values(), key=lambda r: (_rank(r.arm), r.arm, r.seed))
+        runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
+
+
+def _rank(arm: str) -> int:
+    return list(ARMS).index(arm) if arm in ARMS else len(ARMS)
 
 
 def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
@@ -117,9 +160,9 @@ def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
     return {file.stem: read_log(file) for file in sorted(Path(folder).glob("*.jsonl"))}
 
 
-def read_log(file: Path) -> list[Run]:
+def read_log(log: str | Path) -> list[Run]:
     """The runs of one log; for what is raised, see `read_runs`."""
-    runs: dict[tuple[str, int], Run] = {}
+    file, runs = Path(log), dict[tuple[str, int], Run]()
     for number, data in enumerate(runfolder.read_lines(file, dict), 1):
         at = f"{file.name}, line {number}"
         wanted = [f.name for f in dataclasses.fields(Run) if f.default is dataclasses.MISSING]
@@ -142,19 +185,24 @@ def _misshapen(run: Run) -> str:
     """What is wrong with the shape of a line's fields; "" if nothing is."""
     wanted: dict[str, Any] = {
         "arm": str, "seed": int, "config": dict, "questions": str, "test": tuple, "validation": tuple, "kept": int,
-        "environment": dict, "seconds": (int, float),
+        "environment": dict, "seconds": (int, float), "rounds": tuple, "elsewhere": dict,
     }  # fmt: skip
     for name, kind in wanted.items():
         if not isinstance(value := getattr(run, name), kind) or isinstance(value, bool):
             return f"the field {name} cannot be {value!r:.60}"
     if not all(isinstance(digits, str) and set(digits) <= {"0", "1"} for digits in run.test) or len({*map(len, run.test)}) != 1:
         return "the field test must hold one text of 0 and 1 a round, each a digit a question"
+    if not all(isinstance(digits, str) and set(digits) <= {"0", "1"} for digits in run.elsewhere.values()):
+        return "the field elsewhere must hold texts of 0 and 1"
     if not all(isinstance(share, int | float) for share in run.validation):
         return "the field validation must hold a number a round"
     return "" if 0 <= run.kept < len(run.test) else f"the field kept is {run.kept}, and test has {len(run.test)} rounds"
 
 
 def _known(arm: str, at: str = "") -> str:
+    name, is_knob, value = arm.partition("=")
+    if is_knob and name in {f.name for f in dataclasses.fields(LoopConfig)} and _is_json(value):
+        return arm
     if arm not in ARMS:
         close = difflib.get_close_matches(arm, ARMS, 1)
         hint = f' Did you mean "{close[0]}"?' if close else ""
@@ -162,10 +210,19 @@ def _known(arm: str, at: str = "") -> str:
     return arm
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def what_is_there(runs: Sequence[Run]) -> Table:
     """Every arm with the seeds it was run with, also the arms of which there is nothing."""
     rows = []
-    for arm, meaning in ARMS.items():
+    others = dict.fromkeys((r.arm for r in runs if r.arm not in ARMS), "the main arm with one knob changed")
+    for arm, meaning in (ARMS | others).items():
         seeds = sorted(r.seed for r in runs if r.arm == arm)
         rows.append([arm, meaning, f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else "no run here"])
     return Table(["arm", "what it is", "runs (seeds)"], rows)
@@ -183,12 +240,16 @@ def paired(
     """Two arms as tables that `statistics` compares: the seeds that both have, and for each arm (seeds, questions) of 0 and 1.
 
     Args:
+        first, second: arms. "untrained", if there is no run of it, is round 0 of the other arm.
         after: None takes each run's kept student, -1 that of the last round, n that of round n.
 
     Raises:
         EvidenceError: the arms have no seed in common.
     """
     tables = [{r.seed: r.correct(after) for r in runs if r.arm == _known(arm)} for arm in (first, second)]
+    for table, arm, other in zip(tables, (first, second), (second, first), strict=True):
+        if arm == "untrained" and not table:
+            table.update({r.seed: r.correct(0) for r in runs if r.arm == other})
     seeds = sorted(tables[0].keys() & tables[1].keys())
     if not seeds:
         raise EvidenceError(f"{first} and {second} have no seed in common: {sorted(tables[0])} and {sorted(tables[1])}.")

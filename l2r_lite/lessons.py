@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
@@ -17,6 +18,10 @@ from l2r_lite.grading import extract_answer, same_answer
 from l2r_lite.prompts import ANSWER_MARK, answer_line
 from l2r_lite.records import Lesson, Mistake, Problem, Rejection
 from l2r_lite.teacher import Reply, Teacher, TeacherError
+
+if TYPE_CHECKING:
+    from l2r_lite.config import LoopConfig
+    from l2r_lite.exam import ExamReport
 
 TOO_LONG = "too long"
 
@@ -75,6 +80,22 @@ class Feedback:
     rejections: list[Rejection] = field(default_factory=list)
     sent: int = 0
     without: Counter[str] = field(default_factory=Counter)
+
+
+def questions_to_ask(exam: ExamReport, config: LoopConfig, *, seed: int) -> list[Mistake]:
+    """What goes to the teacher in a round: the mistakes of the exam, of `feedback_limit` questions that the seed draws.
+
+    An annotator gets as many questions, drawn from all of the exam, and no mistake. A run without a teacher asks nothing.
+    """
+    if config.teacher == "none":
+        return []
+    rng = random.Random(f"{seed}/questions")  # noqa: S311
+    wrong = list(dict.fromkeys(m.problem.id for m in exam.mistakes))
+    count = min(config.feedback_limit or len(wrong), len(exam.problems))
+    if config.annotator:
+        return [Mistake(problem, "", None) for problem in rng.sample(exam.problems, count)]
+    chosen = set(wrong if count >= len(wrong) else rng.sample(wrong, count))
+    return [m for m in exam.mistakes if m.problem.id in chosen]
 
 
 def make_lessons(

@@ -273,9 +273,10 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
                      max_new_tokens=config.max_new_tokens, rows=config.exam_rows, progress=False)  # fmt: skip
     exam_seconds = (time.perf_counter() - started) / share
     wrong = {m.problem.id: m for m in exam.mistakes}
-    stand_ins = [Lesson(key, m.rationale + " " * n) for key, m in wrong.items() for n in range(config.lessons)]
+    sent = min(len(wrong), math.ceil(config.feedback_limit * share)) if config.feedback_limit else len(wrong)
+    stand_ins = [Lesson(k, m.rationale + " " * n) for k, m in list(wrong.items())[:sent] for n in range(config.lessons)]
     items = make_items(batch, stand_ins, exam.mistakes, exam.correct, replay=config.replay, seed=config.seed)
-    steps = config.epochs * math.ceil(len(items) / share / config.batch_size) if items else 0
+    steps = (config.steps or config.epochs * math.ceil(len(items) / share / config.batch_size)) if items else 0
     seconds = []
     student.model.train()
     for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:4]:

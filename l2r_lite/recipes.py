@@ -56,7 +56,8 @@ def expect(config: LoopConfig, card: Card) -> Expected:
 
 def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
     """Of a round's training."""
-    items = config.limit * SHARE * config.lessons * (1 + config.replay)
+    asked = min(config.limit * SHARE, config.feedback_limit or config.limit)
+    items = config.steps * config.batch_size / config.epochs or asked * config.lessons * (1 + config.replay)
     parts = 3 if config.reflection_weight > 0 else 1  # anchor, positive, negative
     tokens = items * config.epochs * (PROMPT + parts * WRITTEN)
     return tokens * 2 * plan.parameters * (3 if config.gradient_checkpointing else 2)

@@ -20,13 +20,13 @@ from l2r_lite import guard
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import ExamReport, take_exam
-from l2r_lite.lessons import make_demonstrations, make_lessons
+from l2r_lite.lessons import make_demonstrations, make_lessons, questions_to_ask
 from l2r_lite.problems import load_problems
 from l2r_lite.prompts import completion, demonstrations, student_prompt
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
 from l2r_lite.teacher import Teacher, open_teacher
-from l2r_lite.training import Stopped, epoch_batches, make_items, train_round
+from l2r_lite.training import Stopped, epoch_batches, make_items, own_items, train_round
 
 if TYPE_CHECKING:
     from l2r_lite.student import Student
@@ -313,7 +313,8 @@ class _Run:
         file = self.round(number) / "lessons.jsonl"
         if file.exists():
             return folder.read_lines(file, Lesson)
-        asked = Counter(m.problem.id for m in exam.mistakes)
+        asks = questions_to_ask(exam, self.config, seed=self._seed(number))
+        asked = Counter(m.problem.id for m in asks)
         fits, started = self._fits(number), self._clock()
         advance = self._begin(
             number, "feedback", sum(min(n, self.config.mistakes_per_question) for n in asked.values())
@@ -324,7 +325,7 @@ class _Run:
             self._check_stop()
 
         feedback = make_lessons(
-            self.teacher, exam.mistakes, self.config.lessons, per_question=self.config.mistakes_per_question,
+            self.teacher, asks, self.config.lessons, per_question=self.config.mistakes_per_question,
             fits=fits, on_reply=heard, progress=self.progress,
         )  # fmt: skip
         self._check_stop()
@@ -353,12 +354,12 @@ class _Run:
         self._check_stop()
         earlier = [x for r in range(1, number) for x in folder.read_lines(self.round(r) / "lessons.jsonl", Lesson)]
         seed = self._seed(number)
-        items = make_items(
+        items = own_items(self.problems["train"], exam.correct) if self.config.teacher == "none" else make_items(
             self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
-        )
+        )  # fmt: skip
         student, started = self.student(number - 1), self._clock()
         one_pass = epoch_batches(items, self.config.batch_size, random.Random(seed))
-        advance = self._begin(number, "training", self.config.epochs * len(one_pass))
+        advance = self._begin(number, "training", self.config.steps or self.config.epochs * len(one_pass))
 
         def stepped(losses: dict[str, float]) -> None:
             advance(1)

@@ -85,6 +85,13 @@ def _compare(got: Step | None, want: Step | None) -> str:
     return f"you wrote {got}, but the story asks for {want}."
 
 
+class NoTeacher:
+    """The contrast in which nobody teaches: the student trains on what it got right itself (self-training)."""
+
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
+        yield from ()
+
+
 class RecordedTeacher:
     """Answers from a file of rationales that a real LLM wrote earlier.
 
@@ -160,7 +167,7 @@ def _texts(entry: dict[str, Any]) -> list[str]:
 
 
 def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False, key: str | None = None) -> Teacher:
-    """The teacher of a config: "scripted", "recorded:FILE" or "openai:MODEL" (with this key; None: the environment's).
+    """The teacher of a config: "scripted", "recorded:FILE", "openai:MODEL" (with this key; None: the environment's), "none".
 
     Raises:
         TeacherError: an unknown name, or a file, price or cache that cannot be used.
@@ -168,6 +175,8 @@ def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False, k
     kind, _, rest = config.teacher.partition(":")
     if config.teacher == "scripted":
         return ScriptedTeacher()
+    if config.teacher == "none":
+        return NoTeacher()
     if kind == "recorded" and rest and rest != "FILE":
         return RecordedTeacher(rest)
     if kind == "openai" and rest:
@@ -181,5 +190,5 @@ def open_teacher(config: LoopConfig, stop: Callable[[], bool] = lambda: False, k
         )  # fmt: skip
     hints = {"recorded": "name the file with the LLM's rationales", "openai": "name the model, e.g. openai:gpt-4o-mini"}
     raise TeacherError(
-        f'teacher "{config.teacher}": {hints.get(kind, "known are scripted, recorded:FILE and openai:MODEL")}.'
+        f'teacher "{config.teacher}": {hints.get(kind, "known are scripted, recorded:FILE, openai:MODEL and none")}.'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ def make_items(
     half = min(len(old), wanted // 2)
     items += rng.sample(old, half) + rng.sample(own, min(len(own), wanted - half))
     return items
+
+
+def own_items(problems: Sequence[Problem], correct: dict[str, list[str]]) -> list[TrainingItem]:
+    """Self-training, without a teacher (as in STaR): all that the student itself got right, each rationale once."""
+    return [TrainingItem(p, text, source="own") for p in problems for text in correct.get(p.id, ())]
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,16 @@ def epoch_batches(items: Sequence[TrainingItem], size: int, rng: random.Random) 
     return batches
 
 
+def round_batches(items: Sequence[TrainingItem], config: LoopConfig, rng: random.Random) -> list[list[TrainingItem]]:
+    """The batches of a round's training: `config.epochs` passes, or passes until there are `config.steps` of them."""
+    batches: list[list[TrainingItem]] = []
+    for number in itertools.count(1):
+        batches += epoch_batches(items, config.batch_size, rng)
+        if not items or (len(batches) >= config.steps if config.steps else number == config.epochs):
+            break
+    return batches[: config.steps or None]
+
+
 def _length(item: TrainingItem) -> int:
     return len(item.problem.question) + len(item.anchor) + len(item.positive or "") + len(item.negative or "")
 
@@ -262,7 +278,7 @@ def train_round(
     stop: Callable[[], bool] = lambda: False, on_step: Callable[[dict[str, float]], object] | None = None,
     progress: bool = True,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """One round of tailored training: `config.epochs` passes over the items with a fresh AdamW.
+    """One round of tailored training: `round_batches` of the items with a fresh AdamW.
 
     Returns:
         For each step: L_lm, L_cl, the share of items with a triplet, and the gradient's norm before clipping.
@@ -271,7 +287,7 @@ def train_round(
         Stopped: `stop()` said so between two steps.
     """
     rng = random.Random(f"{seed}/training")  # noqa: S311
-    batches = [b for _ in range(config.epochs) for b in epoch_batches(items, config.batch_size, rng)]
+    batches = round_batches(items, config, rng)
     weights = list(student.trainable.values())
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0, fused=True)
     warmup = max(1, len(batches) // 20)

@@ -228,8 +228,8 @@ def installs(asked):
 
 def test_make_alone_lists_every_target(house):
     _, output, asked = house()
-    targets = ["help", "demo", "test", "soak", "lab", "lint", "notebooks", "pocket", "bench", "badges", "versions", "lock",
-               "clean"]  # fmt: skip
+    targets = ["help", "demo", "test", "soak", "lab", "lint", "notebooks", "pocket", "bench", "evidence", "results", "badges",
+               "versions", "lock", "clean"]  # fmt: skip
     assert re.findall(r"^make (\w+)", output, re.M) == targets
     assert not asked
 

@@ -119,7 +119,7 @@ def test_the_ledger_counts_what_lives_at_once() -> None:
 
 
 def test_presets_are_planned_without_weights_and_fit_the_cards_they_are_meant_for() -> None:
-    plans = {name: plan_memory(config) for name, config in PRESETS.items() if name != "pocket"}
+    plans = {name: plan_memory(config) for name, config in PRESETS.items() if config.student != "pocket"}
     million = {name: round(p.parameters / 1e6) for name, p in plans.items()}
     assert million == {"smol": 135, "t4": 1544, "consumer": 7616, "paper": 6051}
     assert plans["t4"].fits(16) and plans["consumer"].fits(12) and plans["paper"].fits(12)

@@ -22,7 +22,7 @@ from l2r_lite.prompts import answer_line
 from l2r_lite.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
 from l2r_lite.student import Student
 from l2r_lite.teacher import ScriptedTeacher
-from l2r_lite.training import Stopped, epoch_batches, make_items, pack, train_round
+from l2r_lite.training import Stopped, epoch_batches, make_items, own_items, pack, round_batches, train_round
 
 
 def wrong_answer(problem: Problem, by: int = 1) -> str:
@@ -208,6 +208,25 @@ def test_an_epoch_shows_every_item_once(problems: list[Problem]) -> None:
     batches = epoch_batches(items, 8, random.Random(0))
     assert sorted(i.problem.id for b in batches for i in b) == sorted(p.id for p in problems)
     assert all(len(b) <= 8 for b in batches)
+
+
+def test_steps_bound_a_rounds_training_whatever_the_number_of_lessons(problems: list[Problem]) -> None:
+    def shown(lessons: int, **knobs: int) -> list[list[TrainingItem]]:
+        made = make_items(problems, lessons_on(problems[:12], lessons), [], {})
+        return round_batches(made, LoopConfig(batch_size=8, epochs=2, **knobs), random.Random(0))
+
+    assert [len(shown(n)) for n in (1, 2)] == [4, 6]  # two passes over 12 and over 24 items, 8 a step
+    assert [len(shown(n, steps=7)) for n in (1, 2)] == [7, 7]
+    passes = Counter(item.anchor for batch in shown(1, steps=7) for item in batch)
+    assert set(passes.values()) <= {3, 4} and len(passes) == 12  # whole passes, the last one cut
+    assert shown(2, steps=3) == shown(2)[:3]
+    assert round_batches([], LoopConfig(steps=7), random.Random(0)) == []
+
+
+def test_self_training_takes_every_own_correct_rationale_and_nothing_else(problems: list[Problem]) -> None:
+    made = own_items(problems, {problems[3].id: ["one", "two"], problems[1].id: ["three"]})
+    assert [(i.problem.id, i.anchor) for i in made] == [(problems[n].id, t) for n, t in ((1, "three"), (3, "one"), (3, "two"))]
+    assert not any(i.has_triplet for i in made) and {i.source for i in made} == {"own"}
 
 
 # --- one round ---

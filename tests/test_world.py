@@ -58,9 +58,16 @@ def test_there_are_at_least_sixteen_skills_of_one_two_and_three_steps_and_all_th
 
 
 def test_no_skill_is_both_known_and_withheld_and_both_kinds_exist() -> None:
-    assert set(SKILLS) - set(world.KNOWN) - set(world.WITHHELD) == {"pick-sum"}  # unmastered: in no split
+    assert set(SKILLS) - set(world.KNOWN) - set(world.WITHHELD) - set(world.TRANSFER) == {"pick-sum"}  # unmastered: in no split
     assert not set(world.KNOWN) & set(world.WITHHELD)
     assert world.KNOWN and world.WITHHELD
+
+
+def test_no_student_is_pretrained_or_trained_on_what_transfer_is_measured_with() -> None:
+    assert len(world.TRANSFER) >= 5
+    assert not set(world.TRANSFER) & {*world.KNOWN, *world.WITHHELD, *world.PRETRAINED}
+    taught = {SKILLS[name].clauses for name in (*world.KNOWN, *world.WITHHELD, *world.PRETRAINED)}
+    assert not taught & {SKILLS[name].clauses for name in world.TRANSFER}  # not even the same story with another question
 
 
 @every_skill

@@ -24,6 +24,7 @@ from l2r_lite.plots.exam import (
     temperatures,
 )
 from l2r_lite.plots.feedback import budget_at_work, fates
+from l2r_lite.plots.findings import arms_by_round, comparisons, knob_turned
 from l2r_lite.plots.forgetting import mistakes_by_skill, replay_compared, skill_changes, stopping_rule
 from l2r_lite.plots.grading import leaks_by_net, parrot_by_size, question_lengths, reading, readings
 from l2r_lite.plots.panels import losses_by_round, mistakes_by_fate, runs_compared
@@ -40,6 +41,7 @@ __all__ = [
     "Triplet",
     "accuracy_by_round",
     "accuracy_by_skill",
+    "arms_by_round",
     "arms_by_seed",
     "as_html",
     "attention_blocks",
@@ -51,6 +53,7 @@ __all__ = [
     "card_table",
     "choosing_on_the_test",
     "codes_in_use",
+    "comparisons",
     "cosine_histograms",
     "error_by_block",
     "estimator_bias",
@@ -59,6 +62,7 @@ __all__ = [
     "gradient_agreement",
     "gradient_balance",
     "hidden_map",
+    "knob_turned",
     "leaks_by_net",
     "loss_curves",
     "loss_moved",
@@ -93,4 +97,4 @@ __all__ = [
     "triplet_table",
     "what_an_experiment_shows",
     "what_narrows_an_interval",
-]  # fmt: skip
+]

@@ -113,6 +113,7 @@ class Skill:
 
     `role`: "known" to the pocket student from its pretraining, "withheld" from it, or "unmastered": it was part of
     pretraining, and the student is still bad at it. Unmastered skills are in no split: deficits here are of procedures.
+    Neither are "transfer" skills, which no student was ever trained on: what was learned may carry over to them.
     """
 
     name: str
@@ -212,13 +213,23 @@ def _skills() -> tuple[Skill, ...]:
               _chain("start", "+", "-", "/")),
         Skill("multiply-add-subtract", ("groups", "gain", "lose", "how-many"), number, "withheld",
               _chain("groups", "+", "-")),
+        # never trained on: known and withheld steps in new orders
+        Skill("add-add", ("start", "gain", "gain", "how-many"), number, "transfer", _chain("start", "+", "+")),
+        Skill("subtract-subtract", ("start", "lose", "lose", "how-many"), number, "transfer", _chain("start", "-", "-")),
+        Skill("more-after-loss", ("start", "lose", "other", "is-more"), yes_no, "transfer", _against(subtract)),
+        Skill("enough-after-gain", ("start", "gain", "need", "is-enough"), yes_no, "transfer", _against(add)),
+        Skill("multiply-subtract-add", ("groups", "lose", "gain", "how-many"), number, "transfer",
+              _chain("groups", "-", "+")),
+        Skill("multiply-add-divide", ("groups", "gain", "share", "how-many-each"), number, "transfer",
+              _chain("groups", "+", "/")),
     )  # fmt: skip
 
 
 SKILLS: dict[str, Skill] = {s.name: s for s in _skills()}
 KNOWN = tuple(s.name for s in SKILLS.values() if s.role == "known")
 WITHHELD = tuple(s.name for s in SKILLS.values() if s.role == "withheld")
-PRETRAINED = tuple(s.name for s in SKILLS.values() if s.role != "withheld")
+TRANSFER = tuple(s.name for s in SKILLS.values() if s.role == "transfer")
+PRETRAINED = tuple(s.name for s in SKILLS.values() if s.role in ("known", "unmastered"))
 SPLITS = {"train": range(0, 6), "validation": range(6, 8), "test": range(8, 10)}
 
 

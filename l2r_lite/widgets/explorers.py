@@ -162,7 +162,8 @@ def planner_explorer(student: str = "consumer", card: int = 12) -> explore:
     Args:
         student: the preset to begin with, any but "pocket".  card: its GB.
     """
-    names = {f"{config.student.rpartition('/')[2]} ({name})": name for name, config in PRESETS.items() if name != "pocket"}
+    others = {name: config for name, config in PRESETS.items() if config.student != "pocket"}
+    names = {f"{config.student.rpartition('/')[2]} ({name})": name for name, config in others.items()}
 
     def view(**s: Any) -> tuple[Figure, Table]:
         items, checkpointing = s["items_at_once"], s["recompute_activations"]

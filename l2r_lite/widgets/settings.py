@@ -27,7 +27,8 @@ LABELS = {
     "reflection_weight": "reflection weight λ", "margin": "margin ρ", "replay": "replay", "seed": "seed",
 }  # fmt: skip
 CHOICES = {
-    "student": tuple(SHORT_NAMES), "problems": PROBLEM_NAMES, "teacher": ("scripted", "recorded:FILE", "openai:gpt-4o-mini"),
+    "student": tuple(SHORT_NAMES), "problems": PROBLEM_NAMES,
+    "teacher": ("scripted", "recorded:FILE", "openai:gpt-4o-mini", "none"),
 }  # fmt: skip
 _SHORT = {"reflection_weight": "lambda", "margin": "rho"}
 _OF_A_PAID_TEACHER = ("base_url", "price", "budget")
@@ -228,14 +229,14 @@ def _of_sources(config: LoopConfig) -> dict[str, str]:
 def _of_teacher(config: LoopConfig, key: str | None) -> dict[str, str]:
     """What can be said of a teacher without asking it."""
     kind, _, rest = config.teacher.partition(":")
-    if config.teacher == "scripted":
+    if config.teacher in ("scripted", "none"):
         return {}
     if kind == "recorded" and rest:
         if not _there(rest, Path.is_file):
             return {"teacher": f'teacher "{config.teacher}": there is no such file; it holds what an LLM wrote.'}
         return {}
     if kind != "openai" or not rest:
-        return {"teacher": f'teacher "{config.teacher}": known are scripted, recorded:FILE and openai:MODEL.'}
+        return {"teacher": f'teacher "{config.teacher}": known are scripted, recorded:FILE, openai:MODEL and none.'}
     found = {}
     kept = config.teacher_cache and _there(config.teacher_cache, Path.is_file)
     if not (config.base_url or key or os.environ.get("OPENAI_API_KEY") or kept):

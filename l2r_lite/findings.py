@@ -1,0 +1,137 @@
+"""What the logs say: arms side by side, comparisons with intervals and a correction for their number, sweeps of one knob.
+
+Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 08 and the README show them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from l2r_lite.evidence import ARMS, Run, paired
+from l2r_lite.report import mean_interval
+from l2r_lite.show import Table
+from l2r_lite.statistics import Bootstrap, holm, paired_bootstrap, sign_flip_test
+
+# What each comparison asks; the second arm is the one without it. Fixed before the runs, and corrected for their number.
+QUESTIONS = {
+    "rounds instead of one shot": ("annotator", "annotator-once"),
+    "tailoring: questions that were got wrong, instead of random ones": ("tailored", "annotator"),
+    "self-reflection": ("reflection", "tailored"),
+    "replay": ("replay", "reflection"),
+    "a teacher, instead of own answers": ("tailored", "self-training"),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms: the mean difference of their test accuracies over seeds, and how sure it is.
+
+    Attributes:
+        bootstrap: over seeds and questions.
+        half: half the width of the 95 % t interval over seeds.
+        p: of the sign-flip test over seeds, corrected for the number of comparisons (Holm).
+    """
+
+    what: str
+    first: str
+    second: str
+    seeds: int
+    bootstrap: Bootstrap
+    half: float
+    p: float
+
+    @property
+    def holds(self) -> str:
+        """"yes" or "no, the other way round" if all three agree on it, else "undecided"."""
+        difference = self.bootstrap.difference
+        if not self.bootstrap.decided or abs(difference) <= self.half or self.p >= 0.05:
+            return "undecided"
+        return "yes" if difference > 0 else "no, the other way round"
+
+
+def compare(
+    runs: Sequence[Run], questions: dict[str, tuple[str, str]] = QUESTIONS, after: int | None = None
+) -> list[Comparison]:
+    """All comparisons of which both arms were run, with p-values corrected for how many there are.
+
+    Args:
+        questions: what is asked → (the arm with it, the arm without).
+        after: None compares kept students, -1 those of the last round, n those of round n.
+    """
+    there = {r.arm for r in runs}
+    asked = {what: arms for what, arms in questions.items() if {a for a in arms if a != "untrained"} <= there}
+    found = []
+    for what, (first, second) in asked.items():
+        seeds, one, other = paired(runs, first, second, after)
+        gains = (one - other).mean(1)
+        found.append((what, first, second, len(seeds), paired_bootstrap(one, other), mean_interval(list(gains))[1],
+                      float(sign_flip_test(gains))))  # fmt: skip
+    corrected = holm([row[-1] for row in found])
+    return [Comparison(*row[:-1], p) for row, p in zip(found, corrected, strict=True)]
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """Each comparison in a row: the gain in points with both intervals, the corrected p, and whether it is decided."""
+    rows = [
+        [c.what, f"{c.first} − {c.second}", c.seeds, f"{100 * c.bootstrap.difference:+.1f}",
+         f"{100 * c.bootstrap.low:+.1f} to {100 * c.bootstrap.high:+.1f}", f"± {100 * c.half:.1f}", f"{c.p:.3f}", c.holds]
+        for c in comparisons
+    ]  # fmt: skip
+    columns = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions", "95 %, seeds (t)", "p (Holm)",
+               "does it help?"]  # fmt: skip
+    return Table(columns, rows)
+
+
+def arm_table(runs: Sequence[Run]) -> Table:
+    """Each arm in a row: what it took a run, and its accuracies in per cent, mean over seeds ± 95 % (t).
+
+    "kept" is the student that validation chose, "last" that of the last round, the other columns are questions of another kind.
+    """
+    kinds = sorted({kind for r in runs for kind in r.elsewhere})
+    rows = []
+    for arm in (arm for arm in ARMS if any(r.arm == arm for r in runs)):
+        mine = [r for r in runs if r.arm == arm]
+        took = [np.mean([sum(x[name] for x in r.rounds) for r in mine]) for name in ("teacher_calls", "lessons")]
+        share = np.mean([x["triplet_share"] for r in mine for x in r.rounds] or [0.0])
+        rows.append([arm, len(mine), *(f"{x:.0f}" for x in took), f"{share:.0%}", _mean([r.correct().mean() for r in mine]),
+                     _mean([r.correct(-1).mean() for r in mine]),
+                     *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])  # fmt: skip
+    return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last", *kinds], rows)
+
+
+def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
+    """A knob's values, in order, each with its runs; that of the main arm among them, on the seeds that the others have."""
+    found: dict[Any, list[Run]] = {}
+    for r in runs:
+        if r.arm.startswith(f"{knob}="):
+            found.setdefault(json.loads(r.arm.partition("=")[2]), []).append(r)
+    seeds = {r.seed for mine in found.values() for r in mine}
+    if own := [r for r in runs if r.arm == main and r.seed in seeds]:
+        found[own[0].config[knob]] = own
+    return dict(sorted(found.items()))
+
+
+def sweep_table(runs: Sequence[Run], knob: str, main: str) -> Table:
+    """A knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
+    rows = []
+    for value, mine in sweep(runs, knob, main).items():
+        rows.append([f"{value} (main arm)" if mine[0].arm == main else f"{value}", len(mine),
+                     _mean([r.validation[r.kept] for r in mine]), _mean([r.correct().mean() for r in mine]),
+                     _mean([r.correct(-1).mean() for r in mine]), f"{np.mean([r.seconds for r in mine]):.0f}"])  # fmt: skip
+    return Table([knob, "seeds", "validation, kept", "test, kept", "test, last round", "seconds a run"], rows)
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not len(values):
+        return "–"
+    mean, half = mean_interval([100 * float(v) for v in values])
+    return f"{mean:.1f}" if len(values) < 2 else f"{mean:.1f} ± {half:.1f}"
+
+
+def _share(digits: str) -> float:
+    return digits.count("1") / max(len(digits), 1)

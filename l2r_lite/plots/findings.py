@@ -1,0 +1,92 @@
+"""What the logs of many runs say: arms round by round, comparisons with their intervals, one knob turned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from l2r_lite.evidence import Run
+from l2r_lite.findings import Comparison, sweep
+from l2r_lite.plots.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
+from l2r_lite.report import mean_interval
+
+MARKERS = "osD^vPX*"
+
+
+def arms_by_round(runs: Sequence[Run], arms: Sequence[str]) -> Figure:
+    """Test accuracy of each arm against the round, mean over seeds with its 95 % interval; single rounds as a dot."""
+    with style():
+        figure = new_figure(10, 5.5)
+        axes = figure.subplots()
+        ends = []
+        for place, arm in enumerate(arms):
+            mine, colour = [r for r in runs if r.arm == arm], COLOURS[place % len(COLOURS)]
+            rounds = range(min(len(r.test) for r in mine))
+            intervals = [mean_interval([100 * r.correct(n).mean() for r in mine]) for n in rounds]
+            means = [mean for mean, _ in intervals]
+            moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]  # side by side, so that no bar hides another
+            halves = [0 if math.isnan(half) else half for _, half in intervals]
+            axes.errorbar(moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
+            ends.append((means[-1], moved[-1], f"{arm} ({len(mine)})", colour))
+        _spread_labels(axes, ends)
+        last = max(x for _, x, _, _ in ends)
+        axes.set(xlim=(-0.3, last * 1.4 + 0.3), xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %",
+                 title="Each arm, round by round")  # fmt: skip
+        axes.set_xticks(range(math.ceil(last) + 1))
+        axes.grid(axis="y", alpha=0.25)
+        return figure
+
+
+def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Names at the lines' ends, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    gap, free = (high - low) / 18, -math.inf
+    right = max(x for _, x, _, _ in ends)
+    for y, x, text, colour in sorted(ends):
+        free = max(y, free + gap)
+        axes.annotate(text, (x, y), (right + 0.12, free), color=colour, weight="bold", va="center", fontsize=11,
+                      arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.6})  # fmt: skip
+
+
+def comparisons(found: Sequence[Comparison]) -> Figure:
+    """The gain of each comparison with its interval over seeds and questions, and thin, the one over seeds."""
+    with style():
+        figure = new_figure(10, 1.4 + 0.85 * len(found))
+        axes = figure.subplots()
+        for y, c in enumerate(found):
+            colour = GREY if c.holds == "undecided" else BLUE if c.bootstrap.difference > 0 else ORANGE
+            middle = 100 * c.bootstrap.difference
+            axes.errorbar(middle, y, xerr=100 * c.half, color=colour, lw=1.2, capsize=7)
+            ends = [100 * c.bootstrap.low, 100 * c.bootstrap.high]
+            axes.plot(ends, [y, y], color=colour, lw=6, solid_capstyle="butt", alpha=0.6)
+            axes.plot(middle, y, "D", color="black", ms=7)
+        axes.axvline(0, color="black", lw=1)
+        axes.set_yticks(range(len(found)), [f"{c.what}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found], fontsize=11)
+        axes.invert_yaxis()
+        decided = sum(c.holds != "undecided" for c in found)
+        axes.set(xlabel="gain in points of test accuracy (thick: 95 % over seeds and questions; thin: over seeds, t)",
+                 title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
+        axes.grid(axis="x", alpha=0.25)
+        return figure
+
+
+def knob_turned(runs: Sequence[Run], knob: str, main: str, label: str = "") -> Figure:
+    """Accuracy against one knob, all else as in the main arm: the student kept, and that of the last round."""
+    found = sweep(runs, knob, main)
+    with style():
+        figure = new_figure(8, 4.6)
+        axes = figure.subplots()
+        for shift, colour, marker, name, after in ((-0.06, BLUE, "o", "kept", None), (0.06, ORANGE, "s", "last round", -1)):
+            points = [mean_interval([100 * r.correct(after).mean() for r in mine]) for mine in found.values()]
+            means, halves = zip(*points, strict=True)
+            places = [x + shift for x in range(len(found))]
+            axes.errorbar(places, means, [0 if math.isnan(h) else h for h in halves], fmt=f"{marker}-", color=colour, lw=2,
+                          ms=8, capsize=5, label=name)  # fmt: skip
+        axes.set_xticks(range(len(found)), [f"{v}\n{len(r)} seeds{' (main)' * (r[0].arm == main)}" for v, r in found.items()])
+        axes.set(xlabel=label or knob, ylabel="test accuracy in %", title=f"One knob turned: {label or knob}")
+        axes.legend(frameon=False)
+        axes.grid(axis="y", alpha=0.25)
+        return figure

@@ -1,0 +1,44 @@
+"""`make results`: the README's tables of results, from the logs in notebooks/evidence. A test finds stale ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from l2r_lite.evidence import Run, read_runs
+from l2r_lite.findings import arm_table, compare, comparison_table
+from l2r_lite.show import Table
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"(<!-- results of (\S+), by make results -->\n).*?(<!-- end -->)", re.S)
+
+
+def markdown(table: Table) -> str:
+    rows = [table.head, ["---"] * len(table.head), *table.rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+
+
+def where(runs: list[Run]) -> str:
+    """When and on what the runs were made, from what each of them says of itself."""
+    days = sorted({r.date for r in runs})
+    machines = sorted({f"{r.environment['cpu']}, {r.environment['threads']} thread" for r in runs})
+    commits = len({r.commit for r in runs})
+    hours = sum(r.seconds for r in runs) / 3600
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return (f"{len(runs)} runs, {hours:.1f} hours in all, {span}, {'; '.join(machines)}; the log names the commit of each "
+            f"({commits} in all).")  # fmt: skip
+
+
+def block(name: str) -> str:
+    """The tables of one log."""
+    runs = read_runs()[name]
+    return f"{markdown(arm_table(runs))}\n{markdown(comparison_table(compare(runs)))}\n{where(runs)}\n"
+
+
+def fresh(text: str) -> str:
+    return BLOCK.sub(lambda found: found[1] + "\n" + block(found[2]) + found[3], text)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(fresh(readme.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,146 @@
+"""`make evidence`: arms that differ in what they are about and in nothing else, a log that is gone on with, runs shared out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from l2r_lite import evidence, experiments
+from l2r_lite.config import LoopConfig
+from l2r_lite.evidence import knobs, read_log
+from l2r_lite.exam import ExamReport
+from l2r_lite.experiments import EXPERIMENTS, MAIN, Experiment, config_of, run_experiment
+from l2r_lite.lessons import questions_to_ask
+from l2r_lite.problems import load_problems
+from l2r_lite.records import Sample
+
+POCKET = EXPERIMENTS["pocket"]
+
+
+def exam(wrong: int, right: int) -> ExamReport:
+    """An exam of two samples a question; both are wrong on the first questions."""
+    problems = load_problems("pocket", "train", wrong + right, 0)
+    samples = [Sample(p.id, i, f"try {i}", p.answer if n >= wrong else None, n >= wrong)
+               for n, p in enumerate(problems) for i in range(2)]  # fmt: skip
+    return ExamReport(tuple(problems), tuple(samples))
+
+
+# --- what goes to the teacher ---
+
+
+def test_all_mistakes_go_to_the_teacher_unless_a_limit_draws_some_questions() -> None:
+    sat = exam(8, 4)
+    assert questions_to_ask(sat, LoopConfig(), seed=1) == sat.mistakes
+    some = questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=1)
+    asked = Counter(m.problem.id for m in some)
+    assert len(asked) == 3 and set(asked.values()) == {2}  # all the mistakes on three questions
+    assert [m for m in sat.mistakes if m in some] == some  # in the exam's order
+    assert questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=1) == some
+    assert any(questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=s) != some for s in range(2, 6))
+    assert questions_to_ask(sat, LoopConfig(feedback_limit=99), seed=1) == sat.mistakes
+
+
+def test_an_annotator_gets_as_many_questions_of_any_kind_and_no_mistake() -> None:
+    sat = exam(8, 40)
+    asked = questions_to_ask(sat, LoopConfig(annotator=True), seed=1)
+    assert len({m.problem.id for m in asked}) == len(asked) == 8
+    assert {(m.rationale, m.answer) for m in asked} == {("", None)}
+    wrong = {m.problem.id for m in sat.mistakes}
+    assert not {m.problem.id for m in asked} <= wrong  # by chance all eight would be wrong once in 10⁸ seeds
+    assert len(questions_to_ask(sat, LoopConfig(annotator=True, feedback_limit=500), seed=1)) == 48
+
+
+def test_nobody_is_asked_in_self_training() -> None:
+    assert questions_to_ask(exam(8, 4), LoopConfig(teacher="none"), seed=1) == []
+
+
+# --- arms ---
+
+
+def test_arms_have_equal_teacher_calls_and_steps() -> None:
+    totals = set()
+    for arm in POCKET.arms:
+        config = config_of(POCKET, arm, 3)
+        assert config.seed == 3 and config.test_limit >= 1000 and config.feedback_limit <= config.limit
+        totals.add((config.rounds * config.feedback_limit, config.rounds * config.steps, config.lessons, config.batch_size))
+    assert len(totals) == 1 and min(next(iter(totals))) > 0
+
+
+def test_each_arm_adds_one_thing_to_the_arm_before() -> None:
+    made = {arm: config_of(POCKET, arm, 0).to_json() for arm in POCKET.arms}
+
+    def differ(one: str, other: str) -> set[str]:
+        return {k for k in made[one] if made[one][k] != made[other][k]}
+
+    assert differ("annotator", "tailored") == {"annotator"}
+    assert differ("tailored", "reflection") == {"reflection_weight"}
+    assert differ("reflection", "replay") == {"replay"}
+    assert differ("annotator-once", "annotator") == {"rounds", "feedback_limit", "steps"}
+    assert differ("tailored", "self-training") == {"teacher"}
+
+
+@pytest.mark.parametrize("arm", EXPERIMENTS["sweeps"].arms)
+def test_a_sweep_turns_one_knob_of_the_main_arm(arm: str) -> None:
+    main, turned = (config_of(POCKET, a, 0).to_json() for a in (MAIN, arm))
+    assert [k for k in main if main[k] != turned[k]] == [arm.partition("=")[0]]
+
+
+@pytest.mark.parametrize("arm", ["reflection_wait=0.1", "samples=many", "samples="])
+def test_an_arm_that_is_no_knob_is_refused(arm: str) -> None:
+    with pytest.raises(evidence.EvidenceError, match="no arm is called"):
+        knobs(arm, LoopConfig())
+
+
+# --- runs ---
+
+
+@pytest.fixture
+def small(tiny_folder: Path) -> Experiment:
+    config = LoopConfig(
+        student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, batch_size=8,
+        max_new_tokens=12, exam_rows=36, feedback_limit=4, steps=3,
+    )  # fmt: skip
+    return Experiment("small", config, ("annotator-once", "annotator", "tailored", "samples=1"), 1, "new skills")
+
+
+def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small: Experiment, tmp_path: Path) -> None:
+    runs, logs = tmp_path / "runs", tmp_path / "logs"
+    assert run_experiment(small, runs, logs) == 0
+    found = {r.arm: r for r in read_log(logs / "small.jsonl")}
+    assert found.keys() == set(small.arms)
+    for arm, run in found.items():
+        assert sum(r["teacher_calls"] for r in run.rounds) == 8, arm
+        losses = (runs / "small" / f"{arm}-seed0").glob("round-*/losses.jsonl")
+        assert sum(len(f.read_text(encoding="utf-8").splitlines()) for f in losses) == 6, arm
+        assert len(run.elsewhere["new skills"]) == 510 and len(run.test[0]) == 9
+    assert len(found["annotator-once"].rounds) == 1 and found["samples=1"].config["samples"] == 1
+    seeds, untrained, trained = evidence.paired(list(found.values()), "untrained", "tailored", after=-1)
+    assert seeds == [0] and untrained.shape == trained.shape == (1, 9)
+
+    log = logs / "small.jsonl"
+    before = log.read_text(encoding="utf-8")
+    log.write_text("".join(x for x in before.splitlines(True) if json.loads(x)["arm"] != "annotator"), encoding="utf-8")
+    (runs / "small" / "tailored-seed0" / "report.json").unlink()  # would come back if it were run again
+    run_experiment(small, runs, logs)
+    assert json.loads(before.splitlines()[1])["test"] == json.loads(log.read_text(encoding="utf-8").splitlines()[1])["test"]
+    assert len(read_log(log)) == 4 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_path: Path) -> None:
+    one = replace(small, arms=("tailored",), elsewhere="")
+    (tmp_path / "runs" / "small").mkdir(parents=True)
+    with FileLock(tmp_path / "runs" / "small" / ".tailored-seed0.lock"):
+        assert run_experiment(one, tmp_path / "runs", tmp_path / "logs") == 1
+    assert not (tmp_path / "logs" / "small.jsonl").exists()
+
+
+def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert experiments.main(["poket", "--logs", str(tmp_path), "--runs", str(tmp_path)]) == 2
+    assert 'no experiment is called "poket"; there are: pocket' in capsys.readouterr().err
+    assert experiments.main(["svamp", "--logs", str(tmp_path), "--runs", str(tmp_path)]) == 2
+    assert "recorded" in capsys.readouterr().err

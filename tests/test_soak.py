@@ -69,6 +69,8 @@ def once(number):
     panel.wait()
     state = panel.state
     ipywidgets.Widget.close_all()  # else ipywidgets keeps every panel for good
+    del panel
+    gc.collect()  # a student is a ring of objects: what waits for the collector is no leak
     return state
 
 me = psutil.Process()

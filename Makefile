@@ -30,11 +30,8 @@ demo: $(VENV)/.installed-run ## run three rounds on the pocket world, about two 
 test: $(VENV)/.installed-test ## run every test
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-# atheris, the fuzzer, has wheels for Linux only; it belongs to nothing else and is installed here.
-soak: $(VENV)/.installed-test ## kills, fuzzing and memory in their long form, a few hours
-	@SOAK=1 OMP_NUM_THREADS=1 $(PY) -m pytest -s tests/test_kill.py tests/test_soak.py tests/test_hostile_input.py $(ARGS)
-	@$(PIP) 'atheris>=3.0'
-	@OMP_NUM_THREADS=1 $(PY) tests/soak/fuzz.py -runs=10000000
+soak: $(VENV)/.installed-test ## kills, memory, hostile input and fuzzing in their long form, many hours
+	@$(PY) tests/soak/everything.py $(ARGS)
 
 lab: $(VENV)/.installed-run ## open the notebooks in JupyterLab, on this machine only
 	@$(VENV)/bin/jupyter lab --ip=127.0.0.1 $(AS_ROOT) $(ARGS) notebooks/00_the_whole_loop.ipynb

@@ -23,6 +23,7 @@ from typing import Any
 
 from l2r_lite.errors import UserError
 from l2r_lite.grading import canonical_number, parse_number
+from l2r_lite.hub import no_waiting
 from l2r_lite.records import LETTERS, Kind, Problem
 
 VALIDATION_SHARE = 0.1
@@ -244,17 +245,18 @@ def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Pr
 def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Problem]]:
     base = name.removesuffix("-template")
     parts = []
-    for split, hub_split in (("train", "train"), ("test", benchmark.hub_test)):
-        try:
-            import datasets  # slow to import, and not needed with a local folder
+    with no_waiting() as fault:
+        for split, hub_split in (("train", "train"), ("test", benchmark.hub_test)):
+            try:
+                import datasets  # slow to import, and not needed with a local folder
 
-            rows = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=hub_split)
-        except Exception as error:
-            raise ProblemError(
-                f'Could not load "{benchmark.hub}" from the Hugging Face hub ({type(error).__name__}); check the '
-                f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
-            ) from error
-        parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
+                rows = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=hub_split)
+            except Exception as error:
+                raise ProblemError(
+                    f'Could not load "{benchmark.hub}" from the Hugging Face hub ({fault or type(error).__name__}); check the '
+                    f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
+                ) from error
+            parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
     train, test = parts
     if benchmark.by_template:
         everything = train + test

@@ -99,10 +99,16 @@ class Team:
                 self._order("go", report)
                 self.owing = False
 
-    def load(self, config: LoopConfig, demonstrations: str) -> None:
+    def load(self, config: LoopConfig) -> None:
         """Have the helpers load the student, while the leader loads its own."""
-        self._order("load", config, demonstrations)
+        self._order("load", config)
         self.owing = False
+
+    def demonstrate(self, text: str) -> None:
+        """As Student.demonstrate, for everybody's student."""
+        self._order("demonstrate", text)
+        self.owing = False
+        self._student.demonstrate(text)
 
     def generate(
         self, prompts: Sequence[str], *, rows: int, progress: Callable[[int], object] | None = None, **options: Any
@@ -149,6 +155,8 @@ class Team:
             what, *rest = self._order()
             if what == "load":
                 self._load(*rest)
+            elif what == "demonstrate":
+                self._student.demonstrate(*rest)
             elif what == "generate":
                 self._send_adapter()
                 prompts, options = rest
@@ -162,11 +170,10 @@ class Team:
                     raise SystemExit(0)  # the leader tells why, and its status counts
                 return rest[0]
 
-    def _load(self, config: LoopConfig, demonstrations: str) -> None:
+    def _load(self, config: LoopConfig) -> None:
         from l2r_lite.student import load_student
 
         self.student = load_student(config, self.device)
-        self.student.demonstrate(demonstrations)
 
     def _help_with_step(self, items: list[TrainingItem], config: LoopConfig, scale: float) -> None:
         import torch

@@ -24,6 +24,7 @@ OPENAI = "https://api.openai.com/v1"
 LARGEST_REPLY = 1_000_000  # bytes
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000)
 RETRIES = 2  # the openai package's own, for each call
+CONNECT = 4.0  # seconds for a connection, each time
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def public_address(url: str) -> str:
 def open_client(url: str, key: str | None, *, seconds: float) -> openai.AsyncOpenAI:
     """The openai package's client for an address, with a limit on what a reply may weigh (TooLarge)."""
     return openai.AsyncOpenAI(
-        api_key=key or "none", base_url=url, max_retries=RETRIES, timeout=seconds,
+        api_key=key or "none", base_url=url, max_retries=RETRIES, timeout=httpx2.Timeout(seconds, connect=CONNECT),
         http_client=openai.DefaultAioHttpClient(limits=LIMITS, event_hooks={"response": [_cap]}),
     )  # fmt: skip
 
@@ -105,7 +106,8 @@ class Endpoint:
         causes = [error]  # openai calls every broken connection a timeout; what lies beneath tells them apart
         while cause := causes[-1].__cause__:
             causes.append(cause)
-        if any(isinstance(e, aiohttp.ClientConnectorError) for e in causes) and not self._reached:
+        nobody = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        if any(isinstance(e, nobody) for e in causes) and not self._reached:
             raise TeacherError(
                 f'teacher "openai:{self.model}": nobody answers at {public_address(self.url)}. Is the server running, and '
                 "is --base-url right (it mostly ends in /v1)?"

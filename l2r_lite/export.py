@@ -21,6 +21,7 @@ import torch
 from l2r_lite import __version__
 from l2r_lite.card import model_card
 from l2r_lite.config import LoopConfig
+from l2r_lite.hub import no_waiting
 from l2r_lite.nf4 import full_weight
 from l2r_lite.prompts import completion, student_prompt
 from l2r_lite.records import Problem
@@ -135,7 +136,9 @@ def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     where = locate(student.name)
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(where, trust_remote_code=False), dtype=torch.float32)
+    with no_waiting(where):
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain = dict(model.named_modules())
     base = student.model.get_base_model()
     adapted = {name: module for name, module in base.named_modules() if hasattr(module, "lora_A")}

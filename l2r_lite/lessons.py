@@ -54,6 +54,8 @@ def reject(problem: Problem, rationale: str, mistakes: Sequence[str], accepted: 
 
 def close_with_answer(rationale: str, problem: Problem) -> str:
     """The rationale ending in the student's answer line: the rationale's *own* answer, which verification still judges."""
+    if unreadable(rationale):  # it will be refused; of a megabyte the answer would be sought for seconds
+        return rationale
     answer = extract_answer(rationale, problem.kind, problem.choices)
     if answer is None:
         return rationale

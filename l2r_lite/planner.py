@@ -27,11 +27,12 @@ from torch import nn
 from l2r_lite.config import LoopConfig
 from l2r_lite.exam import take_exam
 from l2r_lite.folding import joined
+from l2r_lite.hub import no_waiting
 from l2r_lite.ledger import step_peak
 from l2r_lite.nf4 import four_bit_bytes
 from l2r_lite.prompts import student_prompt
 from l2r_lite.records import Lesson, Problem
-from l2r_lite.sources import SHORT_NAMES, SMOL, StudentError, cache_folder, locate, on_hub
+from l2r_lite.sources import SHORT_NAMES, SMOL, StudentError, cache_folder, locate, not_served
 from l2r_lite.student import Student, quiet
 from l2r_lite.training import TOKENS_AT_ONCE, epoch_batches, make_items, train_step
 
@@ -159,9 +160,11 @@ def student_shape(name: str) -> Any:
     if full in known and not Path(full).is_dir():
         return AutoConfig.for_model(**known[full])
     try:
-        if not Path(full).is_dir() and not on_hub(full):
-            raise OSError("the hub is out of reach")
-        return AutoConfig.from_pretrained(locate(full), trust_remote_code=False)
+        if not Path(full).is_dir() and (fault := not_served(full)):
+            raise OSError(fault)
+        where = locate(full)
+        with no_waiting(where):
+            return AutoConfig.from_pretrained(where, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise StudentError(
             f'student "{name}": its config.json is neither here nor on the hub ({str(error).splitlines()[0]}); name one of '

@@ -1,64 +1,17 @@
 """Whether what lies outside can be reached: the Hugging Face hub, a teacher's endpoint with its key. For the doctor.
 
-Each answer is a pair: whether all is well, and a sentence. Nobody is waited for longer than a few seconds, whatever a
-firewall, a proxy or a name server does, and a key is sent to the address it is for and nowhere else.
+Each answer is a pair: whether all is well, and a sentence.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
-import urllib.error
-import urllib.request
-from typing import Any
 from urllib.parse import urlsplit
 
 from l2r_lite.config import LoopConfig
+from l2r_lite.hub import fetch
 from l2r_lite.sources import SMOL, cache_folder
-
-SECONDS = 4.0  # the longest wait for one address
-LARGEST = 1_000_000  # bytes that are read of an answer
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, which could lead a key elsewhere."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def fetch(address: str, *, key: str | None = None, seconds: float = SECONDS) -> tuple[int, bytes]:
-    """Status and beginning of an answer, through a proxy if the environment names one; redirects only without a key.
-
-    Raises:
-        OSError: no answer in time. Not even a name that is looked up for minutes holds us longer.
-    """
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise OSError("not an http address")
-    request = urllib.request.Request(address, headers={"User-Agent": "l2r-lite"})  # noqa: S310 - checked above
-    if key:
-        request.add_unredirected_header("Authorization", f"Bearer {key}")
-    opener = urllib.request.build_opener(*[_Stay] if key else [])
-    answer: list[tuple[int, bytes] | OSError] = []
-
-    def ask() -> None:
-        try:
-            with opener.open(request, timeout=seconds) as response:
-                answer.append((response.status, response.read(LARGEST)))
-        except urllib.error.HTTPError as error:
-            answer.append((error.code, b""))
-        except Exception as error:  # http.client has errors of its own, which are no OSError
-            answer.append(OSError(str(getattr(error, "reason", None) or type(error).__name__)))
-
-    thread = threading.Thread(target=ask, daemon=True)  # urllib's time-out holds neither for names nor for slow drips
-    thread.start()
-    thread.join(seconds)
-    if not answer:
-        raise OSError(f"no answer within {seconds:g} s")
-    if isinstance(answer[0], OSError):
-        raise answer[0]
-    return answer[0]
 
 
 def hub() -> tuple[bool, str]:

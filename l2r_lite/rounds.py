@@ -23,7 +23,7 @@ from l2r_lite.devices import Team, join
 from l2r_lite.exam import ExamReport, Writer, take_exam
 from l2r_lite.lessons import make_demonstrations, make_lessons, questions_to_ask
 from l2r_lite.problems import load_problems
-from l2r_lite.prompts import completion, demonstrations
+from l2r_lite.prompts import completion, demonstrations, student_prompt
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
 from l2r_lite.sources import locate
@@ -131,13 +131,17 @@ class _Run:
         self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
         self._student: Student | None = None
         self.served: ServedStudent | None = None
-        self._adapter_of = -1  # the round whose adapter the student wears; -1: none's for certain
+        self._fresh = True  # whether the student is as it was loaded
+        self._adapter_of = -1  # the round whose adapter it wears; -1: none's for certain
         self._demonstrations = ""
 
     def begin(self, held: guard.Held) -> None:
         """What may be written only while the folder is held: settings and problems, after a look at what is there."""
         check_same_run(self.out, self.config)  # another process may have begun a run there since
-        self.held, self.seals = held, guard.Seals(self.out, self.config.to_json())
+        self.held = held
+        if not (self.out / "config.json").exists():  # as with problems: what cannot start must not refuse the corrected command
+            self._student = self._load_student(0)
+        self.seals = guard.Seals(self.out, self.config.to_json())
         self.seals.check()
         folder.write_json(self.out / "config.json", self.config.to_json())
         for split, problems in self.problems.items():
@@ -160,25 +164,37 @@ class _Run:
     def student(self, after_round: int) -> Student:
         """The student as it was after a round (0: fresh); the base model is loaded once."""
         if self._student is None:
-            self._begin(after_round, "loading", 0)
-            from l2r_lite.student import load_student
-
-            if self.team:
-                locate(self.config.student)  # what must be fetched and converted is, before the others look for it
-                self.team.load(self.config, self._demonstrations)
-            with _LOADING:
-                self._student = load_student(self.config, self.team.device if self.team else None)
-            self._student.demonstrate(self._demonstrations)
-            if self.team:
-                self.team.student = self._student
-            fresh = self.round(0) / "adapter"
-            if not fresh.exists():
-                self._student.save_adapter(fresh)
-            self._adapter_of = -1
+            self._student = self._load_student(after_round)
+        if self._fresh:
+            self._fresh = False
+            if self._demonstrations:
+                (self.team or self._student).demonstrate(self._demonstrations)
+                self._check_room(self._student)
+            if not (self.round(0) / "adapter").exists():
+                self._student.save_adapter(self.round(0) / "adapter")
         if self._adapter_of != after_round:
             self._student.load_adapter(self.round(after_round) / "adapter")
             self._adapter_of = after_round
         return self._student
+
+    def _load_student(self, after_round: int) -> Student:
+        """The base model with a fresh adapter, once it is certain that it can read every question."""
+        self._begin(after_round, "loading", 0)
+        from l2r_lite.student import load_student
+
+        if self.team:
+            locate(self.config.student)  # what must be fetched and converted is, before the others look for it
+            self.team.load(self.config)
+        with _LOADING:
+            student = load_student(self.config, self.team.device if self.team else None)
+        if self.team:
+            self.team.student = student
+        self._check_room(student)
+        return student
+
+    def _check_room(self, student: Student) -> None:
+        questions = {f'problem "{p.id}"': student_prompt(p) for split in self.problems.values() for p in split}
+        student.check_room(questions, self.config.max_new_tokens)
 
     def writer(self, after_round: int) -> Writer:
         """Who writes in an exam of the student after a round: itself, its whole team, or the server that is given it."""
@@ -331,8 +347,7 @@ class _Run:
             return folder.read_lines(file, Lesson)
         asks = questions_to_ask(exam, self.config, seed=self._seed(number))
         asked = Counter(m.problem.id for m in asks)
-        fits = self._fits(number) if hasattr(self.teacher, "teach_again") else lambda text: True
-        started = self._clock()
+        fits, started = self._fits(number), self._clock()
         advance = self._begin(
             number, "feedback", sum(min(n, self.config.mistakes_per_question) for n in asked.values())
         )
@@ -355,9 +370,12 @@ class _Run:
         return feedback.lessons
 
     def _fits(self, number: int) -> Callable[[str], bool]:
-        """Whether a rationale is short enough for the student to write it in an exam."""
+        """Whether a rationale can be read behind any question and, if the teacher can be told, also be written in an exam."""
         student = self.student(number - 1)
-        return lambda text: len(student.encode("", completion(text))[1]) <= self.config.max_new_tokens
+        most = student.room(map(student_prompt, self.problems["train"]))
+        if hasattr(self.teacher, "teach_again"):
+            most = self.config.max_new_tokens
+        return lambda text: len(student.encode("", completion(text))[1]) <= most
 
     def train(self, number: int, exam: ExamReport, lessons: list[Lesson]) -> None:
         """Stage 3: tailored training from the student of the round before; a killed training starts this round's anew."""

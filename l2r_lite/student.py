@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from torch import nn
 
 from l2r_lite.decoding import uniform_numbers, write
 from l2r_lite.folding import folded
+from l2r_lite.hub import no_waiting
 from l2r_lite.nf4 import check_four_bit_layers, import_quickly, keep_plain_layout
 from l2r_lite.prompts import cut_after_answer
 from l2r_lite.runfolder import SCRATCH
@@ -50,6 +52,7 @@ class Student:
         model: the peft model; only LoRA weights (fp32) require gradients.
         device, dtype, four_bit: where and in what it computes.
         prefix: token ids that stand before every prompt, the few-shot demonstrations; none at first.
+        context: the most tokens that it can read at once, those it writes among them; None where its kind has no limit.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool, dtype: torch.dtype) -> None:
@@ -62,6 +65,7 @@ class Student:
         declared = base.generation_config.eos_token_id if base.generation_config else None
         self.checkpointing = False
         self.prefix: tuple[int, ...] = ()
+        self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         # Each text is tokenised once a round: a prompt comes again in the exam, and an item in every epoch.
         self._tokens = lru_cache(2**15)(lambda text, first: tuple(tokenizer(text, add_special_tokens=first).input_ids))
         self.end_ids = {tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])} - {None}
@@ -98,7 +102,7 @@ class Student:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
         options = {"dtype": dtype, "device_map": {"": str(device)}, "use_safetensors": True, "trust_remote_code": False}
-        with quiet():
+        with quiet(), no_waiting(where):
             try:
                 tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
                 base = AutoModelForCausalLM.from_pretrained(
@@ -183,6 +187,35 @@ class Student:
         ids = list(self._tokens(prompt, not self.prefix))
         return ids, [] if completion is None else [*self._tokens(completion, False), self.tokenizer.eos_token_id]
 
+    def room(self, prompts: Iterable[str]) -> float:
+        """Tokens that are left for a rationale behind the longest of these prompts; negative if it is too long itself."""
+        longest = max((len(self.encode(p)[0]) for p in prompts), default=0)
+        return (self.context or math.inf) - len(self.prefix) - longest
+
+    def check_room(self, prompts: Mapping[str, str], new_tokens: int) -> None:
+        """Check that a rationale of so many tokens has room behind each prompt.
+
+        Most students would go on without a word and write noise: they were never trained on later positions. Others have a
+        table of positions, and end in an IndexError.
+
+        Args:
+            prompts: what to call it in the message → what the student reads.
+
+        Raises:
+            StudentError: names the first one that is too long.
+        """
+        long = [name for name, prompt in prompts.items() if self.room([prompt]) < new_tokens]
+        if not long:
+            return
+        size, shown = len(self.encode(prompts[long[0]])[0]), len(self.prefix)
+        more = f" (and so are {len(long) - 1} more)" if len(long) > 1 else ""
+        before = f" after {shown:,} of demonstrations" if shown else ""
+        raise StudentError(
+            f"{long[0][:120]} is too long{more}: its {size:,} tokens{before} and {new_tokens:,} for the rationale "
+            f'(max_new_tokens) are more than the {self.context:,} that student "{self.name}" can read at once. Shorten the '
+            "question or leave it out, or take a student with a longer context."
+        )
+
     def generate(
         self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0, max_new_tokens: int = 96,
         seed: int = 0, rows: int = 256, progress: Callable[[int], object] | None = None,
@@ -198,7 +231,11 @@ class Student:
 
         Returns:
             For each prompt, in order, a list of `samples` texts.
+
+        Raises:
+            StudentError: a prompt leaves no room for `max_new_tokens`.
         """
+        self.check_room({f"“{' '.join(p.split())[:60]}…”": p for p in prompts}, max_new_tokens)
         self.model.eval()
         with folded(self.model, self.dtype):
             new = write(

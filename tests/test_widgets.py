@@ -638,7 +638,7 @@ HOSTILE = [
     '"><svg/onload=alert(4)>',
     "[click me](javascript:alert(5)) **bold** `code`",
     "$$\\href{javascript:alert(6)}{x}$$ \\(y\\) $3 and $4",
-    "x" * 300,
+    "x" * 120,
     "‮txet desrever‬ ⁧isolated⁩",
     "bell\x07 escape\x1b[31m c1\x9b",
     "<!-- <style>body{display:none}</style>",

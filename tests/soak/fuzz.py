@@ -3,21 +3,25 @@
     python tests/soak/fuzz.py [-runs=10000000] [-max_len=128] [CORPUS]        # libFuzzer's own flags
 
 The first byte of an input chooses the reader, the rest is what it reads. A reader may refuse in one of the project's own
-errors; any other exception, or an answer that does not read back as itself, ends the run with the input that did it.
+errors; any other exception, or an answer that does not read back as itself, ends the run with the input that did it. What was
+found worth keeping stays in the corpus (build/fuzz/corpus), from which the next call goes on.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+from atheris.import_hook import HookManager
 
-with atheris.instrument_imports(include=["l2r_lite"]):
+# `instrument_imports` would trace every comparison too: that takes half the speed, and finds what WORDS below has already.
+with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
     from l2r_lite import (
         arithmetic,
         benchmarks,
@@ -35,7 +39,24 @@ with atheris.instrument_imports(include=["l2r_lite"]):
     from l2r_lite.records import Lesson, Problem, Sample
 
 CHOICES = ("bank", "library", "a (B)", "mall", "New York")
-FILE = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)) / "fuzzed.jsonl"
+FILE = Path("fuzzed.jsonl")
+CORPUS = Path(__file__).parents[2] / "build" / "fuzz" / "corpus"
+
+
+class Disk:
+    """What every file holds: readers are fuzzed, not the disk, which takes longer than most of them."""
+
+    data = b""
+
+    @staticmethod
+    def read_text(_: Path, encoding: str | None = None, errors: str | None = None) -> str:
+        return io.TextIOWrapper(io.BytesIO(Disk.data), encoding, errors).read()
+
+    @staticmethod
+    def mount() -> None:
+        Path.read_bytes = lambda _: Disk.data  # type: ignore[method-assign]
+        Path.read_text = Disk.read_text  # type: ignore[method-assign]
+        Path.exists = Path.is_file = lambda *_, **__: True  # type: ignore[method-assign]
 
 
 def _text(data: bytes) -> str:
@@ -43,7 +64,7 @@ def _text(data: bytes) -> str:
 
 
 def _file(data: bytes) -> Path:
-    FILE.write_bytes(data)
+    Disk.data = data
     return FILE
 
 
@@ -180,11 +201,30 @@ def one_input(data: bytes) -> None:
             assert str(error) == printable(str(error))
 
 
+# What no byte-wise change would find soon.
+KNOBS = tuple(field.name for field in dataclasses.fields(config.LoopConfig))
+FIELDS = (
+    "question answer choices kind split id skill rationale rationales chain completion input mistake key problem_id feedback "
+    "Body Question Answer sQuestion lSolutions lEquations final_ans answerKey target_scores label text stem correct program "
+    "index content message finish_reason usage arm test validation kept"
+)
+WORDS = (
+    "The answer is ", "Answer: ", "####", "\\boxed{", "\\frac{", "\\text{", " million", "Wait, ", "that is wrong", "unknown",
+    "(A)", "yes", "no", "<<", ">>", "½", "٣", "1e9", "1/3", "NaN", "null", "true", "[]", "{}", "\\ud800", "\\u0000",
+    "<rationale>", "</rationale>", "<think>", "</think>", "```json", *(f'"{name}": ' for name in (*KNOBS, *FIELDS.split())),
+)  # fmt: skip
+
 if __name__ == "__main__":
     flags = [word for word in sys.argv[1:] if word.startswith("-")]
-    places = [Path(word) for word in sys.argv[1:] if word not in flags] or [Path(tempfile.mkdtemp())]
+    corpus = Path(next((word for word in sys.argv[1:] if word not in flags), CORPUS))
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, reader in enumerate(READERS):
         for count, seed in enumerate(SEEDS[reader]):
-            (places[0] / f"seed-{reader.__name__}-{count}").write_bytes(bytes([number]) + seed)
-    atheris.Setup([sys.argv[0], "-runs=10000000", "-max_len=128", "-print_final_stats=1", *flags, str(places[0])], one_input)
+            (corpus / f"seed-{reader.__name__}-{count}").write_bytes(bytes([number]) + seed)
+    with tempfile.NamedTemporaryFile("w", suffix=".dict", delete=False) as words:
+        words.writelines('"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n' for word in WORDS)
+    Disk.mount()
+    ours = ["-runs=10000000", "-max_len=128", "-timeout=10", "-print_final_stats=1", f"-dict={words.name}",
+            f"-artifact_prefix={corpus.parent}/"]  # fmt: skip
+    atheris.Setup([sys.argv[0], *ours, *flags, str(corpus)], one_input)
     atheris.Fuzz()

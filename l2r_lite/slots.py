@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ class _SlotLayer(CacheLayerMixin):
 
     def __init__(self, slots: Slots) -> None:
         super().__init__()
-        self.slots = slots
+        self.slots = weakref.proxy(slots)  # a cycle would keep each exam's cache until Python's collector comes by
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         def empty(like: Tensor) -> Tensor:

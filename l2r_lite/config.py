@@ -55,7 +55,7 @@ class LoopConfig:
     epochs: int = _knob(2, "passes over a round's lessons", low=1, high=100)
     steps: int = _knob(0, "training steps in a round, however many lessons there are (0: as `epochs` says)", low=0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", low=1e-7, high=1)
-    batch_size: int = _knob(32, "items a training step", low=1, high=4096)
+    batch_size: int = _knob(16, "items a training step", low=1, high=4096)
     micro_batch: int | None = _knob(None, "items in memory at once; same result, less memory, slower", low=1)
     max_new_tokens: int = _knob(56, "longest rationale the student may write, in tokens", low=8, high=4096)
     exam_rows: int = _knob(240, "rationales written at once in an exam", low=1, high=4096)

@@ -49,7 +49,7 @@ class Experiment:
     elsewhere: str = ""
 
 
-_POCKET = PRESETS["pocket"].with_(test_limit=1020, feedback_limit=160, steps=40)
+_POCKET = PRESETS["pocket"].with_(test_limit=1020, feedback_limit=160, steps=40, batch_size=32)
 # Rounds 1 to 5 are read from the runs with six.
 SWEEPS = (
     *(f"reflection_weight={v}" for v in (0, 0.1, 0.25, 1)), *(f"margin={v}" for v in (0.5, 1.5)),

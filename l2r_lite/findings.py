@@ -20,10 +20,16 @@ from l2r_lite.statistics import Bootstrap, holm, paired_bootstrap, sign_flip_tes
 # What each comparison asks; the second arm is the one without it. Fixed before the runs, and corrected for their number.
 QUESTIONS = {
     "rounds instead of one shot": ("annotator", "annotator-once"),
-    "tailoring: questions that were got wrong, instead of random ones": ("tailored", "annotator"),
+    "tailoring: lessons on mistakes, not at random": ("tailored", "annotator"),
     "self-reflection": ("reflection", "tailored"),
     "replay": ("replay", "reflection"),
     "a teacher, instead of own answers": ("tailored", "self-training"),
+}
+# Thought of when the runs of QUESTIONS had been seen: ideas for the next experiment, not tests of these runs.
+AFTERWARDS = {
+    "tailoring with replay (λ = 0)": ("reflection_weight=0", "annotator"),
+    "self-reflection with replay": ("replay", "reflection_weight=0"),
+    "the same with λ = 0.25": ("reflection_weight=0.25", "reflection_weight=0"),
 }
 
 

@@ -21,6 +21,8 @@ from l2r_lite.student import Student
 from l2r_lite.training import train_round
 
 SIZES = (100, 200, 400, 800, 1600, 3200)
+FULL = 400  # from here on, an exam has all its places taken (256 rationales at once)
+REPEATS = 3
 
 
 def bench_scaling(figure: Path) -> dict[str, Any]:
@@ -38,13 +40,14 @@ def bench_scaling(figure: Path) -> dict[str, Any]:
         train_round(student, spread(items, size), config, seed=0, progress=False)
 
     exam(max(SIZES))  # warms up, and grows the heap once
-    measured = {"exam": [watch(exam, size) for size in SIZES], "training": [watch(training, size) for size in SIZES]}
+    turns = [{"exam": [watch(exam, n) for n in SIZES], "training": [watch(training, n) for n in SIZES]} for _ in range(REPEATS)]
+    measured = {name: list(map(middle, zip(*(turn[name] for turn in turns), strict=True))) for name in turns[0]}
     _draw(measured, figure)
     found: dict[str, Any] = {"sizes": SIZES, "measured": measured}
     for name, points in measured.items():
         seconds, peaks = zip(*points, strict=True)
         found[f"{name}_r_squared"] = float(np.corrcoef(SIZES, seconds)[0, 1] ** 2)
-        found[f"{name}_memory_growth"] = peaks[-1] / peaks[0] - 1
+        found[f"{name}_memory_growth"] = peaks[-1] / peaks[SIZES.index(FULL)] - 1
         found[f"{name}_ms_for_one"] = 1000 * float(np.polyfit(SIZES, seconds, 1)[0])
     return found
 
@@ -72,6 +75,12 @@ def watch(work: Callable[[int], None], size: int) -> tuple[float, float]:
     over.set()
     watcher.join()
     return seconds, peak
+
+
+def middle(watched: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The medians of seconds and of peaks."""
+    seconds, peaks = zip(*watched, strict=True)
+    return float(np.median(seconds)), float(np.median(peaks))
 
 
 def resident_mb() -> float:

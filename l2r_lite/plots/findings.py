@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from l2r_lite.evidence import Run
 from l2r_lite.findings import Comparison, sweep
@@ -16,28 +18,39 @@ from l2r_lite.report import mean_interval
 MARKERS = "osD^vPX*"
 
 
-def arms_by_round(runs: Sequence[Run], arms: Sequence[str]) -> Figure:
-    """Test accuracy of each arm against the round, mean over seeds with its 95 % interval; single rounds as a dot."""
+def arms_by_round(
+    runs: Sequence[Run], arms: Sequence[str], groups: dict[str, NDArray[np.bool_]] | None = None
+) -> Figure:
+    """Test accuracy of each arm against the round, mean over seeds with its 95 % interval; single rounds as a dot.
+
+    Args:
+        groups: a panel's title → which of the test questions it shows, (questions,). None: one panel with all.
+    """
     with style():
-        figure = new_figure(10, 5.5)
-        axes = figure.subplots()
-        ends = []
-        for place, arm in enumerate(arms):
-            mine, colour = [r for r in runs if r.arm == arm], COLOURS[place % len(COLOURS)]
-            rounds = range(min(len(r.test) for r in mine))
-            intervals = [mean_interval([100 * r.correct(n).mean() for r in mine]) for n in rounds]
-            means = [mean for mean, _ in intervals]
-            moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]  # side by side, so that no bar hides another
-            halves = [0 if math.isnan(half) else half for _, half in intervals]
-            axes.errorbar(moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
-            ends.append((means[-1], moved[-1], f"{arm} ({len(mine)})", colour))
-        _spread_labels(axes, ends)
-        last = max(x for _, x, _, _ in ends)
-        axes.set(xlim=(-0.3, last * 1.4 + 0.3), xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %",
-                 title="Each arm, round by round")  # fmt: skip
-        axes.set_xticks(range(math.ceil(last) + 1))
-        axes.grid(axis="y", alpha=0.25)
+        panels = groups or {"Each arm, round by round": np.ones(len(runs[0].test[0]), bool)}
+        figure = new_figure(10 if len(panels) == 1 else 6.6 * len(panels), 5.5)
+        for axes, (title, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+            _arms_panel(axes, runs, arms, shown)
+            axes.set(xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %", title=title)
         return figure
+
+
+def _arms_panel(axes: Axes, runs: Sequence[Run], arms: Sequence[str], shown: NDArray[np.bool_]) -> None:
+    ends = []
+    for place, arm in enumerate(arms):
+        mine, colour = [r for r in runs if r.arm == arm], COLOURS[place % len(COLOURS)]
+        rounds = range(min(len(r.test) for r in mine))
+        intervals = [mean_interval([100 * r.correct(n)[shown].mean() for r in mine]) for n in rounds]
+        means = [mean for mean, _ in intervals]
+        moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]  # side by side, so that no bar hides another
+        halves = [0 if math.isnan(half) else half for _, half in intervals]
+        axes.errorbar(moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
+        ends.append((means[-1], moved[-1], f"{arm} ({len(mine)})", colour))
+    _spread_labels(axes, ends)
+    last = max(x for _, x, _, _ in ends)
+    axes.set_xlim(-0.3, last * 1.55 + 0.3)
+    axes.set_xticks(range(round(last) + 1))
+    axes.grid(axis="y", alpha=0.25)
 
 
 def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -67,7 +80,7 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
         axes.set_yticks(range(len(found)), [f"{c.what}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found], fontsize=11)
         axes.invert_yaxis()
         decided = sum(c.holds != "undecided" for c in found)
-        axes.set(xlabel="gain in points of test accuracy (thick: 95 % over seeds and questions; thin: over seeds, t)",
+        axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions; thin: over seeds (t)",
                  title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
         axes.grid(axis="x", alpha=0.25)
         return figure

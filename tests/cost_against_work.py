@@ -21,7 +21,7 @@ from l2r_lite.student import Student
 from l2r_lite.training import train_round
 
 SIZES = (100, 200, 400, 800, 1600, 3200)
-FULL = 400  # from here on, an exam has all its places taken (256 rationales at once)
+FULL = 400  # from here on, an exam has all its places taken (240 rationales at once)
 REPEATS = 3
 
 

@@ -90,8 +90,10 @@ def wait_for(launcher: subprocess.Popen[str], *files: Path) -> None:
 
 @pytest.fixture(scope="module")
 def pocket() -> LoopConfig:
-    """One validation question: an exam with fewer questions than processes."""
-    return LoopConfig(limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8)
+    """One validation question: fewer than processes. A worked example, which both put before every prompt."""
+    return LoopConfig(
+        limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8, demonstrations=1
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,15 @@ def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_pa
     assert plots.save(figure, tmp_path / "arms.png").stat().st_size > 5000
 
 
+def test_questions_of_two_kinds_are_drawn_apart() -> None:
+    made = runs(annotator=0.6, tailored=0.9)
+    first = np.arange(QUESTIONS) < 100
+    figure = plots.arms_by_round(made, ["annotator", "tailored"], {"first": first, "rest": ~first})
+    for axes, shown in zip(figure.axes, (first, ~first), strict=True):
+        last = np.mean([100 * r.correct(-1)[shown].mean() for r in made if r.arm == "tailored"])
+        assert any(math.isclose(line.get_ydata()[-1], last) for line in axes.lines if len(line.get_xdata()) == 3)
+
+
 def test_the_readmes_tables_are_those_of_the_logs() -> None:
     text = (results.ROOT / "README.md").read_text(encoding="utf-8")
     assert {name for _, name, _ in results.BLOCK.findall(text)} == read_runs().keys()  # every log has its tables

@@ -165,7 +165,7 @@ def read_log(log: str | Path) -> list[Run]:
     file, runs = Path(log), dict[tuple[str, int], Run]()
     for number, data in enumerate(runfolder.read_lines(file, dict), 1):
         at = f"{file.name}, line {number}"
-        wanted = [f.name for f in dataclasses.fields(Run) if f.default is dataclasses.MISSING]
+        wanted = [f.name for f in dataclasses.fields(Run) if f.default is f.default_factory is dataclasses.MISSING]
         if absent := [name for name in wanted if name not in data]:
             raise EvidenceError(f"{at}: no field {', '.join(absent)}; the format stands at the top of l2r_lite/evidence.py.")
         known = {f.name for f in dataclasses.fields(Run)}

@@ -21,9 +21,9 @@ import hostile_run
 from corpus import HOSTILE
 from l2r_lite.widgets import *
 one = hostile_run.make(Path("runs"))""",
-    'loop_panel(one, name="one")',
-    'mistake_browser("runs/one")',
-    'compare_panel(["runs/one", "runs/two"], [HOSTILE["image"], HOSTILE["mathjax"]], after=1)',
+    'loop_panel(one, name="hostile-one")',
+    'mistake_browser("runs/hostile-one")',
+    'compare_panel(["runs/hostile-one", "runs/hostile-two"], [HOSTILE["image"], HOSTILE["mathjax"]], after=1)',
 ]
 # Elements that the panels themselves have; an image is one that we drew, and nothing has an event handler or a link.
 INTRUDERS = """panel => [...panel.querySelectorAll('*')].filter(e =>

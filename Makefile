@@ -24,7 +24,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
 	@echo "Variables: CPU=1 (torch without CUDA, on Linux), PYTHON=python3.12 (another Python), ARGS=\"…\" (passed on)."
 
-demo: $(VENV)/.installed-run ## run three rounds on the pocket world, about 80 seconds on a CPU
+demo: $(VENV)/.installed-run ## run three rounds on the pocket world, one to two minutes on a CPU
 	@$(VENV)/bin/l2r-lite run $(ARGS)
 
 test: $(VENV)/.installed-test ## run every test

@@ -1,4 +1,4 @@
-"""l2r-lite: the loop from a terminal.  `l2r-lite run` with no flags runs the pocket loop, about two minutes on a CPU."""
+"""l2r-lite: the loop from a terminal.  `l2r-lite run` with no flags runs the pocket loop, one to two minutes on a CPU."""
 
 from __future__ import annotations
 
@@ -128,12 +128,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _show_time(config: LoopConfig) -> None:
     from l2r_lite.planner import time_round
     from l2r_lite.problems import load_problems
-    from l2r_lite.student import Student
+    from l2r_lite.student import load_student
     from l2r_lite.teacher import open_teacher
 
     print("trying a batch of the exam and a few training steps …", flush=True)
-    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, seed=config.seed,
-                           gradient_checkpointing=config.gradient_checkpointing)  # fmt: skip
+    student = load_student(config)
     problems = load_problems(config.problems, "train", config.limit or None, config.seed, config.data_dir)
     took = time_round(config, student, problems)
     print(f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of {len(problems)} questions "

@@ -49,6 +49,7 @@ class Experiment:
     elsewhere: str = ""
 
 
+# Amounts that all arms share are written out, whatever the default is: what is in the log must stay comparable with what comes.
 _POCKET = PRESETS["pocket"].with_(test_limit=1020, feedback_limit=160, steps=40, batch_size=32)
 # Rounds 1 to 5 are read from the runs with six.
 SWEEPS = (
@@ -112,9 +113,9 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
     """What the student that a run kept answers to questions of another kind than it was trained on; greedy."""
     if not name:
         return {}
-    from l2r_lite.student import Student
+    from l2r_lite.student import load_student
 
-    student = Student.load(config.student, four_bit=config.four_bit, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha)
+    student = load_student(config)
     student.load_adapter(out / "student")
     exam = take_exam(student, _questions(name, config), max_new_tokens=config.max_new_tokens, rows=config.exam_rows,
                      describe=name, progress=sys.stderr.isatty())  # fmt: skip

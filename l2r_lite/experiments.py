@@ -1,6 +1,6 @@
 """`make evidence`: every arm with every seed, at equal teacher calls and training steps, logged in notebooks/evidence/.
 
-    make evidence                              # the pocket world: arms, then sweeps, one knob at a time
+    make evidence                              # the pocket world: arms, then sweeps, one knob at a time, then causes
     make evidence ARGS="pocket --seeds 3"
     make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"    # SmolLM2 on real questions, hours
 
@@ -11,6 +11,7 @@ as many terminals) share the runs out among them.
 from __future__ import annotations
 
 import argparse
+import datetime
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,13 +22,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from l2r_lite import evidence
+from l2r_lite import causes, evidence
 from l2r_lite.config import PRESETS, LoopConfig
 from l2r_lite.errors import UserError
 from l2r_lite.exam import take_exam
 from l2r_lite.pocket import world
 from l2r_lite.problems import load_problems
 from l2r_lite.records import Problem, Sample
+from l2r_lite.report import environment
 from l2r_lite.rounds import run_rounds
 
 MAIN = "replay"  # the arm whose knobs the sweeps turn
@@ -59,6 +61,7 @@ SWEEPS = (
 # Recorded rationales are one a question, so that a triplet's second right one is the student's own: it takes two samples.
 # More than 240 training questions would only lengthen the exams: 80 of them go to the teacher in a round.
 _SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedback_limit=80, limit=240)
+CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection")
 EXPERIMENTS = {
@@ -68,6 +71,7 @@ EXPERIMENTS = {
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
 }
+NAMES = (*EXPERIMENTS, "causes")
 
 
 def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
@@ -123,6 +127,20 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
     return {name: exam.samples}
 
 
+def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None) -> None:
+    """Watch the first round's training (causes.py) of the arms that differ in self-reflection alone, as above, one process."""
+    experiment = EXPERIMENTS["pocket"]
+    wanted = [(seed, arm) for seed in range(seeds or experiment.seeds) for arm in only or CAUSES]
+    for seed, arm in (bar := tqdm(wanted, desc="causes", unit="round", disable=None)):
+        bar.set_postfix_str(f"{arm}, seed {seed}")
+        there, config = causes.read_log(log), config_of(experiment, arm, seed)
+        if not any((w.arm, w.seed) == (arm, seed) for w in there):
+            looks = causes.watch(config, progress=sys.stderr.isatty())
+            new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(), _commit(),
+                                 datetime.date.today().isoformat())  # fmt: skip
+            causes.write_log(log, [*there, new])
+
+
 def _questions(name: str, config: LoopConfig) -> list[Problem]:
     if name == "new skills":
         return world.make_problems("test", 510, skills=world.TRANSFER)
@@ -143,7 +161,7 @@ def _commit() -> str:
 def main(argv: list[str] | None = None) -> int:
     """`python -m l2r_lite.experiments`. Returns the exit status: 0 done, 2 bad input, 130 stopped."""
     parser = argparse.ArgumentParser(prog="make evidence", description="Runs of every arm and seed, and their logs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)} (pocket sweeps)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (pocket sweeps causes)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
     parser.add_argument("--arms", nargs="*", default=(), metavar="ARM", help="only these arms")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
@@ -153,9 +171,13 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     changes = {k: v for k in ("data_dir", "teacher") if (v := getattr(given, k)) is not None}
     try:
-        for name in given.names or ("pocket", "sweeps"):
-            if name not in EXPERIMENTS:
-                raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(EXPERIMENTS)}.')
+        for name in given.names or ("pocket", "sweeps", "causes"):
+            if name not in NAMES:
+                raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
+            if name == "causes":
+                run_causes(log := given.logs / "causes" / causes.LOG.name, only=given.arms, seeds=given.seeds)
+                print(log)
+                continue
             left = run_experiment(EXPERIMENTS[name], given.runs, given.logs, only=given.arms, seeds=given.seeds, **changes)
             print(f"{given.logs / EXPERIMENTS[name].log}.jsonl" + f"   ({left} runs belong to another process)" * bool(left))
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from l2r_lite.plots.base import Picture, as_html, save
 from l2r_lite.plots.block import Block, block_table, one_block
+from l2r_lite.plots.causes import inside_a_round
 from l2r_lite.plots.evidence import (
     arms_by_seed,
     best_of_equal_arms,
@@ -62,6 +63,7 @@ __all__ = [
     "gradient_agreement",
     "gradient_balance",
     "hidden_map",
+    "inside_a_round",
     "knob_turned",
     "leaks_by_net",
     "loss_curves",

@@ -122,14 +122,27 @@ def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
     return dict(sorted(found.items()))
 
 
-def sweep_table(runs: Sequence[Run], knob: str, main: str) -> Table:
-    """A knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
+def against(runs: Sequence[Run], arm: str, main: str, after: int | None = None) -> tuple[int, float, float]:
+    """Seeds, mean and half the 95 % t interval of an arm's gain over the main arm, in points, on the seeds that both have."""
+    if arm == main:
+        return sum(r.arm == main for r in runs), 0.0, 0.0
+    seeds, one, other = paired(runs, arm, main, after)
+    mean, half = mean_interval(list(100 * (one - other).mean(1)))
+    return len(seeds), mean, half
+
+
+def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
+    """Each knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
     rows = []
-    for value, mine in sweep(runs, knob, main).items():
-        rows.append([f"{value} (main arm)" if mine[0].arm == main else f"{value}", len(mine),
-                     _mean([r.validation[r.kept] for r in mine]), _mean([r.correct().mean() for r in mine]),
-                     _mean([r.correct(-1).mean() for r in mine]), f"{np.mean([r.seconds for r in mine]):.0f}"])  # fmt: skip
-    return Table([knob, "seeds", "validation, kept", "test, kept", "test, last round", "seconds a run"], rows)
+    for knob in knobs:
+        for value, mine in sweep(runs, knob, main).items():
+            count, gain, half = against(runs, mine[0].arm, main)
+            gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if count > 1 else f"{gain:+.1f}"
+            validation, test = [r.validation[r.kept] for r in mine], [r.correct().mean() for r in mine]
+            rows.append([knob, json.dumps(value), len(mine), _mean(validation), _mean(test), gained,
+                         f"{np.mean([r.seconds for r in mine]):.0f}"])  # fmt: skip
+    columns = ["knob", "value", "seeds", "validation, kept", "test, kept", "gain in points, in pairs", "seconds a run"]
+    return Table(columns, rows)
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -25,7 +25,7 @@ from l2r_lite.plots.exam import (
     temperatures,
 )
 from l2r_lite.plots.feedback import budget_at_work, fates
-from l2r_lite.plots.findings import arms_by_round, comparisons, knob_turned
+from l2r_lite.plots.findings import arms_by_round, comparisons, knobs_turned
 from l2r_lite.plots.forgetting import mistakes_by_skill, replay_compared, skill_changes, stopping_rule
 from l2r_lite.plots.grading import leaks_by_net, parrot_by_size, question_lengths, reading, readings
 from l2r_lite.plots.panels import losses_by_round, mistakes_by_fate, runs_compared
@@ -64,7 +64,7 @@ __all__ = [
     "gradient_balance",
     "hidden_map",
     "inside_a_round",
-    "knob_turned",
+    "knobs_turned",
     "leaks_by_net",
     "loss_curves",
     "loss_moved",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from l2r_lite.evidence import Run
-from l2r_lite.findings import Comparison, sweep
+from l2r_lite.findings import Comparison, against, sweep
 from l2r_lite.plots.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
 from l2r_lite.report import mean_interval
 
@@ -86,20 +87,33 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
         return figure
 
 
-def knob_turned(runs: Sequence[Run], knob: str, main: str, label: str = "") -> Figure:
-    """Accuracy against one knob, all else as in the main arm: the student kept, and that of the last round."""
-    found = sweep(runs, knob, main)
+def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Figure:
+    """The gain over the main arm for other values of each knob, all else as in it: the student kept, and the last round's.
+
+    Args:
+        knobs: name of a knob → what it is, for the panel's axis. A knob without runs is left out.
+    """
+    found = {knob: values for knob in knobs if len(values := sweep(runs, knob, main)) > 1}
     with style():
-        figure = new_figure(8, 4.6)
-        axes = figure.subplots()
-        for shift, colour, marker, name, after in ((-0.06, BLUE, "o", "kept", None), (0.06, ORANGE, "s", "last round", -1)):
-            points = [mean_interval([100 * r.correct(after).mean() for r in mine]) for mine in found.values()]
-            means, halves = zip(*points, strict=True)
-            places = [x + shift for x in range(len(found))]
-            axes.errorbar(places, means, [0 if math.isnan(h) else h for h in halves], fmt=f"{marker}-", color=colour, lw=2,
-                          ms=8, capsize=5, label=name)  # fmt: skip
-        axes.set_xticks(range(len(found)), [f"{v}\n{len(r)} seeds{' (main)' * (r[0].arm == main)}" for v, r in found.items()])
-        axes.set(xlabel=label or knob, ylabel="test accuracy in %", title=f"One knob turned: {label or knob}")
-        axes.legend(frameon=False)
-        axes.grid(axis="y", alpha=0.25)
+        rows = math.ceil(len(found) / 3)
+        figure = new_figure(12, 3.9 * rows + 0.4)
+        grid = figure.subplots(rows, 3, sharey=True, squeeze=False)
+        for axes in grid.flat[len(found) :]:
+            axes.remove()
+        for axes, (knob, values) in zip(grid.flat, found.items(), strict=False):
+            for shift, colour, mark, name, after in ((-0.07, BLUE, "o", "kept", None), (0.07, ORANGE, "s", "last round", -1)):
+                gains = [against(runs, mine[0].arm, main, after) for mine in values.values()]
+                axes.errorbar([x + shift for x in range(len(gains))], [mean for _, mean, _ in gains],
+                              [0 if math.isnan(half) else half for _, _, half in gains], fmt=f"{mark}-", color=colour, lw=2,
+                              ms=7, capsize=4, label=name)  # fmt: skip
+            axes.axhline(0, color="black", lw=1)
+            axes.set_xticks(range(len(values)), [f"{json.dumps(v)}\n{'main' if mine[0].arm == main else f'{len(mine)} seeds'}"
+                                                 for v, mine in values.items()])  # fmt: skip
+            axes.set(xlabel=knobs[knob])
+            axes.grid(axis="y", alpha=0.25)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(f"points against {main}, in pairs")
+        grid[0, 0].legend(frameon=False, fontsize=11)
+        figure.suptitle(f"One knob turned, all else as in {main}: mean gain and 95 % over seeds", x=0.01, ha="left",
+                        fontweight="bold")  # fmt: skip
         return figure

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from l2r_lite import causes, evidence
+from l2r_lite import causes, evidence, guard
 from l2r_lite.config import PRESETS, LoopConfig
 from l2r_lite.errors import UserError
 from l2r_lite.exam import take_exam
@@ -31,8 +33,14 @@ from l2r_lite.problems import load_problems
 from l2r_lite.records import Problem, Sample
 from l2r_lite.report import environment
 from l2r_lite.rounds import run_rounds
+from l2r_lite.runfolder import SCRATCH, read_json, write_json
 
 MAIN = "replay"  # the arm whose knobs the sweeps turn
+# What acts after a run's first exam only: runs that differ in nothing else begin alike.
+LATER = frozenset({
+    "annotator", "rounds", "reflection_weight", "margin", "replay", "feedback_limit", "lessons", "mistakes_per_question",
+    "epochs", "steps", "learning_rate", "batch_size", "micro_batch", "patience",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ def run_experiment(
                 if log.exists() and any((r.arm, r.seed) == (arm, seed) for r in evidence.read_log(log)):
                     continue
                 config = config_of(experiment, arm, seed).with_(**changes)
+                begin_alike(config, out)
                 if run_rounds(config, out, progress=sys.stderr.isatty())["stopped"] == "user":
                     raise KeyboardInterrupt
                 answers = answers_elsewhere(experiment.elsewhere, config, out)
@@ -112,6 +121,23 @@ def run_experiment(
         except Timeout:
             left += 1
     return left
+
+
+def begin_alike(config: LoopConfig, out: Path) -> None:
+    """Give a new run the first exam of another run beside it that began alike, as a seed's arms do: the result is the same."""
+    for settings in sorted(out.parent.glob("*/config.json")) if not out.exists() else ():
+        other, theirs = settings.parent, LoopConfig.read(settings).to_json()
+        exam = other / "round-1" / "exam.jsonl"
+        if exam.exists() and all(v == theirs[name] for name, v in config.to_json().items() if name not in LATER):
+            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=out.parent))
+            for folder in ("problems", "round-0"):
+                shutil.copytree(other / folder, scratch / folder)
+            (scratch / "round-1").mkdir()
+            shutil.copy(exam, scratch / "round-1" / exam.name)
+            write_json(scratch / "round-1" / "stages.json", {"exam": read_json(exam.with_name("stages.json"))["exam"]})
+            guard.Seals(scratch, config.to_json()).sweep()
+            scratch.rename(out)
+            return
 
 
 def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Sequence[Sample]]:

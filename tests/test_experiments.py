@@ -14,7 +14,7 @@ from l2r_lite import evidence, experiments
 from l2r_lite.config import LoopConfig
 from l2r_lite.evidence import knobs, read_log
 from l2r_lite.exam import ExamReport
-from l2r_lite.experiments import EXPERIMENTS, MAIN, Experiment, config_of, run_experiment
+from l2r_lite.experiments import EXPERIMENTS, MAIN, Experiment, begin_alike, config_of, run_experiment
 from l2r_lite.lessons import questions_to_ask
 from l2r_lite.problems import load_problems
 from l2r_lite.records import Sample
@@ -129,6 +129,30 @@ def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small
     run_experiment(small, runs, logs)
     assert json.loads(before.splitlines()[1])["test"] == json.loads(log.read_text(encoding="utf-8").splitlines()[1])["test"]
     assert len(read_log(log)) == 4 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
+
+
+def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
+    small: Experiment, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    two = replace(small, arms=("annotator", "tailored"), elsewhere="")
+    for arms, folder in ((("tailored",), "alone"), (two.arms, "together")):
+        run_experiment(replace(two, arms=arms), tmp_path / folder, tmp_path / folder)
+    alone, together = (tmp_path / folder / "small" / "tailored-seed0" for folder in ("alone", "together"))
+    files = ("round-0/test.jsonl", "round-1/exam.jsonl", "round-1/training.jsonl", "round-2/test.jsonl")
+    for name in (*files, "student/adapter_model.safetensors"):
+        assert (together / name).read_bytes() == (alone / name).read_bytes(), name
+    stages = [json.loads((together.with_name(f"{arm}-seed0") / "round-1/stages.json").read_text()) for arm in two.arms]
+    assert stages[0]["exam"] == stages[1]["exam"] and stages[0] != stages[1]  # to the hundredth of a second: sat once
+    assert not list(together.parent.glob(".scratch-*")) and not [w for w in recwarn if "checksums" in str(w.message)]
+
+
+@pytest.mark.parametrize("knob", ["samples=1", "limit=9", "temperature=0.5", "four_bit=false", "teacher=none", "seed=1"])
+def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, tmp_path: Path, knob: str) -> None:
+    run_experiment(replace(small, arms=("tailored",), elsewhere="", config=small.config.with_(rounds=1)), tmp_path, tmp_path)
+    name, _, value = knob.partition("=")
+    config = small.config.with_(**{name: value if name == "teacher" else json.loads(value)})
+    begin_alike(config, tmp_path / "small" / "other")
+    assert not (tmp_path / "small" / "other").exists()
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`make evidence`: every arm with every seed, at equal teacher calls and training steps, logged in notebooks/evidence/.
 
-    make evidence                              # the pocket world: arms, then sweeps, one knob at a time, then causes
+    make evidence                              # the pocket world: arms, sweeps of one knob each, the default, causes
     make evidence ARGS="pocket --seeds 3"
     make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"    # SmolLM2 on real questions, hours
 
@@ -75,6 +75,8 @@ _SMOL_ARMS = ("annotator-once", "tailored", "reflection")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
+    # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place there?
+    "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), (MAIN, "reflection_weight=0"), 10),
     "multiarith": Experiment("multiarith", _SMOL, _SMOL_ARMS, 3, "svamp"),
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
@@ -187,7 +189,7 @@ def _commit() -> str:
 def main(argv: list[str] | None = None) -> int:
     """`python -m l2r_lite.experiments`. Returns the exit status: 0 done, 2 bad input, 130 stopped."""
     parser = argparse.ArgumentParser(prog="make evidence", description="Runs of every arm and seed, and their logs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (pocket sweeps causes)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (pocket sweeps default causes)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
     parser.add_argument("--arms", nargs="*", default=(), metavar="ARM", help="only these arms")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
@@ -197,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     changes = {k: v for k in ("data_dir", "teacher") if (v := getattr(given, k)) is not None}
     try:
-        for name in given.names or ("pocket", "sweeps", "causes"):
+        for name in given.names or ("pocket", "sweeps", "default", "causes"):
             if name not in NAMES:
                 raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
             if name == "causes":

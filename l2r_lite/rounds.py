@@ -8,36 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from l2r_lite import guard
 from l2r_lite import runfolder as folder
 from l2r_lite.config import LoopConfig
 from l2r_lite.devices import Team, join
-from l2r_lite.exam import ExamReport, Writer, take_exam
+from l2r_lite.exam import ExamReport, take_exam
 from l2r_lite.lessons import make_demonstrations, make_lessons, questions_to_ask
 from l2r_lite.problems import load_problems
-from l2r_lite.prompts import completion, demonstrations, student_prompt
+from l2r_lite.prompts import demonstrations
 from l2r_lite.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.report import build_report
-from l2r_lite.sources import locate
+from l2r_lite.run_student import RunStudent
 from l2r_lite.teacher import Teacher, open_teacher
 from l2r_lite.training import Stopped, epoch_batches, make_items, own_items, train_round
 
-if TYPE_CHECKING:
-    from l2r_lite.served import ServedStudent
-    from l2r_lite.student import Student
-
 MAY_CHANGE = ("rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget", "price", "concurrency")
-
-# Loading sets torch's seed and default dtype and swaps initialisers, for the whole process: two panels' runs take turns.
-_LOADING = threading.Lock()
 
 OnRound = Callable[[dict[str, Any]], object]
 
@@ -90,8 +82,7 @@ def run_rounds(
             try:
                 return run.go(on_round)
             finally:
-                if run.served:
-                    run.served.close()
+                run.student.close()
 
     return team.lead(work) if team else work()
 
@@ -129,18 +120,14 @@ class _Run:
         check_same_run(out, config)
         # Problems come first: a run that cannot start leaves no folder behind that refuses the corrected command.
         self.problems = {split: self._load(split) for split in ("train", "validation", "test")}
-        self._student: Student | None = None
-        self.served: ServedStudent | None = None
-        self._fresh = True  # whether the student is as it was loaded
-        self._adapter_of = -1  # the round whose adapter it wears; -1: none's for certain
-        self._demonstrations = ""
+        self.student = RunStudent(config, out, self.problems, team, lambda number: self._begin(number, "loading", 0))
 
     def begin(self, held: guard.Held) -> None:
         """What may be written only while the folder is held: settings and problems, after a look at what is there."""
         check_same_run(self.out, self.config)  # another process may have begun a run there since
         self.held = held
         if not (self.out / "config.json").exists():  # as with problems: what cannot start must not refuse the corrected command
-            self._student = self._load_student(0)
+            self.student.load()
         self.seals = guard.Seals(self.out, self.config.to_json())
         self.seals.check()
         folder.write_json(self.out / "config.json", self.config.to_json())
@@ -160,53 +147,6 @@ class _Run:
 
     def _problem_file(self, split: str) -> Path:
         return self.out / "problems" / f"{split}.jsonl"
-
-    def student(self, after_round: int) -> Student:
-        """The student as it was after a round (0: fresh); the base model is loaded once."""
-        if self._student is None:
-            self._student = self._load_student(after_round)
-        if self._fresh:
-            self._fresh = False
-            if self._demonstrations:
-                (self.team or self._student).demonstrate(self._demonstrations)
-                self._check_room(self._student)
-            if not (self.round(0) / "adapter").exists():
-                self._student.save_adapter(self.round(0) / "adapter")
-        if self._adapter_of != after_round:
-            self._student.load_adapter(self.round(after_round) / "adapter")
-            self._adapter_of = after_round
-        return self._student
-
-    def _load_student(self, after_round: int) -> Student:
-        """The base model with a fresh adapter, once it is certain that it can read every question."""
-        self._begin(after_round, "loading", 0)
-        from l2r_lite.student import load_student
-
-        if self.team:
-            locate(self.config.student)  # what must be fetched and converted is, before the others look for it
-            self.team.load(self.config)
-        with _LOADING:
-            student = load_student(self.config, self.team.device if self.team else None)
-        if self.team:
-            self.team.student = student
-        self._check_room(student)
-        return student
-
-    def _check_room(self, student: Student) -> None:
-        questions = {f'problem "{p.id}"': student_prompt(p) for split in self.problems.values() for p in split}
-        student.check_room(questions, self.config.max_new_tokens)
-
-    def writer(self, after_round: int) -> Writer:
-        """Who writes in an exam of the student after a round: itself, its whole team, or the server that is given it."""
-        student = self.student(after_round)
-        if not self.config.student_url:
-            return self.team or student
-        if not self.served:
-            from l2r_lite.served import ServedStudent
-
-            self.served = ServedStudent(self.config.student_url, self.out / "served")
-        self.served.put(student, self.round(after_round) / "adapter")
-        return self.served
 
     def round(self, number: int) -> Path:
         return self.out / f"round-{number}"
@@ -234,7 +174,7 @@ class _Run:
             stopped = "user"
         report = self.report(stopped)
         self._settle()
-        best = self.round(report["best_round"]) / "adapter"
+        best = self.student.adapter(report["best_round"])
         if best.exists():
             folder.copy_folder(best, self.out / "student")
         folder.write_json(self.out / "report.json", report)
@@ -250,7 +190,7 @@ class _Run:
             made = make_demonstrations(self.teacher, train, self.config.demonstrations, seed=self.config.seed)
             folder.write_lines(file, made)
         shown = {lesson.problem_id: lesson.rationale for lesson in folder.read_lines(file, Lesson)}
-        self._demonstrations = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
+        self.student.demonstrations = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
         self.problems["train"] = [p for p in train if p.id not in shown]
 
     def report(self, stopped: str) -> dict[str, Any]:
@@ -305,7 +245,7 @@ class _Run:
         problems, file = self.problems[split], self.round(number) / f"{name}.jsonl"
         if file.exists():
             return ExamReport(tuple(problems), tuple(folder.read_lines(file, Sample)))
-        writer, growing, started = self.writer(after_round), folder.Growing(file, Sample), self._clock()
+        writer, growing, started = self.student.writer(after_round), folder.Growing(file, Sample), self._clock()
         advance = self._begin(number, name, len(problems), len(growing.taken) / samples)
 
         def keep(new: list[Sample]) -> None:
@@ -327,8 +267,8 @@ class _Run:
         """Greedy answers on validation (for decisions) and test (for the report) by the student of this round."""
         for split in ("validation", "test"):
             self._sit(number, split, split, number, samples=1, temperature=0.0)
-        if not (self.round(number) / "adapter").exists():  # only the fresh one can be gone here, removed as damaged
-            self.student(number)
+        if not self.student.adapter(number).exists():  # only the fresh one can be gone here, removed as damaged
+            self.student.after(number)
         report = self.report("user")
         folder.write_json(self.out / "report.json", report)
         if on_round:
@@ -347,7 +287,7 @@ class _Run:
             return folder.read_lines(file, Lesson)
         asks = questions_to_ask(exam, self.config, seed=self._seed(number))
         asked = Counter(m.problem.id for m in asks)
-        fits, started = self._fits(number), self._clock()
+        fits, started = self.student.fits(number - 1, written=hasattr(self.teacher, "teach_again")), self._clock()
         advance = self._begin(
             number, "feedback", sum(min(n, self.config.mistakes_per_question) for n in asked.values())
         )
@@ -369,18 +309,9 @@ class _Run:
         folder.write_lines(file, feedback.lessons)
         return feedback.lessons
 
-    def _fits(self, number: int) -> Callable[[str], bool]:
-        """Whether a rationale can be read behind any question and, if the teacher can be told, also be written in an exam."""
-        student = self.student(number - 1)
-        most = student.room(map(student_prompt, self.problems["train"]))
-        if hasattr(self.teacher, "teach_again"):
-            most = self.config.max_new_tokens
-        return lambda text: len(student.encode("", completion(text))[1]) <= most
-
     def train(self, number: int, exam: ExamReport, lessons: list[Lesson]) -> None:
         """Stage 3: tailored training from the student of the round before; a killed training starts this round's anew."""
-        adapter = self.round(number) / "adapter"
-        if adapter.exists():
+        if self.student.adapter(number).exists():
             return
         self._settle()
         self._check_stop()
@@ -389,7 +320,7 @@ class _Run:
         items = own_items(self.problems["train"], exam.correct) if self.config.teacher == "none" else make_items(
             self.problems["train"], lessons, exam.mistakes, exam.correct, earlier=earlier, replay=self.config.replay, seed=seed
         )  # fmt: skip
-        student, started = self.student(number - 1), self._clock()
+        student, started = self.student.to_be_trained(number - 1), self._clock()
         one_pass = epoch_batches(items, self.config.batch_size, random.Random(seed))
         advance = self._begin(number, "training", self.config.steps or self.config.epochs * len(one_pass))
 
@@ -398,7 +329,6 @@ class _Run:
             if self.on_step:
                 self.on_step(losses)
 
-        self._adapter_of = -1
         log = train_round(
             student, items, self.config, seed=seed, stop=self.stop, on_step=stepped, progress=self.progress, team=self.team
         )
@@ -406,8 +336,7 @@ class _Run:
         folder.write_lines(self.round(number) / "training.jsonl", [_item_line(i) for i in items])
         folder.write_lines(self.round(number) / "losses.jsonl", log)
         self._timed(number, "training", started)
-        student.save_adapter(adapter)
-        self._adapter_of = number
+        self.student.save(number)
 
 
 def _item_line(item: TrainingItem) -> dict[str, Any]:

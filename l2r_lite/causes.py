@@ -22,6 +22,8 @@ from l2r_lite.lessons import make_lessons, questions_to_ask
 from l2r_lite.problems import load_problems
 from l2r_lite.records import TrainingItem
 from l2r_lite.reflection import neighbours_agree, rationale_states, triplet_cosines
+from l2r_lite.report import mean_interval
+from l2r_lite.show import Table
 from l2r_lite.student import load_student
 from l2r_lite.teacher import open_teacher
 from l2r_lite.training import losses, make_items, pack, train_round
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 LOG = Path(__file__).parents[1] / "notebooks" / "evidence" / "causes" / "pocket.jsonl"
 STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # looked at after so many
 HELD = 48  # questions whose lessons are not trained on, to look at
+SAID = (
+    ("lm", "L_lm on held-out lessons, in nats", 2), ("cl", "L_cl on them", 2), ("lm_pull", "norm of L_lm's gradient", 2),
+    ("cl_pull", "norm of L_cl's gradient, before λ", 2), ("cosine", "cosine of the two gradients", 2),
+    ("positive", "cos(h, h⁺)", 2), ("negative", "cos(h, h⁻)", 2), ("directions", "effective rank of the states", 1),
+    ("same_digit", "nearest state of another question: same last digit of the answer", 2),
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +139,20 @@ def look(
     return Look(step, held_lm.item(), held_cl.item(), lm_pull.norm().item(), cl_pull.norm().item(),
                 cosine_similarity(lm_pull, cl_pull, 0).item(), plus.mean().item(), minus.mean().item(),
                 effective_rank(states), agree)  # fmt: skip
+
+
+def looks_table(watched: Sequence[Watched]) -> Table:
+    """Untrained, and after the round's last step without and with self-reflection: means over seeds ± 95 % (t)."""
+    weights = sorted({w.reflection_weight for w in watched})
+    groups = {"untrained": (weights[0], 0)} | {f"after the round, λ = {weight:g}": (weight, -1) for weight in weights}
+    rows = []
+    for name, what, digits in SAID:
+        cells = []
+        for weight, place in groups.values():
+            mean, half = mean_interval([getattr(w.looks[place], name) for w in watched if w.reflection_weight == weight])
+            cells.append(f"{mean:.{digits}f} ± {half:.{digits}f}" if half == half else f"{mean:.{digits}f}")  # no nan
+        rows.append([what, *cells])
+    return Table(["mean over seeds ± 95 % (t)", *groups], rows)
 
 
 def effective_rank(states: Tensor) -> float:

@@ -77,6 +77,10 @@ def test_the_log_comes_back_in_order_and_as_a_figure(log: Path) -> None:
     assert there[0].looks[1].directions == 12.34568 and causes.read_log(log.with_name("none.jsonl")) == []
     figure = plots.inside_a_round(there)
     assert len(figure.axes) == 4 and all(axes.get_xlabel() for axes in figure.axes)
+    assert len([line for line in figure.axes[1].lines if len(line.get_xdata()) == 3]) == 1  # the cost, seed by seed
+    table = causes.looks_table(there)
+    assert table.head[1:] == ["untrained", "after the round, λ = 0", "after the round, λ = 0.5"]
+    assert table.rows[0][1:] == ["1.00 ± 0.00"] * 3 and causes.looks_table(there[::3]).rows[0][1:] == ["1.00"] * 3
     assert plots.inside_a_round([w for w in there if w.seed == 0])._repr_png_()  # one seed has no interval
     with pytest.raises(ValueError, match="one with λ = 0"):
         plots.inside_a_round([w for w in there if w.arm == "reflection"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from l2r_lite.causes import Look, Watched
 from l2r_lite.plots.base import BLUE, GREY, ORANGE, RED, new_figure, style
@@ -14,31 +15,31 @@ from l2r_lite.report import mean_interval
 
 
 def inside_a_round(watched: Sequence[Watched]) -> Figure:
-    """Both terms' gradients, the held-out L_lm and the hidden states while a round is trained, without and with λ.
+    """Both terms' gradients, what L_lm loses by the second, and the hidden states, while a round is trained.
 
     Means over seeds, with their 95 % intervals (t) as bands.
 
     Args:
-        watched: several seeds of two arms, one of them with λ = 0.
+        watched: the same seeds of two arms, one of them with λ = 0.
     """
     weights = sorted({w.reflection_weight for w in watched})
     if len(weights) != 2 or weights[0]:
         raise ValueError(f"two arms are compared, one with λ = 0; these have λ = {weights}")
     without, with_it = ([w for w in watched if w.reflection_weight == weight] for weight in weights)
     weight = weights[1]
-    names = (("λ = 0", without, GREY, "s-"), (f"λ = {weight:g}", with_it, BLUE, "o-"))
     with style():
         figure = new_figure(12, 8.4)
         (pulls, words), (cosines, directions) = figure.subplots(2, 2)
         _line(pulls, with_it, lambda s: s.lm_pull, BLUE, "o-", "L_lm")
         _line(pulls, with_it, lambda s: weight * s.cl_pull, ORANGE, "^-", f"{weight:g} · L_cl")
         pulls.set(ylabel="norm of the gradient", title=f"How hard each term pulls (λ = {weight:g})")
-        for name, runs, colour, mark in names:
-            _line(words, runs, lambda s: s.lm, colour, mark, name)
+        lm = {w.seed: [seen.lm for seen in w.looks] for w in without}
+        cost = np.array([np.subtract([seen.lm for seen in w.looks], lm[w.seed]) for w in with_it])  # (seeds, looks)
+        _band(words, [seen.step for seen in with_it[0].looks], cost, BLUE, "o-", "")
+        words.axhline(0, color="black", lw=1)
+        words.set(ylabel=f"nats, λ = {weight:g} minus λ = 0, same seed", title="What it costs L_lm on held-out lessons")
+        for name, runs, colour, mark in (("λ = 0", without, GREY, "s-"), (f"λ = {weight:g}", with_it, BLUE, "o-")):
             _line(directions, runs, lambda s: s.directions, colour, mark, name)
-        words.set(ylabel="L_lm on held-out lessons, in nats", title="How well lessons are read", yscale="log")
-        words.set_yticks(ticks := [0.25, 0.5, 1, 2], [f"{t:g}" for t in ticks])
-        words.minorticks_off()
         _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right one, λ = {weight:g}")
         _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right one, λ = 0")
         _line(cosines, with_it, lambda s: s.negative, RED, "^-", f"mistake, λ = {weight:g}")
@@ -49,13 +50,17 @@ def inside_a_round(watched: Sequence[Watched]) -> Figure:
         for axes in (pulls, words, cosines, directions):
             axes.set_xlabel("training step of round 1")
             axes.grid(alpha=0.25)
-            axes.legend(frameon=False, ncols=2 if axes is cosines else 1, fontsize=11)
+            if axes is not words:
+                axes.legend(frameon=False, ncols=2 if axes is cosines else 1, fontsize=11)
         return figure
 
 
 def _line(axes: Axes, runs: Sequence[Watched], value: Callable[[Look], float], colour: str, mark: str, label: str) -> None:
-    steps = [seen.step for seen in runs[0].looks]
     table = np.array([[value(seen) for seen in run.looks] for run in runs])  # (seeds, looks)
+    _band(axes, [seen.step for seen in runs[0].looks], table, colour, mark, label)
+
+
+def _band(axes: Axes, steps: Sequence[int], table: NDArray[np.float64], colour: str, mark: str, label: str) -> None:
     means, halves = zip(*(mean_interval(list(column)) for column in table.T), strict=True)
     axes.plot(steps, means, mark, color=colour, lw=2, ms=6, label=label)
     axes.fill_between(steps, np.subtract(means, halves), np.add(means, halves), color=colour, alpha=0.15, lw=0)

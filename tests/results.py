@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from l2r_lite.evidence import Run, read_runs
-from l2r_lite.findings import AFTERWARDS, arm_table, compare, comparison_table
+from l2r_lite.findings import AFTERWARDS, ASKED, ON_REAL_QUESTIONS, arm_table, compare, comparison_table, sweep_table
 from l2r_lite.show import Table
 
 ROOT = Path(__file__).parent.parent
@@ -32,9 +32,9 @@ def where(runs: list[Run]) -> str:
 def block(name: str) -> str:
     """The tables of one log."""
     runs = read_runs()[name]
-    tables = [arm_table(runs), comparison_table(compare(runs))]
-    text = "\n".join(map(markdown, tables))
-    if afterwards := compare(runs, AFTERWARDS):
+    arms = sweep_table(runs, ["reflection_weight"], "replay") if name == "default" else arm_table(runs)
+    text = "\n".join(map(markdown, [arms, comparison_table(compare(runs, ASKED.get(name, ON_REAL_QUESTIONS)))]))
+    if name == "pocket" and (afterwards := compare(runs, AFTERWARDS)):
         text += f"\nThought of after these had been seen, so ideas and no tests:\n\n{markdown(comparison_table(afterwards))}"
     return f"{text}\n{where(runs)}\n"
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l2r_lite.causes import Look, Watched
 from l2r_lite.plots.base import BLUE, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.report import mean_interval
+
+if TYPE_CHECKING:
+    from l2r_lite.causes import Look, Watched
 
 
 def inside_a_round(watched: Sequence[Watched]) -> Figure:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from l2r_lite.evidence import ARMS, Run, paired
 from l2r_lite.report import mean_interval
@@ -130,13 +131,10 @@ def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
     return dict(sorted(found.items()))
 
 
-def against(runs: Sequence[Run], arm: str, main: str, after: int | None = None) -> tuple[int, float, float]:
-    """Seeds, mean and half the 95 % t interval of an arm's gain over the main arm, in points, on the seeds that both have."""
-    if arm == main:
-        return sum(r.arm == main for r in runs), 0.0, 0.0
-    seeds, one, other = paired(runs, arm, main, after)
-    mean, half = mean_interval(list(100 * (one - other).mean(1)))
-    return len(seeds), mean, half
+def gains(runs: Sequence[Run], arm: str, main: str) -> NDArray[np.float64]:
+    """What an arm's kept student gains over the main arm's, in points of test accuracy, on each seed that both have."""
+    _, one, other = paired(runs, arm, main)
+    return 100 * (one - other).mean(1)
 
 
 def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
@@ -144,8 +142,8 @@ def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
     rows = []
     for knob in knobs:
         for value, mine in sweep(runs, knob, main).items():
-            count, gain, half = against(runs, mine[0].arm, main)
-            gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if count > 1 else f"{gain:+.1f}"
+            gain, half = mean_interval(list(gains(runs, mine[0].arm, main)))
+            gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if len(mine) > 1 else f"{gain:+.1f}"
             validation, test = [r.validation[r.kept] for r in mine], [r.correct().mean() for r in mine]
             rows.append([knob, json.dumps(value), len(mine), _mean(validation), _mean(test), gained,
                          f"{np.mean([r.seconds for r in mine]):.0f}"])  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from l2r_lite.evidence import Run
-from l2r_lite.findings import Comparison, against, sweep
+from l2r_lite.findings import Comparison, gains, sweep
 from l2r_lite.plots.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
 from l2r_lite.report import mean_interval
 
@@ -88,7 +88,7 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
 
 
 def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Figure:
-    """The gain over the main arm for other values of each knob, all else as in it: the student kept, and the last round's.
+    """What other values of each knob gain over the main arm, all else as in it: the mean with its 95 %, and a dot a seed.
 
     Args:
         knobs: name of a knob → what it is, for the panel's axis. A knob without runs is left out.
@@ -101,19 +101,21 @@ def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Fi
         for axes in grid.flat[len(found) :]:
             axes.remove()
         for axes, (knob, values) in zip(grid.flat, found.items(), strict=False):
-            for shift, colour, mark, name, after in ((-0.07, BLUE, "o", "kept", None), (0.07, ORANGE, "s", "last round", -1)):
-                gains = [against(runs, mine[0].arm, main, after) for mine in values.values()]
-                axes.errorbar([x + shift for x in range(len(gains))], [mean for _, mean, _ in gains],
-                              [0 if math.isnan(half) else half for _, _, half in gains], fmt=f"{mark}-", color=colour, lw=2,
-                              ms=7, capsize=4, label=name)  # fmt: skip
+            for x, arm in enumerate(mine[0].arm for mine in values.values()):
+                if arm == main:
+                    axes.plot(x, 0, "D", color="black", ms=8)
+                    continue
+                pairs = gains(runs, arm, main)
+                mean, half = mean_interval(list(pairs))
+                axes.plot([x - 0.12] * len(pairs), pairs, "o", color=BLUE, alpha=0.45, ms=5, lw=0)
+                axes.errorbar(x + 0.06, mean, 0 if math.isnan(half) else half, fmt="D", color=BLUE, lw=2, ms=7, capsize=5)
             axes.axhline(0, color="black", lw=1)
-            axes.set_xticks(range(len(values)), [f"{json.dumps(v)}\n{'main' if mine[0].arm == main else f'{len(mine)} seeds'}"
-                                                 for v, mine in values.items()])  # fmt: skip
-            axes.set(xlabel=knobs[knob])
+            under = ["main" if mine[0].arm == main else f"n = {len(mine)}" for mine in values.values()]
+            axes.set_xticks(range(len(values)), [f"{json.dumps(v)}\n{u}" for v, u in zip(values, under, strict=True)])
+            axes.set(xlabel=knobs[knob], xlim=(-0.5, len(values) - 0.5))
             axes.grid(axis="y", alpha=0.25)
         for axes in grid[:, 0]:
-            axes.set_ylabel(f"points against {main}, in pairs")
-        grid[0, 0].legend(frameon=False, fontsize=11)
-        figure.suptitle(f"One knob turned, all else as in {main}: mean gain and 95 % over seeds", x=0.01, ha="left",
+            axes.set_ylabel(f"points against {main}, same seed")
+        figure.suptitle(f"One knob turned, all else as in {main}: each seed, the mean and its 95 %", x=0.01, ha="left",
                         fontweight="bold")  # fmt: skip
         return figure

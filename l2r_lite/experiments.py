@@ -72,11 +72,12 @@ _SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedbac
 CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection")
+DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
     # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place there?
-    "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), (MAIN, "reflection_weight=0", "reflection_weight=0.1"), 10),
+    "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), DEFAULT_ARMS, 10),
     "multiarith": Experiment("multiarith", _SMOL, _SMOL_ARMS, 3, "svamp"),
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),

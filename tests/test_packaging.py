@@ -34,7 +34,7 @@ MINOR_VERSIONS = ("3.11", "3.12", "3.13")
 # What the project promises to build on, and what its modules import besides.
 PROMISED = {"jupyterlab", "ipywidgets", "torch", "transformers", "peft", "bitsandbytes", "openai", "matplotlib"}
 # Import name → the dependency it belongs to, where the two differ. IPython is where ipywidgets lives.
-DISTRIBUTION_OF = {"IPython": "ipywidgets"}
+DISTRIBUTION_OF = {"PIL": "pillow", "IPython": "ipywidgets"}
 
 
 def names(requirements):

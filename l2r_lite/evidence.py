@@ -122,7 +122,7 @@ def from_folder(
     rounds = report["rounds"]
     answers = [runfolder.read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
     return Run(
-        _known(arm), report["config"]["seed"], report["config"],
+        _known(arm), report["config"]["seed"], _without_folders(report["config"]),
         f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
         tuple(map(_digits, answers)),
         tuple(r["validation_accuracy"] for r in rounds), report["best_round"], report["environment"], commit,
@@ -130,6 +130,13 @@ def from_folder(
         tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
         {name: _digits(samples) for name, samples in (elsewhere or {}).items()},
     )  # fmt: skip
+
+
+def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """Files by their names alone: a log is published, and where they lay says nothing to others."""
+    kind, _, file = config["teacher"].partition(":")
+    named = {k: Path(v).name for k in ("data_dir", "problems", "teacher_cache") if (v := config[k])}
+    return {**config, **named, "teacher": f"recorded:{Path(file).name}" if kind == "recorded" else config["teacher"]}
 
 
 def _digits(samples: Sequence[Sample]) -> str:

@@ -42,6 +42,13 @@ def test_a_run_folder_becomes_a_line_with_every_test_answer(tmp_path: Path) -> N
     assert evidence.read_runs(tmp_path) == {"log": [made]}
 
 
+def test_a_log_names_files_without_the_folders_they_lay_in() -> None:
+    config = LoopConfig(problems="/home/ada/mine.jsonl", data_dir="/home/ada/data", teacher="recorded:/home/ada/gpt4.jsonl")
+    kept = evidence._without_folders(config.to_json())
+    assert (kept["problems"], kept["data_dir"], kept["teacher"]) == ("mine.jsonl", "data", "recorded:gpt4.jsonl")
+    assert "/" not in json.dumps(kept) and evidence._without_folders(LoopConfig().to_json()) == LoopConfig().to_json()
+
+
 def test_without_logs_nothing_is_read_and_the_table_says_so(tmp_path: Path) -> None:
     assert evidence.read_runs(tmp_path / "nowhere") == {} == evidence.read_runs(tmp_path)
     told = repr(evidence.what_is_there([run("tailored", 3), run("tailored", 0)]))

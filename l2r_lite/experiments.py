@@ -72,7 +72,7 @@ _SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedbac
 CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection")
-DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1")
+DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),

@@ -70,8 +70,8 @@ SWEEPS = (
 # More than 240 training questions would only lengthen the exams: 80 of them go to the teacher in a round.
 _SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedback_limit=80, limit=240)
 CAUSES = ("tailored", "reflection")
-_ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training")
-_SMOL_ARMS = ("annotator-once", "tailored", "reflection")
+_ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
+_SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
 DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
@@ -137,9 +137,10 @@ def begin_alike(config: LoopConfig, out: Path) -> None:
             scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=out.parent))
             for folder in ("problems", "round-0"):
                 shutil.copytree(other / folder, scratch / folder)
-            (scratch / "round-1").mkdir()
-            shutil.copy(exam, scratch / "round-1" / exam.name)
-            write_json(scratch / "round-1" / "stages.json", {"exam": read_json(exam.with_name("stages.json"))["exam"]})
+            if config.rounds:
+                (scratch / "round-1").mkdir()
+                shutil.copy(exam, scratch / "round-1" / exam.name)
+                write_json(scratch / "round-1" / "stages.json", {"exam": read_json(exam.with_name("stages.json"))["exam"]})
             guard.Seals(scratch, config.to_json()).sweep()
             scratch.rename(out)
             return

@@ -112,8 +112,9 @@ def arm_table(runs: Sequence[Run]) -> Table:
     for arm in (arm for arm in ARMS if any(r.arm == arm for r in runs)):
         mine = [r for r in runs if r.arm == arm]
         took = [np.mean([sum(x[name] for x in r.rounds) for r in mine]) for name in ("teacher_calls", "lessons")]
-        share = np.mean([x["triplet_share"] for r in mine for x in r.rounds] or [0.0])
-        rows.append([arm, len(mine), *(f"{x:.0f}" for x in took), f"{share:.0%}", _mean([r.correct().mean() for r in mine]),
+        shares = [x["triplet_share"] for r in mine for x in r.rounds]
+        share = f"{np.mean(shares):.0%}" if shares else "–"
+        rows.append([arm, len(mine), *(f"{x:.0f}" for x in took), share, _mean([r.correct().mean() for r in mine]),
                      _mean([r.correct(-1).mean() for r in mine]),
                      *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])  # fmt: skip
     return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last", *kinds], rows)

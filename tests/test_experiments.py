@@ -20,6 +20,7 @@ from l2r_lite.problems import load_problems
 from l2r_lite.records import Sample
 
 POCKET = EXPERIMENTS["pocket"]
+TRAINED = [arm for arm in POCKET.arms if arm != "untrained"]
 
 
 def exam(wrong: int, right: int) -> ExamReport:
@@ -64,7 +65,7 @@ def test_nobody_is_asked_in_self_training() -> None:
 
 def test_arms_have_equal_teacher_calls_and_steps() -> None:
     totals = set()
-    for arm in POCKET.arms:
+    for arm in TRAINED:
         config = config_of(POCKET, arm, 3)
         assert config.seed == 3 and config.test_limit >= 1000 and config.feedback_limit <= config.limit
         totals.add((config.rounds * config.feedback_limit, config.rounds * config.steps, config.lessons, config.batch_size))
@@ -105,7 +106,7 @@ def small(tiny_folder: Path) -> Experiment:
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, batch_size=8,
         max_new_tokens=12, exam_rows=36, feedback_limit=4, steps=3,
     )  # fmt: skip
-    return Experiment("small", config, ("annotator-once", "annotator", "tailored", "samples=1"), 1, "new skills")
+    return Experiment("small", config, ("annotator-once", "annotator", "tailored", "samples=1", "untrained"), 1, "new skills")
 
 
 def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small: Experiment, tmp_path: Path) -> None:
@@ -113,22 +114,24 @@ def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small
     assert run_experiment(small, runs, logs) == 0
     found = {r.arm: r for r in read_log(logs / "small.jsonl")}
     assert found.keys() == set(small.arms)
+    untrained = found.pop("untrained")
+    assert untrained.rounds == () and len(untrained.elsewhere["new skills"]) == 510
     for arm, run in found.items():
-        assert sum(r["teacher_calls"] for r in run.rounds) == 8, arm
+        assert run.test[0] == untrained.test[0] and sum(r["teacher_calls"] for r in run.rounds) == 8, arm
         losses = (runs / "small" / f"{arm}-seed0").glob("round-*/losses.jsonl")
         assert sum(len(f.read_text(encoding="utf-8").splitlines()) for f in losses) == 6, arm
         assert len(run.elsewhere["new skills"]) == 510 and len(run.test[0]) == 9
     assert len(found["annotator-once"].rounds) == 1 and found["samples=1"].config["samples"] == 1
-    seeds, untrained, trained = evidence.paired(list(found.values()), "untrained", "tailored", after=-1)
-    assert seeds == [0] and untrained.shape == trained.shape == (1, 9)
+    seeds, before, trained = evidence.paired(list(found.values()), "untrained", "tailored", after=-1)
+    assert seeds == [0] and before.shape == trained.shape == (1, 9)
 
     log = logs / "small.jsonl"
-    before = log.read_text(encoding="utf-8")
-    log.write_text("".join(x for x in before.splitlines(True) if json.loads(x)["arm"] != "annotator"), encoding="utf-8")
+    text = log.read_text(encoding="utf-8")
+    log.write_text("".join(x for x in text.splitlines(True) if json.loads(x)["arm"] != "annotator"), encoding="utf-8")
     (runs / "small" / "tailored-seed0" / "report.json").unlink()  # would come back if it were run again
     run_experiment(small, runs, logs)
-    assert json.loads(before.splitlines()[1])["test"] == json.loads(log.read_text(encoding="utf-8").splitlines()[1])["test"]
-    assert len(read_log(log)) == 4 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
+    assert json.loads(text.splitlines()[2])["test"] == json.loads(log.read_text(encoding="utf-8").splitlines()[2])["test"]
+    assert len(read_log(log)) == 5 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
 
 
 def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(

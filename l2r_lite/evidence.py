@@ -1,8 +1,8 @@
 """Logs of finished runs: what several seeds of several arms answered, question by question, so that arms can be compared.
 
 An *arm* is one way of training, an *experiment* all runs that differ in nothing but arm and seed. An arm has a name out of
-ARMS, or is a knob's other value, "reflection_weight=0.1", in the experiment's main arm. A log is one experiment: a JSON Lines
-file, one line a run, in notebooks/evidence/ (or any folder). A line, folded here:
+ARMS, or turns knobs of the experiment's main arm: "reflection_weight=0.1", or several, "margin=0.2,samples=4". A log is one
+experiment: a JSON Lines file, one line a run, in notebooks/evidence/ (or any folder). A line, folded here:
 
     {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
      "config": {… every knob of LoopConfig …},
@@ -101,8 +101,9 @@ def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
     if arm == "annotator-once":  # as many calls and steps as the others take in all rounds
         return {**KNOBS["annotator"], "rounds": 1, "feedback_limit": config.rounds * config.feedback_limit,
                 "steps": config.rounds * config.steps}  # fmt: skip
-    name, is_knob, value = _known(arm).partition("=")
-    return {name: json.loads(value)} if is_knob else KNOBS[arm]
+    if "=" not in _known(arm):
+        return KNOBS[arm]
+    return {name: json.loads(value) for name, _, value in (knob.partition("=") for knob in arm.split(","))}
 
 
 def from_folder(
@@ -207,8 +208,8 @@ def _misshapen(run: Run) -> str:
 
 
 def _known(arm: str, at: str = "") -> str:
-    name, is_knob, value = arm.partition("=")
-    if is_knob and name in {f.name for f in dataclasses.fields(LoopConfig)} and _is_json(value):
+    turned = [knob.partition("=") for knob in arm.split(",")]
+    if all(is_knob and name in {f.name for f in dataclasses.fields(LoopConfig)} and _is_json(v) for name, is_knob, v in turned):
         return arm
     if arm not in ARMS:
         close = difflib.get_close_matches(arm, ARMS, 1)
@@ -228,7 +229,7 @@ def _is_json(text: str) -> bool:
 def what_is_there(runs: Sequence[Run]) -> Table:
     """Every arm with the seeds it was run with, also the arms of which there is nothing."""
     rows = []
-    others = dict.fromkeys((r.arm for r in runs if r.arm not in ARMS), "the main arm with one knob changed")
+    others = dict.fromkeys((r.arm for r in runs if r.arm not in ARMS), "the main arm with these knobs changed")
     for arm, meaning in (ARMS | others).items():
         seeds = sorted(r.seed for r in runs if r.arm == arm)
         rows.append([arm, meaning, f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else "no run here"])

@@ -45,7 +45,7 @@ LATER = frozenset({
 
 @dataclass(frozen=True)
 class Experiment:
-    """All runs of one log: a config, the arms (evidence.ARMS, or a knob's other value) and how many seeds each has.
+    """All runs of one log: a config, the arms (evidence.ARMS, or other values of knobs) and how many seeds each has.
 
     Attributes:
         log: the log's name; two experiments on the same test may share one, so that their arms can be compared.
@@ -72,7 +72,7 @@ _SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedbac
 CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
-DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2")
+DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2", "reflection_weight=0,replay=1")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
@@ -88,7 +88,7 @@ NAMES = (*EXPERIMENTS, "causes")
 
 
 def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
-    """One run's config: an arm's own knobs, or the main arm's with the one that the arm's name changes."""
+    """One run's config: an arm's own knobs, or the main arm's with those that the arm's name changes."""
     base = experiment.config.with_(seed=seed)
     main = evidence.knobs(MAIN, base) if "=" in arm else {}
     return base.with_(**{**main, **evidence.knobs(arm, base)})

@@ -124,7 +124,7 @@ def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
     """A knob's values, in order, each with its runs; that of the main arm among them, on the seeds that the others have."""
     found: dict[Any, list[Run]] = {}
     for r in runs:
-        if r.arm.startswith(f"{knob}="):
+        if r.arm.startswith(f"{knob}=") and "," not in r.arm:
             found.setdefault(json.loads(r.arm.partition("=")[2]), []).append(r)
     seeds = {r.seed for mine in found.values() for r in mine}
     if own := [r for r in runs if r.arm == main and r.seed in seeds]:

@@ -91,10 +91,14 @@ def test_a_sweep_turns_one_knob_of_the_main_arm(arm: str) -> None:
     assert [k for k in main if main[k] != turned[k]] == [arm.partition("=")[0]]
 
 
-@pytest.mark.parametrize("arm", ["reflection_wait=0.1", "samples=many", "samples="])
+@pytest.mark.parametrize("arm", ["reflection_wait=0.1", "samples=many", "samples=", "samples=4,", "samples=4,tailored"])
 def test_an_arm_that_is_no_knob_is_refused(arm: str) -> None:
     with pytest.raises(evidence.EvidenceError, match="no arm is called"):
         knobs(arm, LoopConfig())
+
+
+def test_an_arm_may_turn_several_knobs() -> None:
+    assert knobs("reflection_weight=0,replay=1", LoopConfig()) == {"reflection_weight": 0, "replay": 1}
 
 
 # --- runs ---

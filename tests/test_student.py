@@ -380,7 +380,7 @@ def gradients(student: Student, problems: list[Problem]) -> dict[str, torch.Tens
     student.model.train()
     for weight in student.trainable.values():
         weight.grad = None
-    train_step(student, items_of(problems), LoopConfig())
+    train_step(student, items_of(problems), LoopConfig(reflection_weight=0.5))
     return {name: weight.grad.clone() for name, weight in student.trainable.items() if weight.grad is not None}
 
 

@@ -43,7 +43,7 @@ def config(tiny_folder: Path) -> LoopConfig:
     """A run of about a second, by a student that answers nonsense: what it says still depends on every weight."""
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=17, rounds=1, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12,
+        max_new_tokens=12, exam_rows=12, reflection_weight=0.5,
     )  # fmt: skip
 
 

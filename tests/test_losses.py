@@ -414,7 +414,8 @@ def test_principal_axes_find_the_two_directions_of_a_flat_cloud() -> None:
     directions, _ = torch.linalg.qr(torch.randn(8, 2, generator=generator))
     spots, share = principal_axes(flat @ directions.T + 5)
     assert share.sum().item() == pytest.approx(1) and share[0] > share[1]
-    torch.testing.assert_close(torch.cdist(spots, spots), torch.cdist(flat, flat), rtol=1e-3, atol=1e-3)
+    apart, before = (torch.cdist(x.double(), x.double()) for x in (spots, flat))  # in single precision some CPUs are 0.002 off
+    torch.testing.assert_close(apart, before, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(principal_axes(flat @ directions.T + 5)[0], spots)
 
 

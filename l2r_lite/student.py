@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from l2r_lite.config import LoopConfig
 
 
+SMALL = 50e6  # bytes of weights up to which a student in a folder computes in fp32 on every CPU
+
+
 def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -82,7 +85,8 @@ class Student:
             four_bit: NF4 with double quantisation; False keeps the weights in `dtype`, for comparison.
             lora_rank, lora_alpha: size r ≥ 1 of the adapter and its scale α (the update is α/r · BA).
             seed: draws the adapter's A; B starts at 0, so that a fresh student answers as its base model.
-            device, dtype: None picks the GPU if there is one, and the type that the device computes in hardware.
+            device, dtype: None picks the GPU if there is one, and the type that the device computes in hardware; on a CPU a
+                small student (SMALL) computes in fp32.
                 The pocket student computes in fp32 on a CPU: it is too small to gain by less.
             gradient_checkpointing: recompute activations in the backward pass; slower, for cards that are too small.
 
@@ -96,8 +100,9 @@ class Student:
 
         where = locate(name)
         device = torch.device(device) if device else pick_device()
-        on_cpu_pocket = device.type == "cpu" and where == SHORT_NAMES["pocket"]
-        dtype = dtype or (torch.float32 if on_cpu_pocket else pick_dtype(device))
+        # In so small a student bf16 saves nothing that is worth its rounding, and other CPUs would answer otherwise.
+        small = device.type == "cpu" and 0 < sum(f.stat().st_size for f in Path(where).glob("*.safetensors")) < SMALL
+        dtype = dtype or (torch.float32 if small else pick_dtype(device))
         quantise = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )

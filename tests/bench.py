@@ -95,7 +95,7 @@ def bench_step(name: str, shots: int, size: int, at_once: int | None = None) -> 
     Args:
         at_once: items that the plain step can hold in memory; the memory of both is measured on so many.
     """
-    student, (problems, teacher), config = Student.load(name), data(name), LoopConfig()
+    student, (problems, teacher), config = Student.load(name), data(name), LoopConfig(reflection_weight=0.5)
     student.demonstrate(demonstration_text(problems, teacher, shots))
     for weight in student.trainable.values():  # B starts at 0 and would hide A's gradients
         torch.nn.init.normal_(weight, std=0.02)
@@ -156,7 +156,7 @@ def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> 
 
 def bench_four_bit(name: str, size: int) -> dict[str, Any]:
     """A training step on a 4-bit student against one on the same student unquantised, in the type this machine computes."""
-    (problems, teacher), config = data(name), LoopConfig()
+    (problems, teacher), config = data(name), LoopConfig(reflection_weight=0.5)
     students = {label: Student.load(name, four_bit=label == "4-bit") for label in ("4-bit", "unquantised")}
     batches = [make_batch(problems, teacher, size, seed) for seed in range(REPEATS + 1)]
 

@@ -31,7 +31,7 @@ def bench_scaling(figure: Path) -> dict[str, Any]:
     problems = make_problems("train", max(SIZES), seed=1)
     wrong = "First 1 + 1 = 2. The answer is 1000."
     items = [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in problems]
-    config = LoopConfig(epochs=1)
+    config = LoopConfig(epochs=1, reflection_weight=0.5)
 
     def exam(size: int) -> None:
         take_exam(student, spread(problems, size), max_new_tokens=56, progress=False)

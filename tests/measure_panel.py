@@ -18,7 +18,7 @@ import transformers, peft, bitsandbytes
 from l2r_lite.config import LoopConfig
 from l2r_lite.rounds import run_rounds
 from l2r_lite.widgets import loop_panel
-config = LoopConfig(rounds=2, limit=340, validation_limit=85, test_limit=170)
+config = LoopConfig(rounds=2, limit=340, validation_limit=85, test_limit=170, reflection_weight=0.5)
 """
 BARE = """
 began = time.monotonic()

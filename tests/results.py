@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from l2r_lite.evidence import Run, read_runs
-from l2r_lite.findings import AFTERWARDS, ASKED, ON_REAL_QUESTIONS, arm_table, compare, comparison_table, sweep_table
+from l2r_lite.experiments import MAIN
+from l2r_lite.findings import AFTERWARDS, ASKED, ON_REAL_QUESTIONS, arm_table, choices_table, compare, comparison_table
 from l2r_lite.show import Table
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +33,7 @@ def where(runs: list[Run]) -> str:
 def block(name: str) -> str:
     """The tables of one log."""
     runs = read_runs()[name]
-    arms = sweep_table(runs, ["reflection_weight"], "replay") if name == "default" else arm_table(runs)
+    arms = choices_table(runs, MAIN) if name == "default" else arm_table(runs)
     text = "\n".join(map(markdown, [arms, comparison_table(compare(runs, ASKED.get(name, ON_REAL_QUESTIONS)))]))
     if name == "pocket" and (afterwards := compare(runs, AFTERWARDS)):
         text += f"\nThought of after these had been seen, so ideas and no tests:\n\n{markdown(comparison_table(afterwards))}"

@@ -35,7 +35,7 @@ def config(tiny_folder: Path, tmp_path: Path) -> LoopConfig:
     teacher.write_text('{"question": "unknown", "rationale": "unknown"}\n')
     return LoopConfig(
         student=str(tiny_folder), problems=str(tmp_path / "own.jsonl"), teacher=f"recorded:{teacher}", rounds=1, samples=1,
-        limit=0, validation_limit=0, test_limit=0, epochs=1, max_new_tokens=12,
+        limit=0, validation_limit=0, test_limit=0, epochs=1, max_new_tokens=12, reflection_weight=0.5,
     )  # fmt: skip
 
 

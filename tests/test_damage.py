@@ -22,7 +22,7 @@ from l2r_lite.rounds import run_rounds
 def config(tiny_folder: Path) -> LoopConfig:
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12,
+        max_new_tokens=12, exam_rows=12, reflection_weight=0.5,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def tiny_config(tiny_folder: Path) -> LoopConfig:
     """Nonsense, but long enough to be killed in: three parts of an exam, 36 training steps."""
     return LoopConfig(
         student=str(tiny_folder), limit=48, validation_limit=4, test_limit=9, rounds=2, samples=2, epochs=3, batch_size=8,
-        max_new_tokens=16, exam_rows=4,
+        max_new_tokens=16, exam_rows=4, reflection_weight=0.5,
     )  # fmt: skip
 
 
@@ -92,7 +92,8 @@ def wait_for(launcher: subprocess.Popen[str], *files: Path) -> None:
 def pocket() -> LoopConfig:
     """One validation question: fewer than processes. A worked example, which both put before every prompt."""
     return LoopConfig(
-        limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8, demonstrations=1
+        limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8, demonstrations=1,
+        reflection_weight=0.5,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import results
 from l2r_lite import findings, plots
 from l2r_lite.config import LoopConfig
 from l2r_lite.evidence import Run, read_runs
-from l2r_lite.findings import arm_table, compare, comparison_table, sweep, sweep_table
+from l2r_lite.findings import arm_table, choices_table, compare, comparison_table, sweep, sweep_table
 
 QUESTIONS, SEEDS = 400, 8
 AMOUNTS = {"teacher_calls": 50, "lessons": 100, "triplet_share": 0.5}
@@ -72,6 +73,14 @@ def test_a_sweep_holds_the_main_arm_in_its_place_and_on_the_same_seeds() -> None
     figure = plots.knobs_turned(made, "replay", {"samples": "samples a question", "rounds": "of which there is no run"})
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1\nn = 3", "2\nmain", "8\nn = 3"]
     assert len(figure.axes) == 1
+
+
+def test_what_was_tried_stands_in_the_order_of_validation_not_of_the_test() -> None:
+    made = runs(**{"replay": 0.7, "margin=0.2": 0.6, "margin=0.2,samples=4": 0.8})
+    made = [replace(r, validation=(0.3, 0.5, 0.9)) if r.arm == "margin=0.2" else r for r in made]
+    table = choices_table(made, "replay")
+    assert [row[0] for row in table.rows] == ["margin=0.2", "margin=0.2,samples=4", "replay"]
+    assert [row[4][0] for row in table.rows] == ["-", "+", "m"] and list(sweep(made, "margin", "replay")) == [0.2, 1.0]
 
 
 def test_a_gain_is_taken_on_the_seeds_that_both_arms_have() -> None:

@@ -35,7 +35,7 @@ async def teach(call: Call) -> None:
 def config(tiny_folder: Path) -> LoopConfig:
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12, teacher="openai:m", concurrency=AT_ONCE,
+        max_new_tokens=12, exam_rows=12, teacher="openai:m", concurrency=AT_ONCE, reflection_weight=0.5,
     )  # fmt: skip
 
 

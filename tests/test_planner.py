@@ -127,7 +127,7 @@ def test_presets_are_planned_without_weights_and_fit_the_cards_they_are_meant_fo
 
 
 def test_more_work_needs_more_memory_and_checkpointing_less() -> None:
-    config = LoopConfig(batch_size=8, max_new_tokens=8)
+    config = LoopConfig(batch_size=8, max_new_tokens=8, reflection_weight=0.5)
     small = plan_memory(config)
     assert plan_memory(config, prompt_tokens=200).activations > small.activations
     assert plan_memory(config.with_(batch_size=16)).activations > 1.8 * small.activations
@@ -155,7 +155,7 @@ def test_a_round_is_reckoned_from_a_short_try_that_leaves_the_student_as_it_was(
     student = Student.load("pocket")
     before = {name: p.clone() for name, p in student.trainable.items()}
     problems = load_problems("pocket", "train", limit=60)
-    config = LoopConfig(exam_rows=40, epochs=2, batch_size=16)
+    config = LoopConfig(exam_rows=40, epochs=2, batch_size=16, reflection_weight=0.5)
     took = time_round(config, student, problems)
     assert took.exam > 0 and took.training > 0 and 0 < took.mistakes <= 1
     items = 60 * took.mistakes * config.lessons

@@ -17,7 +17,8 @@ from l2r_lite.rounds import run_rounds
 @pytest.fixture(scope="module")
 def config() -> LoopConfig:
     """The pocket student, which knows something: its answers are words, not noise."""
-    return LoopConfig(limit=20, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=16, exam_rows=24)
+    return LoopConfig(limit=20, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=16, exam_rows=24,
+                      reflection_weight=0.5)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def config(tiny_folder: Path) -> LoopConfig:
     """Two rounds in about a second, by a student that answers nonsense: what it says still depends on every weight."""
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=4,
+        max_new_tokens=12, exam_rows=4, reflection_weight=0.5,
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def same_weights(one: Path, other: Path) -> bool:
 def pocket_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     config = LoopConfig(
         limit=36, validation_limit=18, test_limit=36, rounds=1, samples=2, epochs=1, batch_size=16, exam_rows=72,
-        max_new_tokens=48,
+        max_new_tokens=48, reflection_weight=0.5,
     )  # fmt: skip
     out = tmp_path_factory.mktemp("runs") / "pocket"
     return run(config, out), out

@@ -36,7 +36,7 @@ KEY = "sk-planted-5d41402abc4b2a76b9719d911017c592"
 def small(student: Path | str, **knobs: Any) -> LoopConfig:
     return LoopConfig(
         student=str(student), limit=6, validation_limit=3, test_limit=3, rounds=1, samples=1, epochs=1, batch_size=8,
-        max_new_tokens=8,
+        max_new_tokens=8, reflection_weight=0.5,
     ).with_(**knobs)  # fmt: skip
 
 

@@ -119,7 +119,8 @@ class LikeVllm:
 @pytest.fixture(scope="module")
 def config() -> LoopConfig:
     """The pocket student, which computes in fp32 on every CPU, as the servers here do."""
-    return LoopConfig(limit=12, validation_limit=2, test_limit=12, rounds=1, epochs=2, batch_size=8, exam_rows=16)
+    return LoopConfig(limit=12, validation_limit=2, test_limit=12, rounds=1, epochs=2, batch_size=8, exam_rows=16,
+                      reflection_weight=0.5)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

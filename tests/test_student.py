@@ -157,6 +157,15 @@ def greedy_by_transformers(student: Student, prompt: str, steps: int) -> str:
     return cut_after_answer(student.tokenizer.decode(out[0, ids.input_ids.shape[1] :], skip_special_tokens=True))
 
 
+def test_a_small_student_computes_in_fp32_on_every_cpu_and_a_larger_one_in_what_the_cpu_has(
+    load_tiny: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(l2r_lite.student, "pick_dtype", lambda device: torch.bfloat16)
+    assert load_tiny(device="cpu").dtype == torch.float32 == Student.load("pocket", device="cpu").dtype
+    monkeypatch.setattr(l2r_lite.student, "SMALL", 1)
+    assert load_tiny(device="cpu").dtype == torch.bfloat16
+
+
 def test_greedy_answers_equal_those_of_transformers_generate(awake: Student) -> None:
     answers = [texts[0] for texts in awake.generate(PROMPTS, max_new_tokens=24)]
     assert answers == [greedy_by_transformers(awake, p, 24) for p in PROMPTS]
@@ -380,7 +389,7 @@ def gradients(student: Student, problems: list[Problem]) -> dict[str, torch.Tens
     student.model.train()
     for weight in student.trainable.values():
         weight.grad = None
-    train_step(student, items_of(problems), LoopConfig())
+    train_step(student, items_of(problems), LoopConfig(reflection_weight=0.5))
     return {name: weight.grad.clone() for name, weight in student.trainable.items() if weight.grad is not None}
 
 

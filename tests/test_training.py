@@ -232,7 +232,7 @@ def test_self_training_takes_every_own_correct_rationale_and_nothing_else(proble
 # --- one round ---
 
 
-QUICK = LoopConfig(epochs=4, batch_size=12, learning_rate=1e-2)
+QUICK = LoopConfig(epochs=4, batch_size=12, learning_rate=1e-2, reflection_weight=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, 
 
 def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:
     student = Student.load("pocket", device="cpu")
-    log = train_round(student, items, LoopConfig(epochs=8, batch_size=12), seed=0, progress=False)
+    log = train_round(student, items, LoopConfig(epochs=8, batch_size=12, reflection_weight=0.5), seed=0, progress=False)
     steps = len(items) // 12
     assert len(log) == 8 * steps
     first, last = log[:steps], log[-steps:]

@@ -43,7 +43,7 @@ def config(tiny_folder: Path) -> LoopConfig:
     """A run of about a second, by a student that answers nonsense: what it says still depends on every weight."""
     return LoopConfig(
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=17, rounds=1, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12,
+        max_new_tokens=12, exam_rows=12, reflection_weight=0.5,
     )  # fmt: skip
 
 
@@ -336,7 +336,7 @@ def test_a_folder_with_another_run_in_it_is_left_alone(
 
 
 def test_folder_names_are_short_readable_and_the_same_each_time(tmp_path: Path) -> None:
-    start = LoopConfig()
+    start = LoopConfig(reflection_weight=0.5)
     changed = start.with_(reflection_weight=0.0, margin=0.5, four_bit=False, rounds=9, budget=1.0)
     assert folder_for(tmp_path, "p", start, changed)[0].name == "p-lambda0-rho0.5-four-bit-off"
     names = {folder_for(tmp_path, "p", start, start.with_(teacher=f"recorded:/data/{x}/" + "y" * 90 + ".jsonl"))[0].name

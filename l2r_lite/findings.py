@@ -6,8 +6,8 @@ Every number is computed from logs (evidence.py) with the functions of statistic
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,10 @@ ON_REAL_QUESTIONS = {
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
     "self-reflection": ("reflection", "tailored"),
 }
-ASKED = {"pocket": QUESTIONS, "default": IN_THE_DEFAULT}  # by log; the others are on real questions
+REAL = {
+    "multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP",
+    "svamp-pairs": "SVAMP, two lessons",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,31 @@ def compare(
         questions: what is asked → (the arm with it, the arm without).
         after: None compares kept students, -1 those of the last round, n those of round n.
     """
+    return _corrected(_compared(runs, questions, after))
+
+
+def compare_logs(logs: Mapping[str, Sequence[Run]], questions: dict[str, tuple[str, str]]) -> list[Comparison]:
+    """The same of several logs, by name, of the kept students; corrected for how many comparisons there are in all."""
+    return _corrected([replace(c, what=f"{name}: {c.what}") for name, runs in logs.items() for c in _compared(runs, questions)])
+
+
+def _compared(
+    runs: Sequence[Run], questions: Mapping[str, tuple[str, str]], after: int | None = None
+) -> list[Comparison]:
+    """As `compare`, with p-values as they are."""
     there = {r.arm for r in runs}
-    asked = {what: arms for what, arms in questions.items() if {a for a in arms if a != "untrained"} <= there}
     found = []
-    for what, (first, second) in asked.items():
-        seeds, one, other = paired(runs, first, second, after)
-        gains = (one - other).mean(1)
-        found.append((what, first, second, len(seeds), paired_bootstrap(one, other), mean_interval(list(gains))[1],
-                      float(sign_flip_test(gains))))  # fmt: skip
-    corrected = holm([row[-1] for row in found])
-    return [Comparison(*row[:-1], p) for row, p in zip(found, corrected, strict=True)]
+    for what, (first, second) in questions.items():
+        if {arm for arm in (first, second) if arm != "untrained"} <= there:
+            seeds, one, other = paired(runs, first, second, after)
+            gains = (one - other).mean(1)
+            found.append(Comparison(what, first, second, len(seeds), paired_bootstrap(one, other),
+                                    mean_interval(list(gains))[1], float(sign_flip_test(gains))))  # fmt: skip
+    return found
+
+
+def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
+    return [replace(c, p=p) for c, p in zip(found, holm([c.p for c in found]), strict=True)]
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -118,6 +136,14 @@ def arm_table(runs: Sequence[Run]) -> Table:
                      _mean([r.correct(-1).mean() for r in mine]),
                      *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])  # fmt: skip
     return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last", *kinds], rows)
+
+
+def stacked(tables: Mapping[str, Table], head: str) -> Table:
+    """Several tables as one: each row's table is named before it, and a column that a table lacks is "–" there."""
+    columns = list(dict.fromkeys(name for table in tables.values() for name in table.head))
+    rows = [[name, *(dict(zip(table.head, row, strict=True)).get(column, "–") for column in columns)]
+            for name, table in tables.items() for row in table.rows]  # fmt: skip
+    return Table([head, *columns], rows)
 
 
 def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from l2r_lite import findings
 from l2r_lite.evidence import Run, read_runs
 from l2r_lite.experiments import MAIN
-from l2r_lite.findings import AFTERWARDS, ASKED, ON_REAL_QUESTIONS, arm_table, choices_table, compare, comparison_table
+from l2r_lite.findings import arm_table, compare, comparison_table
 from l2r_lite.show import Table
 
 ROOT = Path(__file__).parent.parent
@@ -31,12 +32,23 @@ def where(runs: list[Run]) -> str:
 
 
 def block(name: str) -> str:
-    """The tables of one log."""
-    runs = read_runs()[name]
-    arms = choices_table(runs, MAIN) if name == "default" else arm_table(runs)
-    text = "\n".join(map(markdown, [arms, comparison_table(compare(runs, ASKED.get(name, ON_REAL_QUESTIONS)))]))
-    if name == "pocket" and (afterwards := compare(runs, AFTERWARDS)):
-        text += f"\nThought of after these had been seen, so ideas and no tests:\n\n{markdown(comparison_table(afterwards))}"
+    """The tables of one log; of "real", those of all logs on real questions together."""
+    logs = read_runs()
+    if name == "real":
+        mine = {said: logs[log] for log, said in findings.REAL.items() if log in logs}
+        runs = [r for each in mine.values() for r in each]
+        tables = [findings.stacked({said: arm_table(each) for said, each in mine.items()}, "questions"),
+                  comparison_table(findings.compare_logs(mine, findings.ON_REAL_QUESTIONS))]  # fmt: skip
+    elif name == "default":
+        runs = logs[name]
+        tables = [findings.choices_table(runs, MAIN), comparison_table(compare(runs, findings.IN_THE_DEFAULT))]
+    else:
+        runs = logs[name]
+        tables = [arm_table(runs), comparison_table(compare(runs))]
+    text = "\n".join(map(markdown, tables))
+    if name == "pocket":
+        afterwards = comparison_table(compare(runs, findings.AFTERWARDS))
+        text += f"\nThought of after these had been seen, so ideas and no tests:\n\n{markdown(afterwards)}"
     return f"{text}\n{where(runs)}\n"
 
 

@@ -55,6 +55,16 @@ def test_comparisons_are_of_pairs_with_the_round_that_is_asked_for() -> None:
     assert untrained.seeds == SEEDS and untrained.bootstrap.difference > 0.5
 
 
+def test_comparisons_of_several_logs_are_corrected_together() -> None:
+    logs = {"one": runs(annotator_once=0.6, tailored=0.8), "two": runs(tailored=0.6, reflection=0.8)}
+    found = findings.compare_logs(logs, findings.ON_REAL_QUESTIONS)
+    assert [c.what for c in found] == ["one: tailored rounds, not random lessons in one go", "two: self-reflection"]
+    assert [c.p for c in found] == pytest.approx([2 * 2 / 2**SEEDS] * 2)
+    table = findings.stacked({"one": arm_table(logs["one"]), "none": findings.Table(["arm", "else"], [["x", "y"]])}, "log")
+    assert table.head[:2] == ["log", "arm"] and table.rows[-1][:3] == ["none", "x", "–"] and table.rows[-1][-1] == "y"
+    assert [row[0] for row in table.rows] == ["one", "one", "none"]
+
+
 def test_the_arms_table_says_what_each_took_and_reached() -> None:
     table = arm_table(runs(tailored=0.9, annotator=0.6))
     assert [row[0] for row in table.rows] == ["annotator", "tailored"]  # in the order of ARMS
@@ -109,5 +119,5 @@ def test_questions_of_two_kinds_are_drawn_apart() -> None:
 
 def test_the_readmes_tables_are_those_of_the_logs() -> None:
     text = (results.ROOT / "README.md").read_text(encoding="utf-8")
-    assert {name for _, name, _ in results.BLOCK.findall(text)} == read_runs().keys()  # every log has its tables
+    assert {name for _, name, _ in results.BLOCK.findall(text)} == {"real", *read_runs().keys() - findings.REAL.keys()}
     assert results.fresh(text) == text, "make results writes them anew"

@@ -65,6 +65,13 @@ def test_comparisons_of_several_logs_are_corrected_together() -> None:
     assert [row[0] for row in table.rows] == ["one", "one", "none"]
 
 
+def test_logs_are_drawn_side_by_side_with_the_arms_they_have() -> None:
+    logs = {"one": runs(annotator_once=0.6, tailored=0.8), "two": runs(tailored=0.6), "three": runs(tailored=0.6)[:1]}
+    figure = plots.arms_in_logs(logs, ["annotator-once", "tailored", "reflection"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two", "three"]
+    assert [len(axes.get_xticks()) for axes in figure.axes] == [2, 1, 1]
+
+
 def test_the_arms_table_says_what_each_took_and_reached() -> None:
     table = arm_table(runs(tailored=0.9, annotator=0.6))
     assert [row[0] for row in table.rows] == ["annotator", "tailored"]  # in the order of ARMS

@@ -5,6 +5,7 @@ from l2r_lite.plots.block import Block, block_table, one_block
 from l2r_lite.plots.causes import inside_a_round
 from l2r_lite.plots.evidence import (
     arms_by_seed,
+    arms_in_logs,
     best_of_equal_arms,
     bootstrap_differences,
     choosing_on_the_test,
@@ -44,6 +45,7 @@ __all__ = [
     "accuracy_by_skill",
     "arms_by_round",
     "arms_by_seed",
+    "arms_in_logs",
     "as_html",
     "attention_blocks",
     "best_of_equal_arms",

@@ -19,26 +19,47 @@ from l2r_lite.statistics import Bootstrap, Spread, holm, sign_flip_test, simulat
 
 def arms_by_seed(runs: Sequence[Run], arms: Sequence[str], after: int | None = None) -> Figure:
     """Each arm's accuracy as one dot a seed, dots of one seed joined, and beside them the mean over seeds with its interval."""
-    table = {arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
     with style():
         figure = new_figure(9, 5)
-        axes = figure.subplots()
-        for seed in sorted({seed for found in table.values() for seed in found}):
-            places = [(x, table[arm][seed]) for x, arm in enumerate(arms) if seed in table[arm]]
-            axes.plot(*zip(*places, strict=True), "o-", color=GREY, lw=1.2, ms=6, alpha=0.7, zorder=1)
-        for x, arm in enumerate(arms):
-            mean, half = mean_interval(list(table[arm].values()))
-            axes.errorbar(x + 0.13, mean, half, fmt="D", color=COLOURS[x % len(COLOURS)], ms=9, lw=2.5, capsize=6, zorder=3)
-            told = f"{mean:.0f} ± {half:.0f} %" if math.isfinite(half) else f"{mean:.0f} %"
-            _label(axes, told, (x + 0.13, mean), COLOURS[x % len(COLOURS)])
-        before = 100 * np.mean([r.correct(0).mean() for r in runs])
-        axes.axhline(before, color="black", lw=1, ls="--")
-        axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right", fontsize=11)
-        axes.set_xticks(range(len(arms)), [f"{arm}\n{len(table[arm])} seeds" for arm in arms])
-        axes.set(xlim=(-0.3, len(arms) - 0.4), ylabel="test accuracy in %", title=_who_wins(runs, arms, after))
-        axes.grid(axis="y", alpha=0.25)
-        figure.supxlabel("grey: one line a seed; diamond: mean over seeds with its 95 % interval", fontsize=11, color=GREY)
+        _by_seed(figure.subplots(), runs, arms, after, _who_wins(runs, arms, after))
+        figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
         return figure
+
+
+def arms_in_logs(logs: Mapping[str, Sequence[Run]], arms: Sequence[str], after: int | None = None) -> Figure:
+    """The same for several logs, a panel each, with what they have of these arms."""
+    with style():
+        rows = math.ceil(len(logs) / 2)
+        figure = new_figure(12.5, 4.3 * rows + 0.4)
+        grid = figure.subplots(rows, 2, squeeze=False)
+        for axes in grid.flat[len(logs) :]:
+            axes.remove()
+        for axes, (name, runs) in zip(grid.flat, logs.items(), strict=False):
+            _by_seed(axes, runs, [arm for arm in arms if any(r.arm == arm for r in runs)], after, name)
+        figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
+        return figure
+
+
+_HOW_TO_READ = "grey: one line a seed; diamond: mean over seeds with its 95 % interval"
+
+
+def _by_seed(axes: Axes, runs: Sequence[Run], arms: Sequence[str], after: int | None, title: str) -> None:
+    table = {arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
+    for seed in sorted({seed for found in table.values() for seed in found}):
+        places = [(x, table[arm][seed]) for x, arm in enumerate(arms) if seed in table[arm]]
+        axes.plot(*zip(*places, strict=True), "o-", color=GREY, lw=1.2, ms=6, alpha=0.7, zorder=1)
+    for x, arm in enumerate(arms):
+        mean, half = mean_interval(list(table[arm].values()))
+        shown = half if math.isfinite(half) else 0
+        axes.errorbar(x + 0.13, mean, shown, fmt="D", color=COLOURS[x % len(COLOURS)], ms=9, lw=2.5, capsize=6, zorder=3)
+        told = f"{mean:.0f} ± {half:.0f} %" if math.isfinite(half) else f"{mean:.0f} %"
+        _label(axes, told, (x + 0.13, mean), COLOURS[x % len(COLOURS)])
+    before = 100 * np.mean([r.correct(0).mean() for r in runs])
+    axes.axhline(before, color="black", lw=1, ls="--")
+    axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right", fontsize=11)
+    axes.set_xticks(range(len(arms)), [f"{arm}\n{len(table[arm])} seeds" for arm in arms])
+    axes.set(xlim=(-0.3, len(arms) - 0.4), ylabel="test accuracy in %", title=title)
+    axes.grid(axis="y", alpha=0.25)
 
 
 def _who_wins(runs: Sequence[Run], arms: Sequence[str], after: int | None) -> str:

@@ -166,19 +166,21 @@ def gains(runs: Sequence[Run], arm: str, main: str) -> NDArray[np.float64]:
 
 def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
     """Each knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
-    rows = [[knob, json.dumps(value), *_tried(runs, mine, main)]
+    rows = [[knob, json.dumps(value), *_tried(runs, mine, main), f"{np.mean([r.seconds for r in mine]):.0f}"]
             for knob in knobs for value, mine in sweep(runs, knob, main).items()]  # fmt: skip
-    return Table(["knob", "value", *_TRIED], rows)
+    return Table(["knob", "value", *_TRIED, "seconds a run"], rows)
 
 
 def choices_table(runs: Sequence[Run], main: str) -> Table:
     """All arms of a log, the best by validation first: a choice is made by that column; the test is reported beside it."""
     arms = {arm: [r for r in runs if r.arm == arm] for arm in dict.fromkeys(r.arm for r in runs)}
     best_first = sorted(arms, key=lambda arm: -np.mean([r.validation[r.kept] for r in arms[arm]]))
-    return Table(["arm", *_TRIED], [[arm, *_tried(runs, arms[arm], main)] for arm in best_first])
+    items = {arm: np.mean([sum(x["items"] for x in r.rounds) for r in arms[arm]]) for arm in arms}
+    return Table(["arm", *_TRIED, "items trained on"],
+                 [[arm, *_tried(runs, arms[arm], main), f"{items[arm]:.0f}"] for arm in best_first])  # fmt: skip
 
 
-_TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs", "seconds a run"]
+_TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs"]
 
 
 def _tried(runs: Sequence[Run], mine: Sequence[Run], main: str) -> list[Any]:
@@ -186,7 +188,7 @@ def _tried(runs: Sequence[Run], mine: Sequence[Run], main: str) -> list[Any]:
     gain, half = mean_interval(list(gains(runs, mine[0].arm, main)))
     gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if len(mine) > 1 else f"{gain:+.1f}"
     validation, test = [r.validation[r.kept] for r in mine], [r.correct().mean() for r in mine]
-    return [len(mine), _mean(validation), _mean(test), gained, f"{np.mean([r.seconds for r in mine]):.0f}"]
+    return [len(mine), _mean(validation), _mean(test), gained]
 
 
 def _mean(values: Sequence[float]) -> str:

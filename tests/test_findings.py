@@ -16,7 +16,7 @@ from l2r_lite.evidence import Run, read_runs
 from l2r_lite.findings import arm_table, choices_table, compare, comparison_table, sweep, sweep_table
 
 QUESTIONS, SEEDS = 400, 8
-AMOUNTS = {"teacher_calls": 50, "lessons": 100, "triplet_share": 0.5}
+AMOUNTS = {"teacher_calls": 50, "lessons": 100, "items": 150, "triplet_share": 0.5}
 
 
 def runs(**arms: float) -> list[Run]:
@@ -97,7 +97,8 @@ def test_what_was_tried_stands_in_the_order_of_validation_not_of_the_test() -> N
     made = [replace(r, validation=(0.3, 0.5, 0.9)) if r.arm == "margin=0.2" else r for r in made]
     table = choices_table(made, "replay")
     assert [row[0] for row in table.rows] == ["margin=0.2", "margin=0.2,samples=4", "replay"]
-    assert [row[4][0] for row in table.rows] == ["-", "+", "m"] and list(sweep(made, "margin", "replay")) == [0.2, 1.0]
+    assert [row[4][0] for row in table.rows] == ["-", "+", "m"] and {row[-1] for row in table.rows} == {"300"}
+    assert list(sweep(made, "margin", "replay")) == [0.2, 1.0]
 
 
 def test_a_gain_is_taken_on_the_seeds_that_both_arms_have() -> None:

@@ -78,7 +78,7 @@ EXPERIMENTS = {
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
     # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place there?
     "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), DEFAULT_ARMS, 10),
-    "multiarith": Experiment("multiarith", _SMOL, _SMOL_ARMS, 3, "svamp"),
+    "multiarith": Experiment("multiarith", _SMOL, ("annotator", *_SMOL_ARMS), 3, "svamp"),
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
     # With a file of several rationales a question every lesson has a triplet: self-reflection at its full strength.

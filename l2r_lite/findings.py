@@ -36,8 +36,9 @@ AFTERWARDS = {
 IN_THE_DEFAULT = {"self-reflection, in the default": ("replay", "reflection_weight=0")}
 # SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.
 ON_REAL_QUESTIONS = {
+    **{what: QUESTIONS[what] for what in list(QUESTIONS)[:2]},
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
-    "self-reflection": ("reflection", "tailored"),
+    "self-reflection": QUESTIONS["self-reflection"],
 }
 REAL = {
     "multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP",

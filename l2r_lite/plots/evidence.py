@@ -21,7 +21,8 @@ def arms_by_seed(runs: Sequence[Run], arms: Sequence[str], after: int | None = N
     """Each arm's accuracy as one dot a seed, dots of one seed joined, and beside them the mean over seeds with its interval."""
     with style():
         figure = new_figure(9, 5)
-        _by_seed(figure.subplots(), runs, arms, after, _who_wins(runs, arms, after))
+        colours = dict(zip(arms, COLOURS * len(arms), strict=False))
+        _by_seed(figure.subplots(), runs, colours, after, _who_wins(runs, arms, after))
         figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
         return figure
 
@@ -35,7 +36,9 @@ def arms_in_logs(logs: Mapping[str, Sequence[Run]], arms: Sequence[str], after: 
         for axes in grid.flat[len(logs) :]:
             axes.remove()
         for axes, (name, runs) in zip(grid.flat, logs.items(), strict=False):
-            _by_seed(axes, runs, [arm for arm in arms if any(r.arm == arm for r in runs)], after, name)
+            there = {arm: colour for arm, colour in zip(arms, COLOURS, strict=False) if any(r.arm == arm for r in runs)}
+            _by_seed(axes, runs, there, after, name)
+            axes.set_ylim(bottom=0)
         figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
         return figure
 
@@ -43,17 +46,18 @@ def arms_in_logs(logs: Mapping[str, Sequence[Run]], arms: Sequence[str], after: 
 _HOW_TO_READ = "grey: one line a seed; diamond: mean over seeds with its 95 % interval"
 
 
-def _by_seed(axes: Axes, runs: Sequence[Run], arms: Sequence[str], after: int | None, title: str) -> None:
+def _by_seed(axes: Axes, runs: Sequence[Run], arms: Mapping[str, str], after: int | None, title: str) -> None:
+    """One panel; `arms` has each arm's colour."""
     table = {arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
     for seed in sorted({seed for found in table.values() for seed in found}):
         places = [(x, table[arm][seed]) for x, arm in enumerate(arms) if seed in table[arm]]
         axes.plot(*zip(*places, strict=True), "o-", color=GREY, lw=1.2, ms=6, alpha=0.7, zorder=1)
-    for x, arm in enumerate(arms):
+    for x, (arm, colour) in enumerate(arms.items()):
         mean, half = mean_interval(list(table[arm].values()))
         shown = half if math.isfinite(half) else 0
-        axes.errorbar(x + 0.13, mean, shown, fmt="D", color=COLOURS[x % len(COLOURS)], ms=9, lw=2.5, capsize=6, zorder=3)
+        axes.errorbar(x + 0.13, mean, shown, fmt="D", color=colour, ms=9, lw=2.5, capsize=6, zorder=3)
         told = f"{mean:.0f} ± {half:.0f} %" if math.isfinite(half) else f"{mean:.0f} %"
-        _label(axes, told, (x + 0.13, mean), COLOURS[x % len(COLOURS)])
+        _label(axes, told, (x + 0.13, mean), colour)
     before = 100 * np.mean([r.correct(0).mean() for r in runs])
     axes.axhline(before, color="black", lw=1, ls="--")
     axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right", fontsize=11)

@@ -1,6 +1,6 @@
 """`make evidence`: every arm with every seed, at equal teacher calls and training steps, logged in notebooks/evidence/.
 
-    make evidence                              # the pocket world: arms, sweeps of one knob each, the default, causes
+    make evidence                              # the pocket world: arms, sweeps, an idea on new seeds, the default, causes
     make evidence ARGS="pocket --seeds 3"
     make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"    # SmolLM2 on real questions, hours
 
@@ -50,6 +50,7 @@ class Experiment:
     Attributes:
         log: the log's name; two experiments on the same test may share one, so that their arms can be compared.
         elsewhere: other questions for the kept student: a benchmark's name, or "new skills" of the pocket world.
+        first: the first seed.
     """
 
     log: str
@@ -57,6 +58,7 @@ class Experiment:
     arms: Sequence[str]
     seeds: int
     elsewhere: str = ""
+    first: int = 0
 
 
 # Amounts that all arms share are written out, whatever the default is: what is in the log must stay comparable with what comes.
@@ -73,9 +75,12 @@ CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
 DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2", "reflection_weight=0,replay=1")
+NEW_SEEDS_ARMS = ("reflection_weight=0", "annotator=true,reflection_weight=0", "annotator")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
+    # An idea that the runs above gave, tried on seeds that had no part in it.
+    "new-seeds": Experiment("new-seeds", _POCKET, NEW_SEEDS_ARMS, 10, "new skills", first=10),
     # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place there?
     "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), DEFAULT_ARMS, 10),
     "multiarith": Experiment("multiarith", _SMOL, ("annotator", *_SMOL_ARMS), 3, "svamp"),
@@ -85,6 +90,7 @@ EXPERIMENTS = {
     "svamp-pairs": Experiment("svamp-pairs", _SMOL.with_(problems="svamp", test_limit=300), ("tailored", "reflection"), 3),
 }
 NAMES = (*EXPERIMENTS, "causes")
+USUAL = ("pocket", "sweeps", "new-seeds", "default", "causes")  # what needs no data
 
 
 def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
@@ -108,7 +114,7 @@ def run_experiment(
         How many runs are left to another process that holds them.
     """
     log, left = logs / f"{experiment.log}.jsonl", 0
-    wanted = [(seed, arm) for seed in range(seeds or experiment.seeds) for arm in experiment.arms if not only or arm in only]
+    wanted = [(seed, arm) for seed in _seeds(experiment, seeds) for arm in experiment.arms if not only or arm in only]
     for seed, arm in (bar := tqdm(wanted, desc=experiment.log, unit="run", disable=None)):
         bar.set_postfix_str(f"{arm}, seed {seed}")
         out = runs / experiment.log / f"{arm}-seed{seed}"
@@ -162,7 +168,7 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
 def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None) -> None:
     """Watch the first round's training (causes.py) of the arms that differ in self-reflection alone, as above, one process."""
     experiment = EXPERIMENTS["pocket"]
-    wanted = [(seed, arm) for seed in range(seeds or experiment.seeds) for arm in only or CAUSES]
+    wanted = [(seed, arm) for seed in _seeds(experiment, seeds) for arm in only or CAUSES]
     for seed, arm in (bar := tqdm(wanted, desc="causes", unit="round", disable=None)):
         bar.set_postfix_str(f"{arm}, seed {seed}")
         there, config = causes.read_log(log), config_of(experiment, arm, seed)
@@ -171,6 +177,10 @@ def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None)
             new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(), _commit(),
                                  datetime.date.today().isoformat())  # fmt: skip
             causes.write_log(log, [*there, new])
+
+
+def _seeds(experiment: Experiment, how_many: int | None) -> range:
+    return range(experiment.first, experiment.first + (how_many or experiment.seeds))
 
 
 def _questions(name: str, config: LoopConfig) -> list[Problem]:
@@ -193,7 +203,7 @@ def _commit() -> str:
 def main(argv: list[str] | None = None) -> int:
     """`python -m l2r_lite.experiments`. Returns the exit status: 0 done, 2 bad input, 130 stopped."""
     parser = argparse.ArgumentParser(prog="make evidence", description="Runs of every arm and seed, and their logs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (pocket sweeps default causes)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} ({' '.join(USUAL)})")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
     parser.add_argument("--arms", nargs="*", default=(), metavar="ARM", help="only these arms")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
@@ -203,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     changes = {k: v for k in ("data_dir", "teacher") if (v := getattr(given, k)) is not None}
     try:
-        for name in given.names or ("pocket", "sweeps", "default", "causes"):
+        for name in given.names or USUAL:
             if name not in NAMES:
                 raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
             if name == "causes":

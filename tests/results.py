@@ -7,7 +7,7 @@ from pathlib import Path
 
 from l2r_lite import findings
 from l2r_lite.evidence import Run, read_runs
-from l2r_lite.experiments import MAIN
+from l2r_lite.experiments import MAIN, NEW_SEEDS_ARMS
 from l2r_lite.findings import arm_table, compare, comparison_table
 from l2r_lite.show import Table
 
@@ -42,6 +42,9 @@ def block(name: str) -> str:
     elif name == "default":
         runs = logs[name]
         tables = [findings.choices_table(runs, MAIN), comparison_table(compare(runs, findings.IN_THE_DEFAULT))]
+    elif name == "new-seeds":
+        runs = logs[name]
+        tables = [findings.choices_table(runs, NEW_SEEDS_ARMS[0]), comparison_table(compare(runs, findings.ON_NEW_SEEDS))]
     else:
         runs = logs[name]
         tables = [arm_table(runs), comparison_table(compare(runs))]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from l2r_lite import evidence, experiments
+from l2r_lite import evidence, experiments, findings
 from l2r_lite.config import LoopConfig
 from l2r_lite.evidence import knobs, read_log
 from l2r_lite.exam import ExamReport
@@ -95,6 +95,14 @@ def test_a_sweep_turns_one_knob_of_the_main_arm(arm: str) -> None:
 def test_an_arm_that_is_no_knob_is_refused(arm: str) -> None:
     with pytest.raises(evidence.EvidenceError, match="no arm is called"):
         knobs(arm, LoopConfig())
+
+
+def test_new_seeds_have_no_part_in_the_old_runs_and_nothing_but_tailoring_differs() -> None:
+    new = EXPERIMENTS["new-seeds"]
+    assert min(experiments._seeds(new, None)) >= len(experiments._seeds(POCKET, None))
+    tailored, random = (config_of(new, arm, 10).to_json() for arm in findings.ON_NEW_SEEDS["tailoring, both with replay"])
+    assert [k for k in random if random[k] != tailored[k]] == ["annotator"]
+    assert {**tailored, "seed": 0} == config_of(POCKET, "reflection_weight=0", 0).to_json()
 
 
 def test_an_arm_may_turn_several_knobs() -> None:

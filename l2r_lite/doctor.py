@@ -184,7 +184,8 @@ def four_bit_errors(width: int, device: Any, dtype: Any, *, plain_layout: bool =
     with torch.no_grad():
         written = layer.eval()(x)
     learnt = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(layer.train()(learnt), learnt, pull)
+    (gradient,) = torch.autograd.grad(layer.train()(learnt), learnt, pull, allow_unused=True)
+    gradient = torch.zeros_like(learnt) if gradient is None else gradient  # a repacked layer may leave none
     return relative_error(x.float() @ weight.T, written.float()), relative_error(pull.float() @ weight, gradient.float())
 
 

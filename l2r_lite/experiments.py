@@ -15,7 +15,6 @@ import datetime
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +139,8 @@ def begin_alike(config: LoopConfig, out: Path) -> None:
         other, theirs = settings.parent, LoopConfig.read(settings).to_json()
         exam = other / "round-1" / "exam.jsonl"
         if exam.exists() and all(v == theirs[name] for name, v in config.to_json().items() if name not in LATER):
-            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=out.parent))
+            scratch = out.with_name(f"{SCRATCH}{out.name}")
+            shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed in the middle of this
             for folder in ("problems", "round-0"):
                 shutil.copytree(other / folder, scratch / folder)
             if config.rounds:

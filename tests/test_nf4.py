@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,8 @@ def test_all_sizes_of_the_pocket_student_are_multiples_of_64() -> None:
             for name in weights.keys():  # noqa: SIM118 - no mapping
                 shape = weights.get_slice(name).get_shape()
                 assert len(shape) == 1 or shape[-1] % 64 == 0, name
+
+
+def test_bitsandbytes_asks_for_no_further_package_when_it_is_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", "import l2r_lite, bitsandbytes"], capture_output=True, text=True, check=True)
+    assert "pip install" not in done.stdout + done.stderr  # it would on a CPU with AVX512-BF16

@@ -7,8 +7,8 @@ Importing the package loads nothing heavy: torch comes with the first module tha
 
 import logging
 
-# On CPUs with AVX512-BF16 bitsandbytes asks, as it is imported, for a package with a kernel that has no backward. Students never
-# use it (nf4.keep_plain_layout), and a reader should not install it.
+# On CPUs with AVX512-BF16 bitsandbytes asks, as it is imported, for a package with a kernel that has no backward. Students
+# never use it (nf4.keep_plain_layout), and a reader should not install it.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"

@@ -46,7 +46,7 @@ class LoopConfig:
     limit: int = _knob(850, "training questions (0: all there are)", low=0)
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the best student", low=0)
     test_limit: int = _knob(425, "test questions (0: all): for the report only", low=0)
-    reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off; the paper: 0.5)", low=0, high=10)
+    reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0 switches it off)", low=0, high=10)
     margin: float = _knob(1.0, "ρ: how much closer than the mistake the right rationale must be, in cosine", low=0, high=2)
     replay: float = _knob(0.5, "replayed items a lesson: earlier lessons, own correct samples (0: the paper)", low=0, high=5)
     feedback_limit: int = _knob(0, "questions that go to the teacher in a round, drawn by the seed (0: all mistaken)", low=0)

@@ -85,8 +85,6 @@ EXPERIMENTS = {
     "multiarith": Experiment("multiarith", _SMOL, ("annotator", *_SMOL_ARMS), 3, "svamp"),
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
-    # With a file of several rationales a question every lesson has a triplet: self-reflection at its full strength.
-    "svamp-pairs": Experiment("svamp-pairs", _SMOL.with_(problems="svamp", test_limit=300), ("tailored", "reflection"), 3),
 }
 NAMES = (*EXPERIMENTS, "causes")
 USUAL = ("pocket", "sweeps", "new-seeds", "default", "causes")  # what needs no data

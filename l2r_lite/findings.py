@@ -45,10 +45,7 @@ ON_REAL_QUESTIONS = {
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
     "self-reflection": QUESTIONS["self-reflection"],
 }
-REAL = {
-    "multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP",
-    "svamp-pairs": "SVAMP, two lessons",
-}  # fmt: skip
+REAL = {"multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP"}  # their logs
 
 
 @dataclass(frozen=True)

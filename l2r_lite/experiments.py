@@ -74,7 +74,7 @@ CAUSES = ("tailored", "reflection")
 _ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
 DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2", "reflection_weight=0,replay=1")
-NEW_SEEDS_ARMS = ("reflection_weight=0", "annotator=true,reflection_weight=0", "annotator")
+NEW_SEEDS_ARMS = ("reflection_weight=0", "annotator=true,reflection_weight=0")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),

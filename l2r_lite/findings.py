@@ -33,10 +33,7 @@ AFTERWARDS = {
     "the same with λ = 0.25": ("reflection_weight=0.25", "reflection_weight=0"),
 }
 # The first of them, fixed anew before its runs with ten new seeds. With replay on both sides, nothing but tailoring differs.
-ON_NEW_SEEDS = {
-    "tailoring, both with replay": ("reflection_weight=0", "annotator=true,reflection_weight=0"),
-    "tailoring and replay": ("reflection_weight=0", "annotator"),
-}
+ON_NEW_SEEDS = {"tailoring, both with replay": ("reflection_weight=0", "annotator=true,reflection_weight=0")}
 # Fixed before its runs: in 40 steps a round self-reflection costs some of them (causes.py), and the default takes more.
 IN_THE_DEFAULT = {"self-reflection, in the default": ("replay", "reflection_weight=0")}
 # SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.

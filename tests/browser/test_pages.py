@@ -22,7 +22,7 @@ from l2r_lite.prompts import student_prompt
 from l2r_lite.rounds import run_rounds
 from l2r_lite.student import Student
 from l2r_lite.widgets import *
-config = LoopConfig(rounds=1, {SMALL})
+config = LoopConfig(rounds=1, reflection_weight=0.5, {SMALL})
 student = Student.load("pocket")
 problem = load_problems("pocket", "train", 1)[0]
 for weight in (0.5, 0.0):

@@ -18,7 +18,9 @@ from l2r_lite.rounds import run_rounds
 def make(folder: Path) -> LoopConfig:
     """Do a real run of one round, then put the corpus into every text of its files; a second folder differs in λ."""
     count = len(HOSTILE)
-    config = LoopConfig(rounds=1, epochs=1, samples=1, limit=count, validation_limit=count, test_limit=count)
+    config = LoopConfig(
+        reflection_weight=0.5, rounds=1, epochs=1, samples=1, limit=count, validation_limit=count, test_limit=count
+    )
     one, two = folder / "hostile-one", folder / "hostile-two"
     run_rounds(config, one, progress=False)
     for split in ("train", "validation", "test"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -68,7 +69,7 @@ def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) ->
 def comparisons(found: Sequence[Comparison]) -> Figure:
     """The gain of each comparison with its interval over seeds and questions, and thin, the one over seeds."""
     with style():
-        figure = new_figure(10, 1.4 + 0.85 * len(found))
+        figure = new_figure(10, 1.7 + 0.85 * len(found))
         axes = figure.subplots()
         for y, c in enumerate(found):
             colour = GREY if c.holds == "undecided" else BLUE if c.bootstrap.difference > 0 else ORANGE
@@ -78,10 +79,11 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
             axes.plot(ends, [y, y], color=colour, lw=6, solid_capstyle="butt", alpha=0.6)
             axes.plot(middle, y, "D", color="black", ms=7)
         axes.axvline(0, color="black", lw=1)
-        axes.set_yticks(range(len(found)), [f"{c.what}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found], fontsize=11)
+        told = [f"{textwrap.fill(c.what, 46)}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found]
+        axes.set_yticks(range(len(found)), told, fontsize=11)
         axes.invert_yaxis()
         decided = sum(c.holds != "undecided" for c in found)
-        axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions; thin: over seeds (t)",
+        axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions\nthin: over seeds (t)",
                  title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
         axes.grid(axis="x", alpha=0.25)
         return figure

@@ -157,7 +157,7 @@ def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
     for name in (*files, "student/adapter_model.safetensors"):
         assert (together / name).read_bytes() == (alone / name).read_bytes(), name
     stages = [json.loads((together.with_name(f"{arm}-seed0") / "round-1/stages.json").read_text()) for arm in two.arms]
-    assert stages[0]["exam"] == stages[1]["exam"] and stages[0] != stages[1]  # to the hundredth of a second: sat once
+    assert stages[0]["exam"] == stages[1]["exam"]  # to the hundredth of a second: sat once
     assert not list(together.parent.glob(".scratch-*")) and not [w for w in recwarn if "checksums" in str(w.message)]
 
 

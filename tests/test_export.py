@@ -222,7 +222,7 @@ def test_a_student_is_pushed_privately_and_whole_and_never_over_another(hub: Fak
     assert address == f"{hub.url}/me/student" and len(hub.created) == 1
     assert hub.created[0].get("private") is True or hub.created[0]["visibility"] == "private"
     assert hub.files == {p.name: p.read_bytes() for p in (exported / "model").iterdir()}
-    assert hub.tokens == {"Bearer hf_planted"}
+    assert hub.tokens - {""} == {"Bearer hf_planted"}  # what anybody may read is asked for without one, now and then
     with pytest.raises(RunError, match="me/student: the hub did not take it .*The export is whole") as error:
         push_to_hub(exported / "model", "me/student")
     assert "hf_planted" not in str(error.value) and len(hub.created) == 1

@@ -285,8 +285,9 @@ def test_a_long_text_is_read_in_linear_time(piece: str) -> None:
         equations(text)
         return time.process_time() - start
 
-    small = min(seconds(5_000), seconds(5_000))
-    assert seconds(40_000) < 24 * small + 0.3
+    # The best of three: a machine that reclaims memory meanwhile counts some of that as our time.
+    small, large = (min(seconds(size) for _ in range(3)) for size in (5_000, 40_000))
+    assert large < 24 * small + 0.3
 
 
 @pytest.mark.parametrize(

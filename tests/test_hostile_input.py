@@ -284,8 +284,9 @@ def test_time_grows_with_the_length_and_not_with_its_square(piece: str) -> None:
         cut_after_answer(text)
         return time.process_time() - began
 
-    short = min(seconds(LONG // 8), seconds(LONG // 8))
-    assert seconds(LONG) < 28 * short + 0.3
+    # The best of two: a machine that reclaims memory meanwhile counts some of that as our time.
+    short, long = (min(seconds(size), seconds(size)) for size in (LONG // 8, LONG))
+    assert long < 28 * short + 0.3
 
 
 def test_control_characters_of_every_kind_are_made_visible() -> None:

@@ -38,9 +38,10 @@ ON_NEW_SEEDS = {"tailoring, both with replay": ("reflection_weight=0", "annotato
 IN_THE_DEFAULT = {"self-reflection, in the default": ("replay", "reflection_weight=0")}
 # SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.
 ON_REAL_QUESTIONS = {
-    **{what: QUESTIONS[what] for what in list(QUESTIONS)[:2]},
+    "rounds instead of one shot": ("annotator", "annotator-once"),
+    "tailoring: lessons on mistakes, not at random": ("tailored", "annotator"),
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
-    "self-reflection": QUESTIONS["self-reflection"],
+    "self-reflection": ("reflection", "tailored"),
 }
 REAL = {"multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP"}  # their logs
 

@@ -12,6 +12,8 @@ from l2r_lite.findings import arm_table, compare, comparison_table
 from l2r_lite.show import Table
 
 ROOT = Path(__file__).parent.parent
+# Logs whose arms are knobs: the main arm, and what is asked.
+CHOICES = {"default": (MAIN, findings.IN_THE_DEFAULT), "new-seeds": (NEW_SEEDS_ARMS[0], findings.ON_NEW_SEEDS)}
 BLOCK = re.compile(r"(<!-- results of (\S+), by make results -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -39,12 +41,9 @@ def block(name: str) -> str:
         runs = [r for each in mine.values() for r in each]
         tables = [findings.stacked({said: arm_table(each) for said, each in mine.items()}, "questions"),
                   comparison_table(findings.compare_logs(mine, findings.ON_REAL_QUESTIONS))]  # fmt: skip
-    elif name == "default":
-        runs = logs[name]
-        tables = [findings.choices_table(runs, MAIN), comparison_table(compare(runs, findings.IN_THE_DEFAULT))]
-    elif name == "new-seeds":
-        runs = logs[name]
-        tables = [findings.choices_table(runs, NEW_SEEDS_ARMS[0]), comparison_table(compare(runs, findings.ON_NEW_SEEDS))]
+    elif name in CHOICES:
+        runs, (main, asked) = logs[name], CHOICES[name]
+        tables = [findings.choices_table(runs, main), comparison_table(compare(runs, asked))]
     else:
         runs = logs[name]
         tables = [arm_table(runs), comparison_table(compare(runs))]

@@ -285,7 +285,7 @@ def test_a_long_text_is_read_in_linear_time(piece: str) -> None:
         equations(text)
         return time.process_time() - start
 
-    # The best of three: a machine that reclaims memory meanwhile counts some of that as our time.
+    # The best of three: what else goes on in the machine is counted in, now and then.
     small, large = (min(seconds(size) for _ in range(3)) for size in (5_000, 40_000))
     assert large < 24 * small + 0.3
 

@@ -284,7 +284,7 @@ def test_time_grows_with_the_length_and_not_with_its_square(piece: str) -> None:
         cut_after_answer(text)
         return time.process_time() - began
 
-    # The best of two: a machine that reclaims memory meanwhile counts some of that as our time.
+    # The best of two: what else goes on in the machine is counted in, now and then.
     short, long = (min(seconds(size), seconds(size)) for size in (LONG // 8, LONG))
     assert long < 28 * short + 0.3
 

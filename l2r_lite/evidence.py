@@ -137,6 +137,8 @@ def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
     """Files by their names alone: a log is published, and where they lay says nothing to others."""
     kind, _, file = config["teacher"].partition(":")
     named = {k: Path(v).name for k in ("data_dir", "problems", "teacher_cache") if (v := config[k])}
+    if Path(config["student"]).is_dir():  # and no hub id
+        named["student"] = Path(config["student"]).name
     return {**config, **named, "teacher": f"recorded:{Path(file).name}" if kind == "recorded" else config["teacher"]}
 
 

@@ -42,10 +42,13 @@ def test_a_run_folder_becomes_a_line_with_every_test_answer(tmp_path: Path) -> N
     assert evidence.read_runs(tmp_path) == {"log": [made]}
 
 
-def test_a_log_names_files_without_the_folders_they_lay_in() -> None:
+def test_a_log_names_files_without_the_folders_they_lay_in(tmp_path: Path) -> None:
     config = LoopConfig(problems="/home/ada/mine.jsonl", data_dir="/home/ada/data", teacher="recorded:/home/ada/gpt4.jsonl")
     kept = evidence._without_folders(config.to_json())
     assert (kept["problems"], kept["data_dir"], kept["teacher"]) == ("mine.jsonl", "data", "recorded:gpt4.jsonl")
+    own = LoopConfig(student=str(tmp_path / "own")).to_json()
+    (tmp_path / "own").mkdir()
+    assert evidence._without_folders(own)["student"] == "own"
     assert "/" not in json.dumps(kept) and evidence._without_folders(LoopConfig().to_json()) == LoopConfig().to_json()
 
 

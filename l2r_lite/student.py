@@ -39,10 +39,16 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def pick_dtype(device: torch.device) -> torch.dtype:
-    """The compute type that the device has in hardware: bf16 if it can, else fp16 on a GPU (a T4) and fp32 on a CPU."""
+def pick_dtype(device: torch.device, where: str = "") -> torch.dtype:
+    """The compute type that the device has in hardware: bf16 if it can, else fp16 on a GPU (a T4) and fp32 on a CPU.
+
+    A small student (SMALL) in the folder `where` computes in fp32 on every CPU: bf16 would save nothing that is worth its
+    rounding, and other CPUs would answer otherwise.
+    """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    if where and 0 < sum(f.stat().st_size for f in Path(where).glob("*.safetensors")) < SMALL:
+        return torch.float32
     has_bf16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if has_bf16 else torch.float32
 
@@ -85,9 +91,7 @@ class Student:
             four_bit: NF4 with double quantisation; False keeps the weights in `dtype`, for comparison.
             lora_rank, lora_alpha: size r ≥ 1 of the adapter and its scale α (the update is α/r · BA).
             seed: draws the adapter's A; B starts at 0, so that a fresh student answers as its base model.
-            device, dtype: None picks the GPU if there is one, and the type that the device computes in hardware; on a CPU a
-                small student (SMALL) computes in fp32.
-                The pocket student computes in fp32 on a CPU: it is too small to gain by less.
+            device, dtype: None picks the GPU if there is one, and what `pick_dtype` says.
             gradient_checkpointing: recompute activations in the backward pass; slower, for cards that are too small.
 
         Raises:
@@ -100,9 +104,7 @@ class Student:
 
         where = locate(name)
         device = torch.device(device) if device else pick_device()
-        # In so small a student bf16 saves nothing that is worth its rounding, and other CPUs would answer otherwise.
-        small = device.type == "cpu" and 0 < sum(f.stat().st_size for f in Path(where).glob("*.safetensors")) < SMALL
-        dtype = dtype or (torch.float32 if small else pick_dtype(device))
+        dtype = dtype or pick_dtype(device, where)
         quantise = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )

@@ -160,7 +160,8 @@ def greedy_by_transformers(student: Student, prompt: str, steps: int) -> str:
 def test_a_small_student_computes_in_fp32_on_every_cpu_and_a_larger_one_in_what_the_cpu_has(
     load_tiny: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(l2r_lite.student, "pick_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert load_tiny(device="cpu").dtype == torch.float32 == Student.load("pocket", device="cpu").dtype
     monkeypatch.setattr(l2r_lite.student, "SMALL", 1)
     assert load_tiny(device="cpu").dtype == torch.bfloat16

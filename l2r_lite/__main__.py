@@ -2,7 +2,7 @@
 
 import sys
 
-from l2r_lite.cli import main
+from l2r_lite.app.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

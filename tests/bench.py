@@ -25,20 +25,22 @@ import torch
 from plain import plain_exam, plain_step
 from tqdm.auto import tqdm
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.exam import take_exam
-from l2r_lite.folding import joined
-from l2r_lite.ledger import Ledger
-from l2r_lite.lessons import make_demonstrations
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.problems import load_problems
-from l2r_lite.prompts import answer_line, demonstrations
-from l2r_lite.records import Problem, TrainingItem
-from l2r_lite.report import environment
-from l2r_lite.sources import StudentError
-from l2r_lite.student import Student
-from l2r_lite.teacher import RecordedTeacher, ScriptedTeacher, Teacher
-from l2r_lite.training import train_round, train_step
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.exam import take_exam
+from l2r_lite.students.folding import joined
+from l2r_lite.app.ledger import Ledger
+from l2r_lite.loop.lessons import make_demonstrations
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.prompts import answer_line, demonstrations
+from l2r_lite.loop.records import Problem, TrainingItem
+from l2r_lite.runs.report import environment
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.protocols import Teacher
+from l2r_lite.teachers.recorded import RecordedTeacher
+from l2r_lite.teachers.scripted import ScriptedTeacher
+from l2r_lite.loop.training import train_round, train_step
 
 OUT = Path(__file__).parents[1] / "build"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -56,7 +58,7 @@ def data(student: str) -> tuple[list[Problem], Teacher]:
 
 def rationales(problem: Problem, teacher: Teacher) -> list[str]:
     if isinstance(teacher, RecordedTeacher):
-        from l2r_lite.records import Mistake
+        from l2r_lite.loop.records import Mistake
 
         (reply,) = teacher.teach([Mistake(problem, "", None)], 2)
         return list(reply.rationales) or ["I cannot say."]
@@ -95,7 +97,7 @@ def bench_step(name: str, shots: int, size: int, at_once: int | None = None) -> 
     Args:
         at_once: items that the plain step can hold in memory; the memory of both is measured on so many.
     """
-    student, (problems, teacher), config = Student.load(name), data(name), LoopConfig(reflection_weight=0.5)
+    student, (problems, teacher), config = load_student(name), data(name), LoopConfig(reflection_weight=0.5)
     student.demonstrate(demonstration_text(problems, teacher, shots))
     for weight in student.trainable.values():  # B starts at 0 and would hide A's gradients
         torch.nn.init.normal_(weight, std=0.02)
@@ -138,7 +140,7 @@ def demonstration_text(problems: Sequence[Problem], teacher: Teacher, shots: int
 
 def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> dict[str, Any]:
     """Questions a second of our exam, of generate in batches of 4 in file order, and of generate in sorted batches of 32."""
-    student, (problems, teacher) = Student.load(name), data(name)
+    student, (problems, teacher) = load_student(name), data(name)
     student.demonstrate(demonstration_text(problems, teacher, shots))
     options = {**SAMPLED, "max_new_tokens": tokens}
     many = [random.Random(turn).sample(problems, questions) for turn in range(REPEATS + 1)]
@@ -157,7 +159,7 @@ def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> 
 def bench_four_bit(name: str, size: int) -> dict[str, Any]:
     """A training step on a 4-bit student against one on the same student unquantised, in the type this machine computes."""
     (problems, teacher), config = data(name), LoopConfig(reflection_weight=0.5)
-    students = {label: Student.load(name, four_bit=label == "4-bit") for label in ("4-bit", "unquantised")}
+    students = {label: load_student(name, four_bit=label == "4-bit") for label in ("4-bit", "unquantised")}
     batches = [make_batch(problems, teacher, size, seed) for seed in range(REPEATS + 1)]
 
     def work(student: Student) -> Callable[[int], Any]:
@@ -178,7 +180,7 @@ def bench_trl(name: str, size: int, steps: int) -> dict[str, Any]:
 
     (problems, teacher), config = data(name), LoopConfig(reflection_weight=0.0, batch_size=size, epochs=1)
     items = [TrainingItem(i.problem, i.anchor) for seed in range(steps) for i in make_batch(problems, teacher, size, seed)]
-    ours, theirs = Student.load(name), Student.load(name)
+    ours, theirs = load_student(name), load_student(name)
     trainer = sft_trainer(theirs, items, config, OUT / "trl")
     seconds = take_turns({
         "ours": lambda turn: train_round(ours, items, config, seed=turn, progress=False),

@@ -26,9 +26,9 @@ def load_tiny(tiny_folder: Path) -> Callable:
     def load(*, wake: bool = False, **options):  # noqa: ANN202
         import torch
 
-        from l2r_lite.student import Student
+        from l2r_lite.loop.student import Student
 
-        student = Student.load(str(tiny_folder), **options)
+        student = load_student(str(tiny_folder), **options)
         if wake:
             wake_up(student, torch.Generator().manual_seed(1))
         return student
@@ -38,7 +38,7 @@ def load_tiny(tiny_folder: Path) -> Callable:
 
 @pytest.fixture(scope="session")
 def pocket_problems() -> list:
-    from l2r_lite.pocket.world import make_problems
+    from l2r_lite.data.pocket.world import make_problems
 
     return make_problems("train", 72, seed=5)
 

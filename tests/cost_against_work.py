@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.exam import take_exam
-from l2r_lite.plots.base import BLUE, ORANGE, new_figure, save, style
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.pocket.world import make_problems
-from l2r_lite.records import TrainingItem
-from l2r_lite.student import Student
-from l2r_lite.training import train_round
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.exam import take_exam
+from l2r_lite.app.figures.base import BLUE, ORANGE, new_figure, save, style
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import train_round
 
 SIZES = (100, 200, 400, 800, 1600, 3200)
 FULL = 400  # from here on, an exam has all its places taken (240 rationales at once)
@@ -27,7 +27,7 @@ REPEATS = 3
 
 def bench_scaling(figure: Path) -> dict[str, Any]:
     """100 to 3,200 questions in an exam, 100 to 3,200 mistakes in one epoch of training, by the pocket student."""
-    student = Student.load("pocket")
+    student = load_student("pocket")
     problems = make_problems("train", max(SIZES), seed=1)
     wrong = "First 1 + 1 = 2. The answer is 1000."
     items = [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in problems]

@@ -23,9 +23,9 @@ import transformers.models.llama.modeling_llama  # noqa: F401
 
 import l2r_lite.openai_teacher  # noqa: F401
 import l2r_lite.student  # noqa: F401
-from l2r_lite.config import LoopConfig
-from l2r_lite.errors import UserError
-from l2r_lite.rounds import run_rounds
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import UserError
+from l2r_lite.runs.run import run_rounds
 
 FORKS = multiprocessing.get_context("forkserver")
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}

@@ -15,9 +15,9 @@ from jupyter_client.manager import start_new_kernel
 COMMON = """
 import json, time
 import transformers, peft, bitsandbytes
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
-from l2r_lite.widgets import loop_panel
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.app.panels import loop_panel
 config = LoopConfig(rounds=2, limit=340, validation_limit=85, test_limit=170, reflection_weight=0.5)
 """
 BARE = """

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from l2r_lite.exam import _grade
-from l2r_lite.prompts import completion, cut_after_answer, student_prompt
-from l2r_lite.records import Problem, Sample, TrainingItem
-from l2r_lite.reflection import triplet_loss
-from l2r_lite.student import Student
-from l2r_lite.training import PROMPT_WEIGHT
+from l2r_lite.loop.exam import _grade
+from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.loop.records import Problem, Sample, TrainingItem
+from l2r_lite.loop.losses import triplet_loss
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.losses import PROMPT_WEIGHT
 
 
 def plain_losses(student: Student, items: Sequence[TrainingItem], *, margin: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from l2r_lite import findings
-from l2r_lite.evidence import Run, read_runs
-from l2r_lite.experiments import MAIN, NEW_SEEDS_ARMS
-from l2r_lite.findings import arm_table, compare, comparison_table
-from l2r_lite.show import Table
+from l2r_course.research import findings
+from l2r_course.research.evidence import Run, read_runs
+from l2r_course.research.experiments import MAIN, NEW_SEEDS_ARMS
+from l2r_course.research.findings import arm_table, compare, comparison_table
+from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent
 # Logs whose arms are knobs: the main arm, and what is asked.

@@ -9,14 +9,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTJConfig, LlamaConfig, PretrainedConfig, Qwen2Config
 
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.pocket.world import make_problems
-from l2r_lite.prompts import completion, cut_after_answer, student_prompt
-from l2r_lite.records import TrainingItem
-from l2r_lite.reflection import triplet_loss
-from l2r_lite.sources import POCKET
-from l2r_lite.student import Student
-from l2r_lite.training import losses, pack
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.losses import triplet_loss
+from l2r_lite.students.sources import POCKET
+from l2r_lite.loop.student import Student
+from l2r_lite.students.packing import losses, pack
 
 SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
 LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -36,7 +36,7 @@ def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(FAMILIES[family]).save_pretrained(folder)
     AutoTokenizer.from_pretrained(POCKET).save_pretrained(folder)
-    return Student.load(str(folder), four_bit=four_bit, dtype=torch.float32)
+    return load_student(str(folder), four_bit=four_bit, dtype=torch.float32)
 
 
 @pytest.fixture(params=["", "Question: 1 + 1?\nAnswer: 1 + 1 = 2. The answer is 2.\n\n"], ids=["alone", "after demonstrations"])

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from l2r_lite import causes, experiments, plots
-from l2r_lite.causes import Look, Watched, effective_rank, look, watch
-from l2r_lite.config import LoopConfig
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.records import TrainingItem
-from l2r_lite.runfolder import RunError
-from l2r_lite.training import losses, pack, train_step
+from l2r_course import figures
+from l2r_course.research import causes, experiments
+from l2r_course.research.causes import Look, Watched, effective_rank, look, watch
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.training import train_step
+from l2r_lite.students.packing import losses, pack
 
 SMALL = LoopConfig(limit=36, samples=2, batch_size=8, max_new_tokens=12, exam_rows=36, feedback_limit=12, steps=4, replay=0.0)
 
@@ -75,15 +77,15 @@ def test_the_log_comes_back_in_order_and_as_a_figure(log: Path) -> None:
     there = causes.read_log(log)
     assert [(w.arm, w.seed) for w in there] == [(a, s) for a in ("tailored", "reflection") for s in (0, 1, 2)]
     assert there[0].looks[1].directions == 12.34568 and causes.read_log(log.with_name("none.jsonl")) == []
-    figure = plots.inside_a_round(there)
+    figure = figures.inside_a_round(there)
     assert len(figure.axes) == 4 and all(axes.get_xlabel() for axes in figure.axes)
     assert len([line for line in figure.axes[1].lines if len(line.get_xdata()) == 3]) == 1  # the cost, seed by seed
     table = causes.looks_table(there)
     assert table.head[1:] == ["untrained", "after the round, λ = 0", "after the round, λ = 0.5"]
     assert table.rows[0][1:] == ["1.00 ± 0.00"] * 3 and causes.looks_table(there[::3]).rows[0][1:] == ["1.00"] * 3
-    assert plots.inside_a_round([w for w in there if w.seed == 0])._repr_png_()  # one seed has no interval
+    assert figures.inside_a_round([w for w in there if w.seed == 0])._repr_png_()  # one seed has no interval
     with pytest.raises(ValueError, match="one with λ = 0"):
-        plots.inside_a_round([w for w in there if w.arm == "reflection"])
+        figures.inside_a_round([w for w in there if w.arm == "reflection"])
     log.write_text(log.read_text(encoding="utf-8") + '{"arm": ', encoding="utf-8")
     with pytest.raises(RunError, match="line 7"):
         causes.read_log(log)

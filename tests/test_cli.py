@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from l2r_lite.cli import _config, build_parser, main
-from l2r_lite.config import PRESETS, ConfigError, LoopConfig
+from l2r_lite.app.cli import _config, build_parser, main
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import ConfigError
+from l2r_lite.students.presets import PRESETS
 
 KNOBS = {f.name: f for f in dataclasses.fields(LoopConfig)}
 HINTS = typing.get_type_hints(LoopConfig)

@@ -11,13 +11,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.prompts import student_prompt
-from l2r_lite.records import Lesson, Problem, Rejection
-from l2r_lite.rounds import run_rounds
-from l2r_lite.runfolder import read_lines
-from l2r_lite.sources import POCKET, StudentError
-from l2r_lite.student import Student
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.records import Lesson, Problem, Rejection
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.loop.runfolder import read_lines
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.students.sources import POCKET
+from l2r_lite.loop.student import Student
 
 CONTEXT = 512  # of the pocket student, and of the tiny one
 
@@ -91,7 +92,7 @@ def test_a_student_with_a_table_of_positions_does_not_end_in_an_index_error(plac
     config = GPT2Config(vocab_size=768, n_embd=64, n_layer=1, n_head=1, n_positions=64, bos_token_id=0, eos_token_id=0)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(POCKET).save_pretrained(tmp_path)
-    student = Student.load(str(tmp_path), four_bit=False, dtype=torch.float32)
+    student = load_student(str(tmp_path), four_bit=False, dtype=torch.float32)
     assert student.context == 64
     student.context = places
     prompts: Sequence[str] = ["Question: " + "seven " * 20 + "?\nAnswer:"]

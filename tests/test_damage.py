@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from test_rounds import assert_same_run
 
-from l2r_lite.cli import main
-from l2r_lite.config import LoopConfig
-from l2r_lite.errors import UserError
-from l2r_lite.rounds import run_rounds
+from l2r_lite.app.cli import main
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import UserError
+from l2r_lite.runs.run import run_rounds
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from l2r_lite import doctor, reach
-from l2r_lite.cli import main
-from l2r_lite.config import LoopConfig
+from l2r_lite.app import doctor, reach
+from l2r_lite.app.cli import main
+from l2r_lite.loop.config import LoopConfig
 
 LINE = re.compile(r"(OK|NOTE|MEND) +(Python|packages|imports|device|4-bit|memory|disk|hub|key|endpoint|preset) +\S.*")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l2r_lite import evidence
-from l2r_lite.config import LoopConfig
-from l2r_lite.evidence import EvidenceError, Run
-from l2r_lite.rounds import run_rounds
+from l2r_course.research import evidence
+from l2r_lite.loop.config import LoopConfig
+from l2r_course.research.evidence import EvidenceError, Run
+from l2r_lite.runs.run import run_rounds
 
 
 def run(arm: str = "tailored", seed: int = 0, test: tuple[str, ...] = ("0101", "0111")) -> Run:

@@ -16,16 +16,17 @@ from peft import PeftModel
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from l2r_lite.card import model_card
-from l2r_lite.cli import main
-from l2r_lite.config import LoopConfig
-from l2r_lite.export import chat_template, export_run, push_to_hub
-from l2r_lite.prompts import completion, student_prompt
-from l2r_lite.records import Problem
-from l2r_lite.rounds import run_rounds
-from l2r_lite.runfolder import RunError, read_json, read_lines
-from l2r_lite.sources import POCKET
-from l2r_lite.student import Student
+from l2r_lite.runs.card import model_card
+from l2r_lite.app.cli import main
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.export import chat_template, export_run, push_to_hub
+from l2r_lite.loop.prompts import completion, student_prompt
+from l2r_lite.loop.records import Problem
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.runfolder import read_json, read_lines
+from l2r_lite.students.sources import POCKET
+from l2r_lite.loop.student import Student
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def prompts(run: Path) -> list[str]:
 
 
 def trained(run: Path) -> Student:
-    student = Student.load("pocket")
+    student = load_student("pocket")
     student.load_adapter(run / "student")
     return student
 

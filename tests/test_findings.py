@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 import results
 
-from l2r_lite import findings, plots
-from l2r_lite.config import LoopConfig
-from l2r_lite.evidence import Run, read_runs
-from l2r_lite.findings import arm_table, choices_table, compare, comparison_table, sweep, sweep_table
+from l2r_course import figures
+from l2r_course.research import findings
+from l2r_lite.loop.config import LoopConfig
+from l2r_course.research.evidence import Run, read_runs
+from l2r_course.research.findings import (
+    arm_table,
+    choices_table,
+    compare,
+    comparison_table,
+    sweep,
+    sweep_table,
+)
 
 QUESTIONS, SEEDS = 400, 8
 AMOUNTS = {"teacher_calls": 50, "lessons": 100, "items": 150, "triplet_share": 0.5}
@@ -44,7 +52,7 @@ def test_a_large_gain_is_decided_either_way_and_none_is_not() -> None:
     assert tailoring.p == pytest.approx(3 * 2 / 2**SEEDS)  # the smallest that eight seeds allow, corrected for three questions
     table = comparison_table(list(found.values()))
     assert [row[-1] for row in table.rows] == ["undecided", "yes", "no, the other way round"]
-    assert plots.comparisons(list(found.values())).axes[0].get_title(loc="left") == "2 of 3 comparisons decided"
+    assert figures.comparisons(list(found.values())).axes[0].get_title(loc="left") == "2 of 3 comparisons decided"
 
 
 def test_comparisons_are_of_pairs_with_the_round_that_is_asked_for() -> None:
@@ -67,7 +75,7 @@ def test_comparisons_of_several_logs_are_corrected_together() -> None:
 
 def test_logs_are_drawn_side_by_side_with_the_arms_they_have() -> None:
     logs = {"one": runs(annotator_once=0.6, tailored=0.8), "two": runs(tailored=0.6), "three": runs(tailored=0.6)[:1]}
-    figure = plots.arms_in_logs(logs, ["annotator-once", "tailored", "reflection"])
+    figure = figures.arms_in_logs(logs, ["annotator-once", "tailored", "reflection"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two", "three"]
     assert [len(axes.get_xticks()) for axes in figure.axes] == [2, 1, 1]
 
@@ -87,7 +95,7 @@ def test_a_sweep_holds_the_main_arm_in_its_place_and_on_the_same_seeds() -> None
     table = sweep_table(made, ["samples"], "replay")
     assert [row[1] for row in table.rows] == ["1", "2", "8"] and [row[3][:2] for row in table.rows] == ["50", "70", "90"]
     assert table.rows[0][5][0] == "-" and table.rows[1][5] == "main arm" and table.rows[2][5][0] == "+"
-    figure = plots.knobs_turned(made, "replay", {"samples": "samples a question", "rounds": "of which there is no run"})
+    figure = figures.knobs_turned(made, "replay", {"samples": "samples a question", "rounds": "of which there is no run"})
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1\nn = 3", "2\nmain", "8\nn = 3"]
     assert len(figure.axes) == 1
 
@@ -110,16 +118,16 @@ def test_a_gain_is_taken_on_the_seeds_that_both_arms_have() -> None:
 
 def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_path: Path) -> None:
     made = [r for r in runs(tailored=0.9, annotator=0.6) if r.arm == "tailored" or r.seed == 0]
-    figure = plots.arms_by_round(made, ["annotator", "tailored"])
+    figure = figures.arms_by_round(made, ["annotator", "tailored"])
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
     assert len(lines) >= 2 and not any(math.isnan(y) for line in lines for y in line.get_ydata())
-    assert plots.save(figure, tmp_path / "arms.png").stat().st_size > 5000
+    assert figures.save(figure, tmp_path / "arms.png").stat().st_size > 5000
 
 
 def test_questions_of_two_kinds_are_drawn_apart() -> None:
     made = runs(annotator=0.6, tailored=0.9)
     first = np.arange(QUESTIONS) < 100
-    figure = plots.arms_by_round(made, ["annotator", "tailored"], {"first": first, "rest": ~first})
+    figure = figures.arms_by_round(made, ["annotator", "tailored"], {"first": first, "rest": ~first})
     for axes, shown in zip(figure.axes, (first, ~first), strict=True):
         last = np.mean([100 * r.correct(-1)[shown].mean() for r in made if r.arm == "tailored"])
         assert any(math.isclose(line.get_ydata()[-1], last) for line in axes.lines if len(line.get_xdata()) == 3)

@@ -11,9 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.arithmetic import equations, wrong_equations
-from l2r_lite.grading import canonical_number, extract_answer, is_correct, parse_number, read_answer, same_answer
-from l2r_lite.records import Kind, Problem
+from l2r_lite.data.arithmetic import equations, wrong_equations
+from l2r_lite.data.answers import (
+    canonical_number,
+    extract_answer,
+    is_correct,
+    parse_number,
+    read_answer,
+    same_answer,
+)
+from l2r_lite.loop.records import Kind, Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded data lies outside the project")

@@ -20,7 +20,7 @@ from killing import start
 from safetensors import safe_open
 from test_rounds import assert_same_run
 
-from l2r_lite.config import LoopConfig
+from l2r_lite.loop.config import LoopConfig
 
 KILLS = 60 if "SOAK" in os.environ else 6
 AT_ONCE = 4  # calls to the teacher

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from l2r_lite import leaks
-from l2r_lite.benchmarks import SPLITS, masked
-from l2r_lite.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
-from l2r_lite.leaks import NETS, benchmark_counts, counts_of, leaked, leaked_pairs, parrot, parrot_accuracy, story
-from l2r_lite.problems import load_problems
-from l2r_lite.records import LETTERS, Problem
+from l2r_lite.data import leaks
+from l2r_lite.data.benchmarks import SPLITS, masked
+from l2r_course.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
+from l2r_lite.data.leaks import (
+    NETS,
+    benchmark_counts,
+    counts_of,
+    leaked,
+    leaked_pairs,
+    parrot,
+    parrot_accuracy,
+    story,
+)
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.records import LETTERS, Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark files lie outside the project")

@@ -7,8 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from l2r_lite.lora import adapter_parameters, lora_forward
-from l2r_lite.student import Student
+from l2r_course.lora import adapter_parameters, lora_forward
+from l2r_lite.loop.student import Student
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 1), (4, 8), (16, 4)])
@@ -26,7 +26,7 @@ def test_the_forward_pass_by_hand_equals_pefts(rank: int, alpha: int) -> None:
 
 
 def test_numbers_that_train_are_those_of_a_student() -> None:
-    student = Student.load("pocket", four_bit=False, lora_rank=4)
+    student = load_student("pocket", four_bit=False, lora_rank=4)
     shapes = [tuple(m.weight.shape) for name, m in student.model.named_modules() if name.endswith("base_layer")]
     assert len(shapes) == 28
     assert adapter_parameters(shapes, 4) == sum(p.numel() for p in student.trainable.values())

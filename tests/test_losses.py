@@ -13,14 +13,16 @@ from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import l2r_lite.training as training
-from l2r_lite.config import LoopConfig
-from l2r_lite.folding import joined
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.prompts import completion, student_prompt
-from l2r_lite.records import Problem, TrainingItem
-from l2r_lite.reflection import neighbours_agree, principal_axes, rationale_states, triplet_cosines, triplet_loss
-from l2r_lite.student import Student
-from l2r_lite.training import hidden_states, losses, pack, token_losses, train_step
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.students.folding import joined
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop.prompts import completion, student_prompt
+from l2r_lite.loop.records import Problem, TrainingItem
+from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
+from l2r_lite.loop.losses import triplet_loss
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import train_step
+from l2r_lite.students.packing import hidden_states, losses, pack, token_losses
 
 PAPER = LoopConfig(reflection_weight=0.5)
 

@@ -15,26 +15,29 @@ from safetensors import safe_open
 from tiny_student import build_tiny
 from torch import nn
 
-from l2r_lite.nf4 import (
-    BLOCK,
+from l2r_course.nf4 import (
     INT4,
-    LEVELS,
-    check_four_bit_layers,
-    dequantise,
     double_quantise,
     eight_bit_levels,
-    four_bit_bytes,
-    four_bit_layers,
     normal_levels,
     quantise,
     quantise_block,
-    relative_error,
     round_to_levels,
     round_to_nf4,
 )  # fmt: skip
-from l2r_lite.pocket import pretrain
-from l2r_lite.sources import POCKET, StudentError
-from l2r_lite.student import Student
+from l2r_lite.students.four_bit import (
+    BLOCK,
+    LEVELS,
+    check_four_bit_layers,
+    dequantise,
+    four_bit_bytes,
+    four_bit_layers,
+    relative_error,
+)
+from l2r_course import pretrain
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.students.sources import POCKET
+from l2r_lite.loop.student import Student
 
 SHAPES = [(64, 64), (1, 64), (3, 128), (192, 512), (576, 192), (100, 320)]
 
@@ -175,10 +178,10 @@ def test_a_student_of_hidden_size_160_is_refused_on_a_cpu_or_read_rightly(tmp_pa
     is_wrong = (dequantize_4bit(packed, state) - weight).norm() / weight.norm() > 0.15
     if is_wrong:
         with pytest.raises(StudentError, match=r"4-bit layer model\.layers\.0\.\S+ \(\d+, \d+\) wrongly"):
-            Student.load(str(folder), device="cpu")
-        assert Student.load(str(folder), device="cpu", four_bit=False)
+            load_student(str(folder), device="cpu")
+        assert load_student(str(folder), device="cpu", four_bit=False)
     else:
-        check_four_bit_layers(Student.load(str(folder), device="cpu").model, "wide")
+        check_four_bit_layers(load_student(str(folder), device="cpu").model, "wide")
 
 
 def test_all_sizes_of_the_pocket_student_are_multiples_of_64() -> None:

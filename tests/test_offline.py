@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from l2r_lite.cli import main
-from l2r_lite.openai_teacher import OpenAITeacher
-from l2r_lite.records import Mistake, Problem
-from l2r_lite.student import Student
-from l2r_lite.teacher import TeacherError
+from l2r_lite.app.cli import main
+from l2r_lite.teachers.openai_teacher import OpenAITeacher
+from l2r_lite.loop.records import Mistake, Problem
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.errors import TeacherError
 
 SECONDS = 30  # the longest needs 16: a hub, then a package index twice
 NOBODY = ("refuses", "drops", "is silent")
@@ -84,7 +84,7 @@ def test_a_student_in_the_hubs_cache_loads_without_waiting_for_the_hub(
     (there / "refs" / "main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     began = time.monotonic()
-    assert Student.load("someone/tiny").generate(["1 + 1 ="], max_new_tokens=4)
+    assert load_student("someone/tiny").generate(["1 + 1 ="], max_new_tokens=4)
     assert time.monotonic() - began < SECONDS
     assert not constants.HF_HUB_OFFLINE
 

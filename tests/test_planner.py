@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from l2r_lite.config import PRESETS, LoopConfig
-from l2r_lite.ledger import Ledger
-from l2r_lite.nf4 import four_bit_layers
-from l2r_lite.planner import SHAPES, MemoryPlan, knobs, plan_memory, time_round
-from l2r_lite.problems import load_problems
-from l2r_lite.sources import StudentError, cache_folder
-from l2r_lite.student import Student
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.app.ledger import Ledger
+from l2r_lite.students.four_bit import four_bit_layers
+from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory, time_round
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.students.sources import cache_folder
+from l2r_lite.loop.student import Student
 
 SMOL = cache_folder() / "SmolLM2-135M-Instruct"
 needs_smol = pytest.mark.skipif(not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there")
@@ -42,31 +44,31 @@ def bytes_of(student: Student) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("name", ["pocket", pytest.param("smol", marks=needs_smol)])
 def test_weights_constants_and_adapter_are_exact_to_the_byte(name: str) -> None:
-    student = Student.load(name, lora_rank=8, dtype=torch.float32)
+    student = load_student(name, lora_rank=8, dtype=torch.float32)
     plan = plan_memory(LoopConfig(student=name, lora_rank=8, problems="pocket"), dtype=torch.float32)
     assert (plan.weights, plan.constants, plan.adapter) == bytes_of(student)
 
 
 def test_without_four_bit_there_are_no_constants_and_every_weight_counts_whole() -> None:
     plan = plan_memory(LoopConfig(four_bit=False), dtype=torch.float32)
-    student = Student.load("pocket", four_bit=False)
+    student = load_student("pocket", four_bit=False)
     assert plan.constants == 0 and plan.weights == bytes_of(student)[0]
 
 
 STEP = """
 import gc, re, sys, torch
-from l2r_lite.planner import _activations, _key, student_shape
-from l2r_lite.problems import load_problems
-from l2r_lite.records import TrainingItem
-from l2r_lite.student import Student
-from l2r_lite.folding import joined
-from l2r_lite.training import losses, pack
+from l2r_lite.app.planner import _activations, _key, student_shape
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.student import Student
+from l2r_lite.students.folding import joined
+from l2r_lite.students.packing import losses, pack
 
 def status(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
 name, rows, checkpointing = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "checkpointing"
-student = Student.load(name, dtype=torch.float32, gradient_checkpointing=checkpointing)
+student = load_student(name, dtype=torch.float32, gradient_checkpointing=checkpointing)
 steps = "3 + 4 = 7. " * 8
 items = [TrainingItem(p, f"{steps}The answer is {p.answer}.", f"{steps}So it is 1.", f"{steps}It is 2. The answer is 3.")
          for p in load_problems("pocket", "train", limit=rows)]
@@ -152,7 +154,7 @@ def test_an_unknown_student_is_named_with_those_that_are_known() -> None:
 
 
 def test_a_round_is_reckoned_from_a_short_try_that_leaves_the_student_as_it_was() -> None:
-    student = Student.load("pocket")
+    student = load_student("pocket")
     before = {name: p.clone() for name, p in student.trainable.items()}
     problems = load_problems("pocket", "train", limit=60)
     config = LoopConfig(exam_rows=40, epochs=2, batch_size=16, reflection_weight=0.5)

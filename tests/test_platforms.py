@@ -28,11 +28,11 @@ for module in pkgutil.walk_packages(l2r_lite.__path__, "l2r_lite."):
         own.add(module.name.removeprefix("l2r_lite."))
     except ModuleNotFoundError as error:
         assert error.name.split(".")[0] != "l2r_lite", error  # only what is not installed may be missing
-from l2r_lite.cli import build_parser
-from l2r_lite.config import PRESETS
-from l2r_lite.grading import is_correct
-from l2r_lite.pocket.world import make_problems
-from l2r_lite.problems import load_problems
+from l2r_lite.app.cli import build_parser
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.data.answers import is_correct
+from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.data.problems import load_problems
 problems = make_problems("train", 34, seed=1)
 assert all(is_correct(f"So. The answer is {p.answer}.", p) for p in problems) and not is_correct("It is 0.5.", problems[0])
 assert len(load_problems("pocket", "test", limit=17)) == 17

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.benchmarks import BENCHMARKS, SPLITS, carve, masked
-from l2r_lite.problems import PROBLEM_NAMES, ProblemError, load_problems, question_key
-from l2r_lite.records import Problem
+from l2r_lite.data.benchmarks import BENCHMARKS, SPLITS, carve, masked
+from l2r_lite.data.problems import PROBLEM_NAMES, ProblemError, load_problems, question_key
+from l2r_lite.loop.records import Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark files lie outside the project")

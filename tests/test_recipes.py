@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from l2r_lite.config import PRESETS
-from l2r_lite.ledger import step_peak
-from l2r_lite.planner import _key, _shape, _skeleton, student_shape
-from l2r_lite.recipes import CARDS, PROMPT, SHARE, T4, WRITTEN, exam_bytes, expect, training_operations
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.app.ledger import step_peak
+from l2r_lite.app.planner import _key, _shape, _skeleton, student_shape
+from l2r_lite.app.recipes import (
+    CARDS,
+    PROMPT,
+    SHARE,
+    T4,
+    WRITTEN,
+    exam_bytes,
+    expect,
+    training_operations,
+)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -10,8 +10,8 @@ import pytest
 from fake_endpoint import Call, Server
 from test_rounds import assert_same_run
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.run import run_rounds
 
 
 @pytest.fixture(scope="module")

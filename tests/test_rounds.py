@@ -17,15 +17,19 @@ import pytest
 from safetensors.torch import load_file
 
 import l2r_lite.rounds as rounds
-from l2r_lite.config import PRESETS, ConfigError, LoopConfig
-from l2r_lite.exam import ExamReport
-from l2r_lite.prompts import student_prompt
-from l2r_lite.records import Lesson, Problem, Sample
-from l2r_lite.report import TIMES, as_table, build_report, stopping_round
-from l2r_lite.rounds import run_rounds
-from l2r_lite.runfolder import Growing, RunError, read_lines, write_lines
-from l2r_lite.stories import read_exams
-from l2r_lite.teacher import Reply, TeacherError
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import ConfigError
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.loop.records import ExamReport
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.records import Lesson, Problem, Sample
+from l2r_lite.runs.report import TIMES, as_table, build_report, stopping_round
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.runfolder import Growing, read_lines, write_lines
+from l2r_lite.runs.stories import read_exams
+from l2r_lite.loop.errors import TeacherError
+from l2r_lite.loop.records import Reply
 
 # What may differ between two runs of one config; `stopped` is looked at by itself.
 VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config", "teacher_cost_so_far")
@@ -122,7 +126,7 @@ def test_the_reports_numbers_are_those_of_the_files(pocket_report: tuple[dict[st
 
 
 def test_the_pocket_student_knows_something_and_lacks_something(pocket_report: tuple[dict[str, Any], Path]) -> None:
-    from l2r_lite.pocket.world import KNOWN, WITHHELD
+    from l2r_lite.data.pocket.world import KNOWN, WITHHELD
 
     by_skill = pocket_report[0]["rounds"][0]["by_skill"]
     known, withheld = (sum(by_skill[s] for s in names) / len(names) for names in (KNOWN, WITHHELD))
@@ -253,7 +257,7 @@ def write_never(file, data):
 
 folder.Growing.append, teacher.ScriptedTeacher.teach, training.train_step = torn_append, teach_a_little, step_once
 Path.rename, folder.write_json = rename_never, write_never
-from l2r_lite.cli import main
+from l2r_lite.app.cli import main
 sys.exit(main(sys.argv[2:]))
 """
 # What must be there, and what must not, after a kill at that moment.

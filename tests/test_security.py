@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 from fake_endpoint import Call, Server
 
-from l2r_lite.cli import main
-from l2r_lite.config import LoopConfig
-from l2r_lite.errors import UserError, printable
-from l2r_lite.rounds import run_rounds
-from l2r_lite.sources import POCKET
-from l2r_lite.student import Student
+from l2r_lite.app.cli import main
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import UserError, printable
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.students.sources import POCKET
+from l2r_lite.loop.student import Student
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-planted-5d41402abc4b2a76b9719d911017c592"
@@ -92,7 +92,7 @@ def test_pickled_weights_alone_are_refused_with_the_remedy(student: Path, tmp_pa
     (student / "model.safetensors").unlink()
     plant(student, tmp_path / "mark")
     with pytest.raises(UserError, match="can run code and are never read; save the model again"):
-        Student.load(str(student))
+        load_student(str(student))
     assert not (tmp_path / "mark").exists()
 
 
@@ -100,7 +100,7 @@ def test_pickled_weights_alone_are_refused_with_the_remedy(student: Path, tmp_pa
 def test_a_pickle_under_a_good_name_is_refused(file: str, student: Path, tmp_path: Path) -> None:
     (student / file).write_bytes(pickle.dumps(Payload(tmp_path / "mark")))
     with pytest.raises(UserError, match="cannot be loaded"):
-        Student.load(str(student))
+        load_student(str(student))
     assert not (tmp_path / "mark").exists()
 
 
@@ -112,7 +112,7 @@ def test_an_index_that_points_to_pickles_is_refused(student: Path, tmp_path: Pat
         index = {"metadata": {}, "weight_map": {"model.embed_tokens.weight": target, "model.norm.weight": target}}
         (student / "model.safetensors.index.json").write_text(json.dumps(index))
         with pytest.raises(UserError, match="index.json names weights that are no safetensors of this folder"):
-            Student.load(str(student))
+            load_student(str(student))
     assert not (tmp_path / "mark").exists()
 
 
@@ -139,12 +139,12 @@ def test_code_in_a_student_folder_is_never_run_whatever_its_files_ask_for(studen
         data = json.loads((student / file).read_text())
         (student / file).write_text(json.dumps(data | asks | {"trust_remote_code": True}))
         try:
-            Student.load(str(student))
+            load_student(str(student))
         except UserError as error:
             assert "cannot be loaded" in str(error)
         assert not mark.exists()
         (student / file).write_text(json.dumps(data))
-    Student.load(str(student))
+    load_student(str(student))
 
 
 def test_an_adapters_own_settings_are_not_obeyed(student: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_link_in_a_run_folder_is_refused_and_nothing_is_written_through_it(
 
 def test_a_file_that_is_no_cache_is_never_written_to(tmp_path: Path) -> None:
     """`teacher_cache` may come from the config.json of a stranger's run folder."""
-    from l2r_lite.replies import ReplyCache
+    from l2r_lite.teachers.replies import ReplyCache
 
     file = tmp_path / "profile"
     file.write_text("export PATH=/usr/bin\n")

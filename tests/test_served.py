@@ -21,15 +21,17 @@ from typing import Any
 import pytest
 from test_rounds import run
 
-from l2r_lite.config import ConfigError, LoopConfig
-from l2r_lite.decoding import uniform_numbers, write
-from l2r_lite.folding import folded
-from l2r_lite.prompts import student_prompt
-from l2r_lite.records import Problem, Sample
-from l2r_lite.runfolder import read_lines
-from l2r_lite.served import KEY, NOTHING_CUT, ServedStudent
-from l2r_lite.sources import StudentError
-from l2r_lite.student import Student
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import ConfigError
+from l2r_lite.loop.writing import uniform_numbers
+from l2r_lite.students.fast_writer import write
+from l2r_lite.students.folding import folded
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.records import Problem, Sample
+from l2r_lite.loop.runfolder import read_lines
+from l2r_lite.students.served import KEY, NOTHING_CUT, ServedStudent
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.student import Student
 
 Answer = tuple[int, bytes]
 
@@ -125,7 +127,7 @@ def config() -> LoopConfig:
 
 @pytest.fixture(scope="module")
 def student() -> Student:
-    return Student.load("pocket", device="cpu")
+    return load_student("pocket", device="cpu")
 
 
 def assert_answers_are_those_of_each_rounds_student(out: Path, student: Student, config: LoopConfig) -> None:
@@ -185,7 +187,7 @@ def test_transformers_serve_sits_the_exams(config: LoopConfig, student: Student,
 
 def test_a_server_that_loads_adapters_sits_the_exams(config: LoopConfig, student: Student, tmp_path: Path) -> None:
     out, config = tmp_path / "run", config.with_(demonstrations=2, limit=10, validation_limit=1, test_limit=6)
-    with Server(LikeVllm(Student.load("pocket", device="cpu"))) as server:
+    with Server(LikeVllm(load_student("pocket", device="cpu"))) as server:
         run(config.with_(student_url=server.url), out)
         loaded = [body["lora_path"] for path, body in server.asked if path == "/v1/load_lora_adapter"]
         assert loaded == [str(out / f"round-{n}" / "adapter") for n in (0, 1)], "an adapter was loaded twice, or not at all"

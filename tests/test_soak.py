@@ -15,8 +15,8 @@ import pytest
 from fake_endpoint import Server
 from soak.everything import run_all
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.run import run_rounds
 
 SOAK = "SOAK" in os.environ
 RUNS, WARM = (40, 8) if SOAK else (4, 2)  # of five rounds each
@@ -58,8 +58,8 @@ def test_many_rounds_in_one_process_leave_nothing_behind(tiny_folder: Path, tmp_
 CELL = """
 import gc, os, threading, time, ipywidgets, psutil
 os.environ["L2R_CACHE"] = "cache"
-from l2r_lite.config import LoopConfig
-from l2r_lite.widgets import loop_panel
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.app.panels import loop_panel
 
 config = LoopConfig(**{config!r})
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from l2r_lite import statistics as st
-from l2r_lite.report import mean_interval
+from l2r_course.research import statistics as st
+from l2r_lite.runs.statistics import mean_interval
 
 
 def test_mean_interval_is_that_of_a_t_table() -> None:

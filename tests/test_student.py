@@ -16,17 +16,19 @@ from torch.nn.functional import cosine_similarity
 
 import l2r_lite.decoding
 import l2r_lite.student
-from l2r_lite.config import LoopConfig
-from l2r_lite.decoding import probabilities, score_tokens
-from l2r_lite.exam import take_exam
-from l2r_lite.folding import folded
-from l2r_lite.nf4 import four_bit_layers
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.prompts import completion, cut_after_answer, student_prompt
-from l2r_lite.records import Problem, TrainingItem
-from l2r_lite.sources import StudentError, cached_smol, locate
-from l2r_lite.student import Student
-from l2r_lite.training import train_step
+from l2r_lite.loop.config import LoopConfig
+from l2r_course.scores import score_tokens
+from l2r_lite.loop.writing import probabilities
+from l2r_lite.loop.exam import take_exam
+from l2r_lite.students.folding import folded
+from l2r_lite.students.four_bit import four_bit_layers
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.loop.records import Problem, TrainingItem
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.students.sources import cached_smol, locate
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import train_step
 
 PROMPTS = [
     "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",
@@ -45,7 +47,7 @@ def awake(load_tiny: Callable) -> Student:
 
 @pytest.fixture(scope="module")
 def pocket() -> Student:
-    return Student.load("pocket", device="cpu")
+    return load_student("pocket", device="cpu")
 
 
 # --- loading ---
@@ -104,7 +106,7 @@ def test_a_folder_with_pickled_weights_only_is_refused(tmp_path: Path, tiny_fold
     shutil.copy(tiny_folder / "config.json", tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(StudentError, match="no .*safetensors.*never read"):
-        Student.load(str(tmp_path))
+        load_student(str(tmp_path))
 
 
 class Bomb:
@@ -123,7 +125,7 @@ def test_pickled_weights_beside_a_stray_safetensors_file_are_not_run(tmp_path: P
     shutil.copy(tiny_folder / "model.safetensors", tmp_path / "stray.safetensors")
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
     with pytest.raises(StudentError):
-        Student.load(str(tmp_path))
+        load_student(str(tmp_path))
     assert not (tmp_path / "boom").exists()
 
 
@@ -143,7 +145,7 @@ def test_damaged_weights_are_one_sentence_not_a_traceback(tmp_path: Path, tiny_f
     weights = tmp_path / "torn" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:2000])
     with pytest.raises(StudentError, match='student ".*torn" cannot be loaded'):
-        Student.load(str(tmp_path / "torn"))
+        load_student(str(tmp_path / "torn"))
 
 
 # --- answering ---
@@ -162,7 +164,7 @@ def test_a_small_student_computes_in_fp32_on_every_cpu_and_a_larger_one_in_what_
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    assert load_tiny(device="cpu").dtype == torch.float32 == Student.load("pocket", device="cpu").dtype
+    assert load_tiny(device="cpu").dtype == torch.float32 == load_student("pocket", device="cpu").dtype
     monkeypatch.setattr(l2r_lite.student, "SMALL", 1)
     assert load_tiny(device="cpu").dtype == torch.bfloat16
 
@@ -355,7 +357,7 @@ def test_an_adapter_of_another_rank_is_refused(awake: Student, load_tiny: Callab
 
 
 def test_an_adapter_of_another_student_is_refused(awake: Student, tmp_path: Path) -> None:
-    other = Student.load(str(build_tiny(tmp_path / "wider", hidden=128)))
+    other = load_student(str(build_tiny(tmp_path / "wider", hidden=128)))
     other.save_adapter(tmp_path / "adapter")
     with pytest.raises(StudentError, match="made for another student"):
         awake.load_adapter(tmp_path / "adapter")
@@ -410,7 +412,7 @@ def gradients_around_an_exam(
 
     def load(has_avx512bf16: bool) -> Student:
         monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: has_avx512bf16)
-        student = Student.load(name, device="cpu")
+        student = load_student(name, device="cpu")
         wake_up(student, torch.Generator().manual_seed(1))
         return student
 
@@ -464,7 +466,7 @@ def test_smollm2_gradients_after_an_exam_equal_gradients_before_it(
 
 @pytest.mark.slow
 def test_smollm2s_greedy_answers_equal_those_of_transformers_generate(smol: str) -> None:
-    student = Student.load(smol, device="cpu", dtype=torch.float32)
+    student = load_student(smol, device="cpu", dtype=torch.float32)
     answers = [texts[0] for texts in student.generate(PROMPTS[:3], max_new_tokens=16)]
     assert answers == [greedy_by_transformers(student, p, 16) for p in PROMPTS[:3]]
     assert all(answers)

@@ -13,17 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite import lessons as feedback
-from l2r_lite.arithmetic import wrong_equations
-from l2r_lite.config import LoopConfig
-from l2r_lite.grading import extract_answer, is_correct, same_answer
-from l2r_lite.lessons import close_with_answer, reject
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.pocket.world import SKILLS, make_problems
-from l2r_lite.problems import load_problems
-from l2r_lite.prompts import answer_line
-from l2r_lite.records import Lesson, Mistake, Problem, Rejection, Step
-from l2r_lite.teacher import RecordedTeacher, Reply, ScriptedTeacher, TeacherError, open_teacher, what_went_wrong
+from l2r_lite.loop import lessons as feedback
+from l2r_lite.data.arithmetic import wrong_equations
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.data.answers import extract_answer, is_correct, same_answer
+from l2r_lite.data.verify import reject
+from l2r_lite.loop.lessons import close_with_answer
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import SKILLS, make_problems
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.prompts import answer_line
+from l2r_lite.loop.records import Lesson, Mistake, Problem, Rejection, Step
+from l2r_lite.loop.errors import TeacherError
+from l2r_lite.loop.records import Reply
+from l2r_lite.teachers.open import open_teacher
+from l2r_lite.teachers.recorded import RecordedTeacher
+from l2r_lite.teachers.scripted import ScriptedTeacher, what_went_wrong
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded rationales lie outside the project")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from fake_endpoint import Call, Server
 
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.pocket.world import make_problems
-from l2r_lite.records import Problem
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.records import Problem
 
 KEY = "sk-planted-8f14e45fceea167a5a36dedd4bea2543"
 SMALL = ["--rounds", "1", "--limit", "34", "--validation-limit", "17", "--test-limit", "17", "--samples", "1", "--epochs", "1"]

@@ -12,17 +12,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.exam import ExamReport, _grade
-from l2r_lite.grading import extract_answer, same_answer
-from l2r_lite.lessons import make_lessons
-from l2r_lite.pocket.rationales import write_rationale
-from l2r_lite.pocket.world import SKILLS, make_problem
-from l2r_lite.prompts import answer_line
-from l2r_lite.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
-from l2r_lite.student import Student
-from l2r_lite.teacher import ScriptedTeacher
-from l2r_lite.training import Stopped, epoch_batches, make_items, own_items, pack, round_batches, train_round
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.records import ExamReport, _grade
+from l2r_lite.data.answers import extract_answer, same_answer
+from l2r_lite.loop.lessons import make_lessons
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import SKILLS, make_problem
+from l2r_lite.loop.prompts import answer_line
+from l2r_lite.loop.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
+from l2r_lite.loop.student import Student
+from l2r_lite.teachers.scripted import ScriptedTeacher
+from l2r_lite.loop.items import epoch_batches, make_items, own_items, round_batches
+from l2r_lite.loop.training import Stopped, train_round
+from l2r_lite.students.packing import pack
 
 
 def wrong_answer(problem: Problem, by: int = 1) -> str:
@@ -257,7 +259,7 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, 
 
 
 def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:
-    student = Student.load("pocket", device="cpu")
+    student = load_student("pocket", device="cpu")
     log = train_round(student, items, LoopConfig(epochs=8, batch_size=12, reflection_weight=0.5), seed=0, progress=False)
     steps = len(items) // 12
     assert len(log) == 8 * steps

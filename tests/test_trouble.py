@@ -18,9 +18,9 @@ import pytest
 from killing import start
 from test_rounds import assert_same_run
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
-from l2r_lite.runfolder import RunError
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.loop.errors import RunError
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +218,8 @@ def test_two_runs_of_one_process_on_a_folder_exclude_each_other(config: LoopConf
 # --- a notebook ---
 
 CELL = """
-from l2r_lite.config import LoopConfig
-from l2r_lite.rounds import run_rounds
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.run import run_rounds
 config = LoopConfig(**{config!r})
 print("begins", flush=True)
 report = run_rounds(config, {out!r}, on_step=lambda step: (print("step", flush=True), __import__("time").sleep({pause})))

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.arithmetic import wrong_equations
-from l2r_lite.grading import is_correct
-from l2r_lite.pocket import rationales, world
-from l2r_lite.pocket.rationales import STYLES, first_wrong_step, write_rationale
-from l2r_lite.pocket.world import NAMES, OBJECTS, SKILLS, make_problem, make_problems
-from l2r_lite.records import LETTERS, Problem, Step
+from l2r_lite.data.arithmetic import wrong_equations
+from l2r_lite.data.answers import is_correct
+from l2r_lite.data.pocket import rationales, world
+from l2r_lite.data.pocket.rationales import STYLES, first_wrong_step, write_rationale
+from l2r_lite.data.pocket.world import NAMES, OBJECTS, SKILLS, make_problem, make_problems
+from l2r_lite.loop.records import LETTERS, Problem, Step
 
 SPLITS = ("train", "validation", "test")
 every_skill = pytest.mark.parametrize("skill", SKILLS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from l2r_lite.sources import POCKET
+from l2r_lite.students.sources import POCKET
 
 
 def build_tiny(folder: Path, *, hidden: int = 64, seed: int = 0) -> Path:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.config import LoopConfig
-from l2r_lite.prompts import completion, student_prompt
-from l2r_lite.records import TrainingItem
-from l2r_lite.student import Student
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.prompts import completion, student_prompt
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.student import Student
 
 
 def sft_trainer(student: Student, items: Sequence[TrainingItem], config: LoopConfig, out: Path) -> Any:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from corpus import HOSTILE
 
-from l2r_lite import runfolder
-from l2r_lite.config import LoopConfig
-from l2r_lite.records import Lesson, Problem, Rejection, Sample
-from l2r_lite.report import build_report
-from l2r_lite.rounds import run_rounds
+from l2r_lite.loop import runfolder
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
+from l2r_lite.runs.report import build_report
+from l2r_lite.runs.run import run_rounds
 
 
 def make(folder: Path) -> LoopConfig:

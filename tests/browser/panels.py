@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, expect
 # A run of seconds: its accuracy means nothing, its parts are all there.
 SMALL = "limit=40, validation_limit=12, test_limit=24, samples=1, epochs=1"
 SETUP = f"""from l2r_lite.config import LoopConfig
-from l2r_lite.widgets import *
+from l2r_lite.app.panels import *
 config = LoopConfig(rounds=1, {SMALL})"""
 
 # Milliseconds in the page's own clock, so that neither Playwright nor this process is in them.

@@ -9,8 +9,8 @@ import pytest
 from lab import Desk
 from playwright.sync_api import Locator, expect
 
-from l2r_lite import runfolder
-from l2r_lite.records import Lesson, Problem, Rejection, Sample
+from l2r_lite.loop import runfolder
+from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
 
 pytestmark = pytest.mark.slow
 

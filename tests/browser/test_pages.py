@@ -14,16 +14,16 @@ pytestmark = pytest.mark.slow
 
 CELLS = [
     f"""import torch
-from l2r_lite.config import LoopConfig
-from l2r_lite.decoding import score_tokens
-from l2r_lite.nf4 import full_weight
-from l2r_lite.problems import load_problems
-from l2r_lite.prompts import student_prompt
-from l2r_lite.rounds import run_rounds
-from l2r_lite.student import Student
-from l2r_lite.widgets import *
+from l2r_lite.loop.config import LoopConfig
+from l2r_course.scores import score_tokens
+from l2r_lite.students.four_bit import full_weight
+from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.loop.student import Student
+from l2r_lite.app.panels import *
 config = LoopConfig(rounds=1, reflection_weight=0.5, {SMALL})
-student = Student.load("pocket")
+student = load_student("pocket")
 problem = load_problems("pocket", "train", 1)[0]
 for weight in (0.5, 0.0):
     run_rounds(config.with_(reflection_weight=weight), f"runs/lambda{{weight:g}}", progress=False)""",

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, {str(HERE)!r})
 import hostile_run
 from corpus import HOSTILE
-from l2r_lite.widgets import *
+from l2r_lite.app.panels import *
 one = hostile_run.make(Path("runs"))""",
     'loop_panel(one, name="hostile-one")',
     'mistake_browser("runs/hostile-one")',

@@ -2,7 +2,7 @@
 
 _REJECT = """
 import re
-from l2r_lite.grading import extract_answer
+from l2r_lite.data.answers import extract_answer
 
 def my_reject(rationale, answer):
     said = extract_answer(rationale, "number")

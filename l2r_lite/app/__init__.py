@@ -1,0 +1,1 @@
+"""The command line, the panels, the doctor and the planner."""

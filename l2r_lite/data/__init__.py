@@ -1,0 +1,1 @@
+"""Problems and what is read of texts: benchmarks, own files, answers, arithmetic, the pocket world."""

@@ -1,0 +1,237 @@
+"""Equations in a rationale: every `a op b = c`, recomputed exactly, so that a lesson can be checked step by step."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from l2r_lite.data.answers import SCALES, plain_text
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One claim `left = right` found in a text. A chain "2 + 3 = 5 + 1 = 6" makes two: 2 + 3 = 5 + 1 and 5 + 1 = 6.
+
+    Attributes:
+        text: the claim as it stands in the (cleaned) text.
+        left, right: the values of its two sides; None where a side divides by zero.
+        holds: whether they are equal, exactly or up to the rounding of the last decimal written (10 / 3 = 3.33).
+    """
+
+    text: str
+    left: Fraction | None
+    right: Fraction | None
+    holds: bool
+
+
+def equations(text: str) -> list[Equation]:
+    """Every arithmetic claim in a rationale, so that a teacher's lesson can be checked step by step.
+
+    Reads + - * / x × ÷ −, "plus", "times", …, brackets, thousands separators, currency and units ("32 apples + 4 apples
+    = 36"). What it cannot read for certain (variables, powers, remainders, "2 dozen") it leaves out: an equation that
+    is reported as wrong should be wrong. Never raises.
+    """
+    found: list[Equation] = []
+    tokens = list(_TOKEN.finditer(plain_text(_LIST_MARK.sub("", text))))
+    start = 0
+    while start < len(tokens):
+        if not _may_start(tokens, start):
+            start += 1
+            continue
+        end, sides = _read_chain(tokens, start)
+        for left, right in zip(sides, sides[1:], strict=False):
+            if left.operators or (right.operators and not left.labelled):
+                found.append(_judge(tokens, left, right))
+        start = max(end, start + 1)
+    return found
+
+
+def wrong_equations(text: str) -> list[Equation]:
+    """The arithmetic claims of a rationale that are false; empty for a rationale whose arithmetic is right."""
+    return [equation for equation in equations(text) if not equation.holds]
+
+
+_LIST_MARK = re.compile(r"^[ \t]{0,8}(?:[-*•+]|(?:Step )?[0-9]{1,2}[.):])[ \t]+", re.MULTILINE)
+_TOKEN = re.compile(
+    r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"|(?P<equals>(?:\n[ \t]{0,20})?(?<![<>!=])[=≈](?![=>]))"
+    r"|(?P<op>\*\*|[-+*/×÷·]|\bx\b(?=\s?[(\d])|(?<=[0-9])x(?=[0-9])|\b(?:plus|minus|times|divided by|multiplied by)\b)"
+    r"|(?P<open>\()(?![A-Za-z ]{1,40}\))|(?P<close>\))"
+    r"|(?P<unit>\([A-Za-z ]{1,40}\)|%|¢|[^\W\d_]+(?:['’/-][^\W\d_]+)*)"
+    r"|(?P<other>[^\s~\"'])|(?P<line>\n)"
+)
+_OPERATORS = {"x": "*", "×": "*", "·": "*", "÷": "/", "plus": "+", "minus": "-", "times": "*"}
+_OPERATORS |= {"divided by": "/", "multiplied by": "*"}
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+_NO_UNIT = set(
+    "a an and are as at but by dozen get gets had has have he hundred hundreds is it left make makes million of off "
+    "or over pair pairs she so that the their then they thousand to total twice was we were which will".split()
+)
+_PARTS = {"%", "percent", "half", "third", "quarter", "twice", "double", "thirds", "fourths", "quarters", "fifths"}
+_UNREADABLE = set("^/²³<>√)!±")
+_SCALING = {"remainder", "rem", "dozen"} | SCALES.keys()
+_HUNDREDTHS = {"%", "¢", "cent", "cents", "percent"}
+_MAX_TOKENS, _MAX_NUMBER = 120, 25
+
+
+@dataclass
+class _Side:
+    """One side of an equation: its tokens [start, end), operands as written, and what a shunting-yard made of them."""
+
+    start: int
+    end: int
+    postfix: list[str]  # numbers as written, "%"-marked where they may be hundredths, and operators
+    operators: int = 0
+    labelled: bool = False  # words stand before its "=": in "3 days = 12 / 4" that makes a label, not a claim
+
+
+def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
+    """An expression starts at a number, "(" or adjacent minus that does not continue something unread before it."""
+    token = tokens[i]
+    if token.lastgroup == "op":
+        nxt = tokens[i + 1] if i + 1 < len(tokens) else None
+        if token[0] != "-" or nxt is None or nxt.lastgroup != "number" or nxt.start() != token.end():
+            return False
+    elif token.lastgroup not in ("number", "open"):
+        return False
+    if i == 0:
+        return True
+    before = tokens[i - 1]
+    if before.lastgroup in ("op", "number", token.lastgroup) or before[0] in _UNREADABLE:
+        return False
+    if before.lastgroup == "unit":
+        glued = before.end() == token.start()
+        word, prior = before[0].lower(), tokens[i - 2] if i > 1 else None
+        part_of = word == "of" and prior and (prior.lastgroup == "number" or prior[0].lower() in _PARTS)
+        return not (glued or part_of or word in ("x", "y", "over", "by"))
+    return True
+
+
+def _read_chain(tokens: list[re.Match[str]], start: int) -> tuple[int, list[_Side]]:
+    """The sides of `side = side = …` from `start`, and the token after them; fewer than two sides are no equation."""
+    sides: list[_Side] = []
+    i = start
+    while True:
+        side, stopped = _read_side(tokens, i)
+        if side is None:
+            start = max(start, stopped - 1 if stopped - i >= _MAX_TOKENS else start)  # too long to read: skip it whole
+            break
+        sides.append(side)
+        if side.end >= len(tokens) or tokens[side.end].lastgroup != "equals" or len(sides) > _MAX_TOKENS:
+            break
+        i = side.end + 1
+    return (sides[-1].end if len(sides) > 1 else start + 1), sides
+
+
+def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
+    """One expression turned into postfix (shunting-yard), and where it stopped; None if not readable for certain."""
+    start, side = i, _Side(i, i, [])
+    stack: list[str] = []
+    want_number = True
+    while i < len(tokens) and i - start < _MAX_TOKENS:
+        token, group = tokens[i], tokens[i].lastgroup
+        if want_number:
+            if group == "open":
+                stack.append("(")
+            elif group == "number" and len(token[0]) <= _MAX_NUMBER:
+                side.postfix.append(token[0].replace(",", ""))
+                want_number = False
+            elif (
+                token[0] == "-"
+                and i + 1 < len(tokens)
+                and tokens[i + 1].lastgroup == "number"
+                and len(tokens[i + 1][0]) <= _MAX_NUMBER
+                and tokens[i + 1].start() == token.end()
+            ):
+                side.postfix.append("-" + tokens[i + 1][0].replace(",", ""))
+                want_number, i = False, i + 1
+            else:
+                return None, i
+            i += 1
+            continue
+        after = _skip_units(tokens, i, side)
+        if after is None:
+            return None, i
+        ends = after >= len(tokens) or tokens[after].lastgroup not in ("op", "close", "equals", "open")
+        if ends or (tokens[after].lastgroup == "open" and tokens[after].start() != tokens[after - 1].end()):
+            break
+        i, token, group = after, tokens[after], tokens[after].lastgroup
+        if group == "equals":
+            side.labelled = tokens[i - 1].lastgroup == "unit" and tokens[i - 1][0][0].isalpha()
+            break
+        if group == "close":
+            if "(" not in stack:
+                break
+            while (op := stack.pop()) != "(":
+                side.postfix.append(op)
+            i += 1
+            continue
+        op = "*" if group == "open" else _OPERATORS.get(token[0], token[0])  # 2(3 + 4)
+        if op not in _PRECEDENCE:
+            return None, i
+        while stack and stack[-1] != "(" and _PRECEDENCE[stack[-1]] >= _PRECEDENCE[op]:
+            side.postfix.append(stack.pop())
+        stack.append(op)
+        side.operators += 1
+        want_number = True
+        i += group == "op"
+    if want_number or "(" in stack or i - start >= _MAX_TOKENS:
+        return None, i
+    side.postfix += reversed(stack)
+    side.end = i
+    return side, i
+
+
+def _skip_units(tokens: list[re.Match[str]], i: int, side: _Side) -> int | None:
+    """Past the unit after a number if an operator or "=" follows; None if what follows makes the number unreadable."""
+    j = i
+    while j < min(len(tokens), i + 9) and tokens[j].lastgroup == "unit":
+        word = tokens[j][0].lower()
+        glued = tokens[j].start() == tokens[j - 1].end()
+        if len(word) == 1 and word.isalpha() and (glued or word in "xyzr") or word in _SCALING:
+            return None  # 5x is a variable, 2 dozen is 24
+        if word in _HUNDREDTHS and j == i and tokens[i - 1].lastgroup == "number":
+            side.postfix[-1] = side.postfix[-1].rstrip("%") + "%"
+        j += 1
+    words = [tokens[k][0].lower() for k in range(i, j)]
+    if words[:2] == ["with", "a"] or "remainder" in words:
+        return None
+    if j < len(tokens) and tokens[j][0] in ("^", "²", "³", "!", "**", "√"):
+        return None
+    if j == i or j >= len(tokens) or tokens[j].lastgroup not in ("op", "equals", "close"):
+        return j if j == i else i  # the words belong to the sentence: the expression ends before them
+    return j if j - i <= 4 and not _NO_UNIT.intersection(words) - ({"of"} if words[0] != "of" else set()) else i
+
+
+def _judge(tokens: list[re.Match[str]], left: _Side, right: _Side) -> Equation:
+    """Recompute both sides; percent and cents may mean hundredths or plain numbers: either reading will do."""
+    first, last = tokens[left.start], tokens[right.end - 1]
+    text = " ".join(first.string[first.start() : last.end()].split())
+    holds, values = False, (_compute(left, 1), _compute(right, 1))
+    readings = [values]
+    if any(item.endswith("%") for item in (*left.postfix, *right.postfix)):
+        readings.append((_compute(left, 100), _compute(right, 100)))
+    for a, b in readings:
+        if a is not None and b is not None:
+            holds = holds or a == b or any(_rounds_to(x, side, y) for x, side, y in ((a, right, b), (b, left, a)))
+    return Equation(text, values[0], values[1], holds)
+
+
+def _rounds_to(value: Fraction, side: _Side, written: Fraction) -> bool:
+    """Whether `side`, one number as written, is `value` rounded or cut off after its last decimal."""
+    decimals = len(side.postfix[0].rstrip("%").partition(".")[2])
+    return side.operators == 0 and decimals > 0 and abs(value - written) < Fraction(1, 10**decimals)
+
+
+def _compute(side: _Side, hundredths: int) -> Fraction | None:
+    stack: list[Fraction] = []
+    for item in side.postfix:
+        if item not in _PRECEDENCE:
+            stack.append(Fraction(item.rstrip("%")) / (hundredths if item.endswith("%") else 1))
+            continue
+        b, a = stack.pop(), stack.pop()
+        if item == "/" and b == 0:
+            return None
+        stack.append(a + b if item == "+" else a - b if item == "-" else a * b if item == "*" else a / b)
+    return stack[0]

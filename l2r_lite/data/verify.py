@@ -1,0 +1,32 @@
+"""What a run verifies of a teacher's rationale before it becomes a lesson."""
+
+from __future__ import annotations
+
+from l2r_lite.data.answers import read, same_answer
+from l2r_lite.data.arithmetic import wrong_equations
+from l2r_lite.data.text import unreadable
+from l2r_lite.loop.lessons import not_new
+from l2r_lite.loop.protocols import Context
+from l2r_lite.loop.records import Problem
+
+
+def verify(problem: Problem, text: str, context: Context) -> str | None:
+    """Why a teacher's rationale must not be trained on; None if it may.
+
+    Its own final answer must be the gold answer, every equation in it must hold when recomputed,
+    and it must be neither one of the student's wrong rationales nor a lesson already.
+    """
+    folded = " ".join(text.split())
+    if not folded:
+        return "empty"
+    if unreadable(folded):
+        return "unreadable characters"
+    for version in {text, folded}:  # folding line breaks must not change what is read
+        answer = read(version, problem)
+        if answer is None:
+            return "no answer"
+        if not same_answer(answer, problem.answer, problem.kind):
+            return "wrong answer"
+        if wrong_equations(version):
+            return "wrong arithmetic"
+    return not_new(folded, context)

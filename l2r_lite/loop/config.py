@@ -1,0 +1,147 @@
+"""Every setting of a run, with its help text; the CLI's flags and the panel's fields come from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from l2r_lite.loop.errors import ConfigError
+
+
+def _knob(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": about, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """All settings of one run; the defaults are the preset `pocket`.
+
+    Change a copy: `config.with_(rounds=5, reflection_weight=0.0)`. The same config on the same
+    machine gives the same report.
+    """
+
+    # What runs.
+    student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a hub id")
+    problems: str = _knob("pocket", "pocket, a benchmark (gsm8k, svamp, …) or FILE.jsonl")
+    data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: hub)")
+    limit: int = _knob(850, "training questions (0: all)", 0)
+    validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)
+    test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)
+    rounds: int = _knob(3, "rounds of exam, feedback and tailored training", 0, 100)
+    patience: int = _knob(0, "stop after so many rounds without a better validation (0: never)", 0)
+    seed: int = _knob(0, "decides everything that is drawn", 0, 2**31)
+    # Who teaches, and what it may cost.
+    teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL, none")
+    base_url: str | None = _knob(None, "OpenAI-compatible server, e.g. http://localhost:11434/v1")
+    teacher_cache: str | None = _knob(None, "file of the teacher's replies (default: a shared one)")
+    budget: float | None = _knob(None, "hard cap on the teacher's cost per start, in US dollars", 0)
+    price: str | None = _knob(None, "US dollars per million teacher tokens, as INPUT,OUTPUT")
+    annotator: bool = _knob(False, "the teacher gets random questions and sees no mistake")
+    concurrency: int = _knob(8, "calls to the teacher at once", 1, 256)
+    feedback_limit: int = _knob(0, "questions sent to the teacher per round (0: all mistaken)", 0)
+    lessons: int = _knob(2, "rationales asked of the teacher per mistake", 1, 16)
+    mistakes_per_question: int = _knob(1, "mistakes on one question sent to the teacher", 1, 64)
+    # How the student is examined.
+    samples: int = _knob(2, "samples per question in the exam", 1, 64)
+    temperature: float = _knob(0.7, "sampling temperature in the exam", 0.01, 2)
+    demonstrations: int = _knob(0, "worked examples before every question (few-shot)", 0, 32)
+    max_new_tokens: int = _knob(56, "longest rationale the student may write, in tokens", 8, 4096)
+    exam_rows: int = _knob(240, "rationales written at once in an exam", 1, 4096)
+    student_url: str | None = _knob(None, "server for the exams: vLLM, transformers serve")
+    # How it is trained.
+    reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off)", 0, 10)
+    margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than the mistake", 0, 2)
+    replay: float = _knob(0.5, "replayed items per lesson: earlier ones, own answers (0: none)", 0, 5)
+    epochs: int = _knob(2, "passes over a round's lessons", 1, 100)
+    steps: int = _knob(0, "training steps per round (0: as `epochs` says)", 0)
+    learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)
+    batch_size: int = _knob(16, "items per training step", 1, 4096)
+    micro_batch: int | None = _knob(None, "items in memory at once: less memory, slower", 1)
+    # What it is made of.
+    four_bit: bool = _knob(True, "4-bit NF4 weights; off only for comparison")
+    lora_rank: int = _knob(16, "rank r of the LoRA adapter", 1, 1024)
+    lora_alpha: int = _knob(32, "scale α of the LoRA adapter", 1, 4096)
+    gradient_checkpointing: bool = _knob(False, "recompute activations: less memory, slower")
+
+    def with_(self, **changes: Any) -> LoopConfig:
+        """A checked copy with some settings changed."""
+        names = [f.name for f in dataclasses.fields(self)]
+        unknown = sorted(set(changes) - set(names))
+        if unknown:
+            raise ConfigError(f"no knob {', '.join(unknown)}; there are: {', '.join(names)}")
+        changed = dataclasses.replace(self, **changes)
+        changed.check()
+        return changed
+
+    def check(self) -> None:
+        """Raises ConfigError for the first setting that is out of range or does not fit another."""
+        for knob in dataclasses.fields(self):
+            _check_value(knob, getattr(self, knob.name))
+        _check_address("base_url", self.base_url, "L2R_API_KEY")
+        _check_address("student_url", self.student_url, "L2R_STUDENT_KEY")
+        if self.teacher == "scripted" and self.problems != "pocket":
+            raise ConfigError(
+                'teacher "scripted" can teach the pocket world only, and problems is '
+                f'"{self.problems}"; use recorded:FILE with real rationales, or openai:MODEL.')
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def read(cls, file: Path) -> LoopConfig:
+        """The config of a run folder.
+
+        Raises:
+            ConfigError: the file is missing, damaged, or has a setting unknown to this version.
+        """
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("not a JSON object")
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(
+                f"{file}: cannot be read as a run's config ({error}); is this a run folder?"
+            ) from error
+        try:
+            return cls().with_(**data)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from error
+
+
+def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:
+    kind, about = str(knob.type), knob.metadata["help"]
+    low, high = knob.metadata["low"], knob.metadata["high"]
+    if value is None and "None" in kind:
+        return
+    if kind.startswith("str"):
+        if not isinstance(value, str):
+            raise ConfigError(f"{knob.name} = {value!r}: must be text ({about})")
+        return
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise ConfigError(f"{knob.name} = {value!r}: must be true or false ({about})")
+        return
+    wanted, name = (int, "a whole number") if kind.startswith("int") else ((int, float), "a number")
+    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
+        raise ConfigError(f"{knob.name} = {value!r}: must be {name} ({about})")
+    too_low = low is not None and value < low
+    too_high = high is not None and value > high
+    if too_low or too_high:
+        allowed = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({about})")
+
+
+def _check_address(name: str, address: str | None, key: str) -> None:
+    try:
+        parts = urlsplit(address or "")
+    except ValueError as error:
+        raise ConfigError(f"{name} = {address!r}: is no address ({error})") from error
+    if "@" in parts.netloc:
+        raise ConfigError(
+            f"{name} holds a user name or password, and settings are written to files; put the key "
+            f"into the environment variable {key} and leave it out of the address.")

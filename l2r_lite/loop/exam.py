@@ -1,0 +1,73 @@
+"""The exam: the student answers questions in its own words; what it gets wrong are its mistakes."""
+
+from collections.abc import Callable, Sequence
+
+from tqdm.auto import tqdm
+
+from l2r_lite.loop.grading import one_answer_each, same_answer
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.protocols import Judge, Prompt, Writer
+from l2r_lite.loop.records import ExamReport, Problem, Sample
+
+# An exam is graded and saved part by part, so that a kill loses little. A part is several times
+# what is written at once, so that a writer can keep its rows full.
+ROWS_PER_PART = 4
+
+
+def take_exam(
+    student: Writer, problems: Sequence[Problem], *, samples: int = 1, temperature: float = 0.0,
+    seed: int = 0, max_new_tokens: int = 96, rows: int = 240, prompt: Prompt = student_prompt,
+    judge: Judge | None = None, taken: Sequence[Sample] = (),
+    on_samples: Callable[[list[Sample]], object] = lambda samples: None,
+    on_token: Callable[[], object] = lambda: None, describe: str = "exam", progress: bool = True,
+) -> ExamReport:
+    """Let the student answer every problem `samples` times, and grade each sample.
+
+    Args:
+        student: writes the rationales.
+        temperature: 0 for greedy answers, above 0 for an exam that looks for mistakes.
+        seed: decides each sample, together with the prompt and the sample's number.
+        rows: rationales written at once.
+        prompt, judge: how a problem is asked and how samples become answers (see protocols).
+        taken: samples of an interrupted exam; whole parts among them are not written again.
+        on_samples: called with the samples of each part once they are graded.
+        on_token: called after each token; an exception from it ends the exam.
+    """
+    judge = judge or one_answer_each()
+    # Questions of like length are written together. The order depends on the problems alone, so
+    # that a resumed exam has the same parts as an undisturbed one.
+    order = sorted(problems, key=lambda p: (len(prompt(p)), p.id))
+    size = max(1, ROWS_PER_PART * rows // samples)
+    found: dict[str, list[Sample]] = {}
+    for sample in taken:
+        found.setdefault(sample.problem_id, []).append(sample)
+
+    bar = tqdm(total=len(problems), desc=describe, unit="question", disable=not progress,
+               leave=False)
+
+    def token_written(answered: int) -> None:
+        bar.update(answered)
+        on_token()
+
+    with bar:
+        for start in range(0, len(order), size):
+            part = order[start : start + size]
+            if all(len(found.get(p.id, ())) == samples for p in part):
+                bar.update(len(part))
+                continue
+            written = student.generate(
+                [prompt(p) for p in part], samples=samples, temperature=temperature, seed=seed,
+                max_new_tokens=max_new_tokens, rows=rows, progress=token_written)
+            for problem, texts in zip(part, written, strict=True):
+                found[problem.id] = grade(problem, texts, judge)
+            on_samples([sample for problem in part for sample in found[problem.id]])
+    return ExamReport(tuple(problems), tuple(s for p in problems for s in found[p.id]))
+
+
+def grade(problem: Problem, texts: Sequence[str], judge: Judge) -> list[Sample]:
+    """The samples of one problem, each with its answer and the verdict."""
+    answers = judge(texts, problem)
+    return [
+        Sample(problem.id, index, text, answer, same_answer(answer, problem.answer, problem.kind))
+        for index, (text, answer) in enumerate(zip(texts, answers, strict=True))
+    ]

@@ -1,0 +1,172 @@
+"""Feedback: mistakes go to the teacher, and only verified rationales become lessons."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from tqdm.auto import tqdm
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.grading import read_answer, same_answer
+from l2r_lite.loop.prompts import ANSWER_MARK, answer_line
+from l2r_lite.loop.protocols import Ask, Context, Reader, Teacher, Verifier
+from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Rejection, Reply
+
+OUT_OF_BUDGET = "budget"  # why a mistake was not sent
+
+
+def verify_answer(problem: Problem, text: str, context: Context) -> str | None:
+    """The least that a lesson must pass: it ends in the gold answer, and it is new.
+
+    A run checks more: data/verify.py.
+    """
+    answer = read_answer(text, problem)
+    if answer is None:
+        return "no answer"
+    if not same_answer(answer, problem.answer, problem.kind):
+        return "wrong answer"
+    return not_new(text, context)
+
+
+def not_new(text: str, context: Context) -> str | None:
+    """Why a right rationale is of no use: it is there already, or too long for the student."""
+    if text in context.mistakes:
+        return "copy of the mistake"
+    if text in context.accepted:
+        return "duplicate"
+    return None if context.fits(text) else "too long"
+
+
+@dataclass
+class Feedback:
+    """What came of the mistakes that were sent to a teacher.
+
+    Attributes:
+        lessons: verified rationales.
+        rejections: refused rationales and empty replies, each with its reason.
+        sent: how many mistakes were sent.
+        without: reason → how many of them brought no lesson in the end.
+    """
+
+    lessons: list[Lesson] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    sent: int = 0
+    without: Counter[str] = field(default_factory=Counter)
+
+
+def choose_mistakes(exam: ExamReport, config: LoopConfig, *, seed: int) -> list[Mistake]:
+    """What goes to the teacher in a round: the mistakes on `feedback_limit` questions.
+
+    The annotator, the paper's contrast, gets as many questions drawn from all, and no mistake.
+    """
+    if config.teacher == "none":
+        return []
+    rng = random.Random(f"{seed}/questions")  # noqa: S311
+    wrong = list(dict.fromkeys(m.problem.id for m in exam.mistakes))
+    count = min(config.feedback_limit or len(wrong), len(exam.problems))
+    if config.annotator:
+        return [Mistake(problem, "", None) for problem in rng.sample(exam.problems, count)]
+    chosen = set(wrong if count >= len(wrong) else rng.sample(wrong, count))
+    return [m for m in exam.mistakes if m.problem.id in chosen]
+
+
+def make_lessons(
+    teacher: Teacher, mistakes: Sequence[Mistake], count: int, *, per_question: int = 1,
+    read: Reader = read_answer, verify: Verifier = verify_answer,
+    fits: Callable[[str], bool] = lambda text: True,
+    on_reply: Callable[[list[Lesson], list[Rejection]], object] = lambda lessons, refused: None,
+    progress: bool = True,
+) -> Feedback:
+    """Send mistakes to the teacher and keep the rationales that pass verification.
+
+    A teacher that can revise gets a second try at each mistake that brought no lesson.
+
+    Args:
+        count: rationales asked for per mistake.
+        per_question: mistakes sent per question, at most: the first ones.
+        fits: whether the student could write a rationale of this length.
+        on_reply: called with what each reply brought, once it is verified.
+    """
+    wrong: dict[str, list[Mistake]] = {}
+    for mistake in mistakes:
+        wrong.setdefault(mistake.problem.id, []).append(mistake)
+    sent = [m for group in wrong.values() for m in group[:per_question]]
+    feedback = Feedback(sent=len(sent))
+    accepted: dict[str, list[str]] = {}  # problem id → texts of its lessons
+    failed: dict[Mistake, tuple[Rejection, ...]] = {}
+
+    def collect(replies: Iterator[Reply], asked: Sequence[Mistake], describe: str) -> None:
+        bar = tqdm(total=len(asked), desc=describe, unit="mistake", disable=not progress,
+                   leave=False)
+        with bar:
+            for reply in in_order(replies, asked):
+                problem = reply.mistake.problem
+                known = accepted.setdefault(problem.id, [])
+                context = Context([m.rationale for m in wrong[problem.id]], known, fits)
+                lessons, refused = _check(reply, context, read, verify)
+                known += [lesson.rationale for lesson in lessons]
+                feedback.lessons += lessons
+                feedback.rejections += refused
+                failed.pop(reply.mistake, None)
+                if not lessons:
+                    failed[reply.mistake] = tuple(refused)
+                bar.update()
+                bar.set_postfix_str(str(teacher.meter or ""))
+                on_reply(lessons, refused)
+
+    with closing(teacher.teach(sent, count)) as replies:
+        collect(replies, sent, "feedback")
+    again: list[Ask] = [(m, r) for m, r in failed.items() if r[-1].reason != OUT_OF_BUDGET]
+    if again and teacher.can_revise:
+        with closing(teacher.teach_again(again, count)) as replies:
+            collect(replies, [mistake for mistake, _ in again], "feedback: second try")
+    feedback.without.update(refused[-1].reason for refused in failed.values())
+    return feedback
+
+
+def _check(
+    reply: Reply, context: Context, read: Reader, verify: Verifier
+) -> tuple[list[Lesson], list[Rejection]]:
+    """The lessons of one reply, and what was refused of it."""
+    problem = reply.mistake.problem
+    if not reply.rationales:
+        return [], [Rejection(problem.id, "", reply.fault or "nothing from the teacher")]
+    lessons: list[Lesson] = []
+    refused: list[Rejection] = []
+    for rationale in reply.rationales:
+        text = close_with_answer(rationale, problem, read)
+        known = [*context.accepted, *(lesson.rationale for lesson in lessons)]
+        reason = verify(problem, text, Context(context.mistakes, known, context.fits))
+        if reason is None:
+            lessons.append(Lesson(problem.id, text, reply.feedback))
+        else:
+            refused.append(Rejection(problem.id, rationale, reason))
+    return lessons, refused
+
+
+def close_with_answer(rationale: str, problem: Problem, read: Reader = read_answer) -> str:
+    """The rationale, ending in the answer line with its *own* answer, right or wrong."""
+    answer = read(rationale, problem)
+    if answer is None:
+        return rationale
+    text = " ".join(rationale.split())
+    line = answer_line(answer, problem.kind)
+    cut = text.rfind(ANSWER_MARK)
+    ends_in_mark = cut >= 0 and len(text) - cut < len(line) + 12
+    return f"{text[:cut]}{line}" if ends_in_mark else f"{text} {line}"
+
+
+def in_order(replies: Iterable[Reply], mistakes: Sequence[Mistake]) -> Iterator[Reply]:
+    """Replies in the order of their mistakes, so that a run does not depend on the network."""
+    place = {mistake: number for number, mistake in enumerate(mistakes)}
+    early: dict[int, Reply] = {}
+    due = 0
+    for reply in replies:
+        early[place[reply.mistake]] = reply
+        while due in early:
+            yield early.pop(due)
+            due += 1
+    for number in sorted(early):  # a teacher that ended before it answered all
+        yield early[number]

@@ -1,0 +1,33 @@
+"""The parts that a lab may replace in a run: `dataclasses.replace(USUAL, judge=majority)`.
+
+Here they have their plain form. A run's usual ones are runs/run.py's USUAL: they read what any LLM
+writes, recompute a lesson's arithmetic, and compute the loss in one pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from l2r_lite.loop.grading import one_answer_each, read_answer
+from l2r_lite.loop.lessons import verify_answer
+from l2r_lite.loop.losses import tailored_loss
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.protocols import Curriculum, Judge, Objective, Prompt, Reader, Verifier, Writer
+from l2r_lite.loop.student import Student
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The seams of a run (protocols.py).
+
+    Attributes:
+        curriculum: None takes the config's: lessons and replay, or own answers without a teacher.
+        writer: makes another writer of a student; None takes the student's own.
+    """
+
+    read: Reader = read_answer
+    judge: Judge = one_answer_each()
+    verify: Verifier = verify_answer
+    objective: Objective = tailored_loss
+    prompt: Prompt = student_prompt
+    curriculum: Curriculum | None = None
+    writer: Callable[[Student], Writer] | None = None

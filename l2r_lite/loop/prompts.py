@@ -1,0 +1,42 @@
+"""How a student is asked and how a rationale ends: one format for exam and training.
+
+The prompt ends after "Answer:", a completion starts with a space, and a rationale ends in the
+answer line, which the grader and the exam's stopping rule look for.
+"""
+
+import re
+
+from l2r_lite.loop.records import LETTERS, Kind, Problem
+
+ANSWER_MARK = "The answer is"
+_ANSWER_LINE = re.compile(re.escape(ANSWER_MARK) + r"[^\n]*?(?:\.(?=\s|$)|(?=\n)|$)")
+
+
+def student_prompt(problem: Problem) -> str:
+    """What the student reads: the question, the options if any, and where to answer."""
+    pairs = zip(LETTERS, problem.choices, strict=False)
+    options = "".join(f" ({letter}) {text}" for letter, text in pairs)
+    choices = f" Choices:{options}" if options else ""
+    return f"Question: {problem.question}{choices}\nAnswer:"
+
+
+def completion(rationale: str) -> str:
+    """What the student writes after the prompt, without the end-of-text token."""
+    return " " + " ".join(rationale.split())
+
+
+def answer_line(answer: str, kind: Kind) -> str:
+    """The sentence that ends a rationale: "The answer is 42." or "The answer is (B)."."""
+    return f"{ANSWER_MARK} ({answer})." if kind == "choice" else f"{ANSWER_MARK} {answer}."
+
+
+def cut_after_answer(text: str) -> str:
+    """The text up to the end of its first answer line; all of it if there is none."""
+    found = _ANSWER_LINE.search(text)
+    return text[: found.end()].strip() if found else text.strip()
+
+
+def has_answer_line(text: str) -> bool:
+    """Whether a growing text has its whole answer line; "3." alone could still become 3.5."""
+    found = _ANSWER_LINE.search(text)
+    return found is not None and found.end() < len(text)

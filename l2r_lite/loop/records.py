@@ -1,0 +1,181 @@
+"""The vocabulary of the loop: what flows from step to step, as small frozen records.
+
+    Problem → (exam) → Sample; wrong ones are Mistakes → (teacher) → Lesson → TrainingItem
+
+Every record becomes one line of JSON and back (runfolder), so each step of a run opens in a text
+editor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+Kind = Literal["number", "yes-no", "choice"]
+KINDS: tuple[str, ...] = get_args(Kind)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a solution program: `left op right = result`.
+
+    `op` is one of + - * / (`result` is their value) or < > (a relation that holds; `result` is 1).
+    Operands are plain ints: the result of an earlier step is written out again.
+    """
+
+    left: int
+    op: str
+    right: int
+    result: int
+
+    def __str__(self) -> str:
+        relation = f"{self.left} {self.op} {self.right}"
+        return relation if self.op in "<>" else f"{relation} = {self.result}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question with its gold answer.
+
+    Attributes:
+        id: unique within a data set and the same in every run, e.g. "gsm8k-test-3".
+        question: what the student reads, without the choices (the prompt adds them).
+        answer: gold answer in canonical form: "42" or "3.5", "yes" or "no", a letter "A".."Z".
+        kind: the answer's kind.
+        choices: the options in the order A, B, C, …; empty unless kind is "choice".
+        rationale: the data set's own rationale, or "".
+        skill: the skill it exercises (pocket world) or the data set's own type, or "".
+        template: the wording without numbers, names and objects (pocket world), or "".
+        program: the steps that solve it, in order (pocket world); empty elsewhere.
+    """
+
+    id: str
+    question: str
+    answer: str
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    rationale: str = ""
+    skill: str = ""
+    template: str = ""
+    program: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer in an exam: the text as written, the answer read from it, and the verdict."""
+
+    problem_id: str
+    index: int
+    rationale: str
+    answer: str | None
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong sample with its problem. `rationale` ends in the student's own wrong answer."""
+
+    problem: Problem
+    rationale: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class ExamReport:
+    """What came out of an exam: every sample once, in the order of the problems."""
+
+    problems: tuple[Problem, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that are right, in [0, 1]."""
+        return sum(s.correct for s in self.samples) / max(len(self.samples), 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy over questions, for one sample per question."""
+        from scipy.stats import binomtest  # takes half a second to import
+
+        if not self.samples:
+            return 0.0, 1.0
+        right = sum(s.correct for s in self.samples)
+        low, high = binomtest(right, len(self.samples)).proportion_ci(method="wilson")
+        return float(low), float(high)
+
+    @cached_property
+    def by_skill(self) -> dict[str, float]:
+        """Accuracy per skill, in the order in which skills appear; {} if problems name none."""
+        skill = {p.id: p.skill for p in self.problems}
+        verdicts: dict[str, list[bool]] = {}
+        for sample in self.samples:
+            if name := skill[sample.problem_id]:
+                verdicts.setdefault(name, []).append(sample.correct)
+        return {name: sum(found) / len(found) for name, found in verdicts.items()}
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong samples, each wording once, with the student's own wrong answer in place."""
+        problem = {p.id: p for p in self.problems}
+        wrong = {(s.problem_id, s.rationale): s for s in self.samples if not s.correct}
+        return [Mistake(problem[s.problem_id], s.rationale, s.answer) for s in wrong.values()]
+
+    @cached_property
+    def correct(self) -> dict[str, list[str]]:
+        """Problem id → the student's own correct rationales, each wording once."""
+        found: dict[str, list[str]] = {}
+        for sample in self.samples:
+            if sample.correct:
+                known = found.setdefault(sample.problem_id, [])
+                if sample.rationale not in known:
+                    known.append(sample.rationale)
+        return found
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a teacher says to one mistake, not verified yet.
+
+    `feedback` says what was wrong; `fault` says why nothing came ("timeout", "budget", …).
+    """
+
+    mistake: Mistake
+    feedback: str
+    rationales: tuple[str, ...]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A verified rationale. `feedback` is for people to read; nothing is trained on it."""
+
+    problem_id: str
+    rationale: str
+    feedback: str = ""
+    source: str = "teacher"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A teacher's rationale that verification refused, and why."""
+
+    problem_id: str
+    rationale: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """The anchor is learned from; positive and negative make the triplet, if both exist."""
+
+    problem: Problem
+    anchor: str
+    positive: str | None = None
+    negative: str | None = None
+    source: str = field(default="lesson", compare=False)
+
+    @property
+    def has_triplet(self) -> bool:
+        return self.positive is not None and self.negative is not None

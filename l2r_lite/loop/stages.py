@@ -1,0 +1,86 @@
+"""What all stages of a run share: when to stop, how far they are, and how long they took."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from l2r_lite.loop.runfolder import read_json, write_json
+from l2r_lite.loop.training import Stopped
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: `done` of `total` questions, mistakes (feedback) or steps (training).
+
+    Loading the student has no parts: its total is 0. A total may be an estimate.
+    """
+
+    round: int
+    stage: str
+    done: int
+    total: int
+
+
+def _nothing(*_: object) -> None: ...
+
+
+@dataclass
+class Stages:
+    """Wraps each stage of the run in the folder `out`.
+
+    Attributes:
+        stop: asked all the time; True ends the run as soon as that is possible.
+        on_progress: called when a stage begins and as it advances.
+        still_ours: raises if the folder was taken away; called wherever `stop` is asked.
+        seal: called between stages, when all files of the one before are finished.
+    """
+
+    out: Path
+    stop: Callable[[], bool] = lambda: False
+    on_progress: Callable[[Progress], object] = _nothing
+    still_ours: Callable[[], object] = _nothing
+    seal: Callable[[], object] = _nothing
+    _waited: float = 0.0  # seconds spent in `stop`, where a paused run waits: no stage's time
+
+    def asked_to_stop(self) -> bool:
+        began = time.monotonic()
+        try:
+            return self.stop()
+        finally:
+            self._waited += time.monotonic() - began
+
+    def check(self) -> None:
+        """Raises Stopped if the user asked for it."""
+        if self.asked_to_stop():
+            raise Stopped
+        self.still_ours()
+
+    def between(self) -> None:
+        """To be called before a stage: the one before is sealed."""
+        self.still_ours()
+        self.seal()
+        self.check()
+
+    def tell(self, number: int, name: str, total: int, done: float = 0) -> Callable[[float], None]:
+        """Report that a stage begins; call the result with how many more of its parts are done."""
+
+        def advance(more: float) -> None:
+            nonlocal done
+            done += more
+            self.on_progress(Progress(number, name, min(int(done), total), total))
+
+        advance(0)
+        return advance
+
+    @contextmanager
+    def timed(self, number: int, name: str) -> Iterator[None]:
+        """Add the seconds of a stage to its round's stages.json, unless it is interrupted."""
+        began = time.monotonic() - self._waited
+        yield
+        took = time.monotonic() - self._waited - began
+        file = self.out / f"round-{number}" / "stages.json"
+        seconds = read_json(file) if file.exists() else {}
+        seconds[name] = round(seconds.get(name, 0.0) + took, 2)
+        write_json(file, seconds)

@@ -1,0 +1,107 @@
+"""The student: a causal LM with a LoRA adapter, and what the loop asks of it.
+
+students/loading.py makes one: 4-bit weights, a fresh adapter, a fast writer.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.records import Problem
+
+KEPT_TEXTS = 2**15  # tokenised texts that are remembered: a prompt comes again in every epoch
+
+
+class Student:
+    """A base model, its LoRA adapter and its tokeniser.
+
+    Attributes:
+        name: as asked for ("pocket", "smol", a folder, a hub id).
+        model: the peft model; only LoRA weights (fp32) require gradients.
+        decoder, head: the base model without its projection onto the vocabulary, and that.
+        device, dtype, four_bit: where and in what it computes.
+        prefix: token ids before every prompt: the few-shot demonstrations; none at first.
+        prompt: how it is asked a problem, in exam and training alike.
+        context: the most tokens it can read at once; None if its kind has no limit.
+        end_ids: tokens that end a text.
+        writer: who writes its rationales (a Writer), see `generate`.
+    """
+
+    def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool,
+                 dtype: torch.dtype) -> None:
+        self.name, self.model, self.tokenizer = name, model, tokenizer
+        self.four_bit, self.dtype = four_bit, dtype
+        self.device = next(model.parameters()).device
+        base = model.get_base_model()
+        self.decoder: Any = base.base_model
+        self.head: Any = base.get_output_embeddings()
+        self.prefix: tuple[int, ...] = ()
+        self.prompt: Callable[[Problem], str] = student_prompt
+        self.checkpointing = False
+        self.writer: Any = None
+        text_config = model.config.get_text_config()
+        self.context: int | None = getattr(text_config, "max_position_embeddings", None)
+        declared = base.generation_config.eos_token_id if base.generation_config else None
+        ends = declared if isinstance(declared, list) else [declared]
+        self.end_ids = {tokenizer.eos_token_id, *ends} - {None}
+
+        def tokens(text: str, begins: bool) -> tuple[int, ...]:
+            return tuple(tokenizer(text, add_special_tokens=begins).input_ids)
+
+        self._tokens = lru_cache(KEPT_TEXTS)(tokens)
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The LoRA weights by name: all that training changes."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    @property
+    def footprint_mb(self) -> float:
+        """Memory of weights and buffers in MB (10⁶ bytes), without the 4-bit blocks' scales."""
+        return self.model.get_base_model().get_memory_footprint() / 1e6
+
+    def demonstrate(self, text: str) -> None:
+        """Put worked examples before every prompt from now on; "" takes them away."""
+        self.prefix = tuple(self.tokenizer(text).input_ids) if text else ()
+
+    def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
+        """Token ids of a prompt, and of a completion with the end-of-text token.
+
+        The two never share a token. The prefix is not among them; where there is one, a token that
+        begins every text stands before the prefix.
+        """
+        ids = list(self._tokens(prompt, not self.prefix))
+        if completion is None:
+            return ids, []
+        return ids, [*self._tokens(completion, False), self.tokenizer.eos_token_id]
+
+    def generate(
+        self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0,
+        max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[list[str]]:
+        """Answer prompts; each text ends after its first answer line or at the end of text.
+
+        Every (seed, prompt, sample) has random numbers of its own, so that a sample does not
+        depend on its neighbours in a batch.
+
+        Args:
+            samples: texts per prompt.
+            temperature: 0 is greedy; 1 samples from the model's own distribution.
+            rows: texts in memory at once.
+            progress: called after every token with the number of prompts finished since; an
+                exception from it stops the work.
+
+        Returns:
+            Per prompt, in order, a list of `samples` texts.
+
+        Raises:
+            StudentError: a prompt leaves no room for `max_new_tokens`.
+        """
+        return self.writer.generate(
+            prompts, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens,
+            seed=seed, rows=rows, progress=progress)

@@ -1,0 +1,104 @@
+"""One round of tailored training: batches, gradients, AdamW."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+from tqdm.auto import tqdm
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.items import round_batches
+from l2r_lite.loop.losses import tailored_loss
+from l2r_lite.loop.protocols import Objective
+from l2r_lite.loop.records import TrainingItem
+from l2r_lite.loop.student import Student
+
+# Adds a batch's gradients to the adapter, scaled by the scaler, and returns what is logged of it.
+Step = Callable[[Sequence[TrainingItem], LoopConfig, torch.amp.GradScaler], dict[str, float]]
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """The user asked to stop; what was finished is on disk."""
+
+
+def train_step(
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig,
+    objective: Objective = tailored_loss, scaler: torch.amp.GradScaler | None = None,
+) -> dict[str, float]:
+    """Add the gradients of the objective over `items` to the adapter.
+
+    Args:
+        scaler: scales the loss of fp16 students, whose small gradients would vanish.
+
+    Returns:
+        What the objective logs besides "loss", summed over its parts.
+    """
+    logged: dict[str, float] = {}
+    for part in objective(student, items, config):
+        loss = scaler.scale(part["loss"]) if scaler else part["loss"]
+        loss.backward()
+        for name, value in part.items():
+            if name != "loss":
+                logged[name] = logged.get(name, 0.0) + float(value)
+    return logged
+
+
+def train_round(
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig, *, seed: int,
+    objective: Objective = tailored_loss, step: Step | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    on_step: Callable[[dict[str, float]], object] = lambda logged: None, progress: bool = True,
+) -> list[dict[str, float]]:
+    """Train the adapter on `round_batches` of the items with a fresh AdamW.
+
+    The learning rate warms up over a twentieth of the steps and falls linearly to a tenth.
+
+    Args:
+        step: makes a step's gradients; None computes the objective here (students/devices.py
+            shares it out among several processes).
+        stop: asked between steps.
+        on_step: called with what each step logged.
+
+    Returns:
+        Per step: what the objective logs, and "gradient", its norm before clipping.
+
+    Raises:
+        Stopped: `stop()` was True.
+    """
+    batches = round_batches(items, config, random.Random(f"{seed}/training"))  # noqa: S311
+    weights = list(student.trainable.values())
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate(len(batches)))
+    scaler = torch.amp.GradScaler(
+        student.device.type, enabled=student.dtype == torch.float16)
+    log = []
+    student.model.train()
+    with tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
+        for batch in bar:
+            if stop():
+                raise Stopped
+            if step:
+                logged = step(batch, config, scaler)
+            else:
+                logged = train_step(student, batch, config, objective, scaler)
+            scaler.unscale_(optimizer)
+            logged["gradient"] = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+            log.append(logged)
+            bar.set_postfix({name: f"{value:.3g}" for name, value in logged.items()})
+            on_step(logged)
+    student.model.eval()
+    return log
+
+
+def rate(steps: int) -> Callable[[int], float]:
+    """Learning rate as a share of its peak: linear warm-up, then linear decay."""
+    warmup = max(1, steps // 20)
+
+    def share(step: int) -> float:
+        return min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(steps, 1))
+
+    return share

@@ -1,0 +1,116 @@
+"""How a student writes, in the plain form: transformers' `generate`, batch by batch.
+
+students/fast_writer.py writes the same texts faster, which is what a run uses.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LogitsProcessor, StoppingCriteria
+
+from l2r_lite.loop.prompts import cut_after_answer, has_answer_line
+from l2r_lite.loop.student import Student
+
+TAIL = 32  # tokens at the end of a growing text in which the answer line is looked for
+
+
+class PlainWriter:
+    """Writes a student's rationales; each batch waits for its longest one."""
+
+    def __init__(self, student: Student) -> None:
+        self.student = student
+
+    def generate(
+        self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0,
+        max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[list[str]]:
+        """As `Student.generate`."""
+        self.student.model.eval()
+        written: list[list[str]] = []
+        size = max(1, rows // samples)
+        for start in range(0, len(prompts), size):
+            batch = prompts[start : start + size]
+            pairs = [(prompt, k) for prompt in batch for k in range(samples)]
+            noise = [uniform_numbers(f"{seed}/{k}/{p}", max_new_tokens) for p, k in pairs]
+            texts = self._write([p for p, _ in pairs], torch.stack(noise), temperature)
+            written += [texts[i : i + samples] for i in range(0, len(texts), samples)]
+            if progress:
+                progress(len(batch))
+        return written
+
+    @torch.inference_mode()
+    def _write(self, prompts: list[str], noise: Tensor, temperature: float) -> list[str]:
+        student, tokenizer = self.student, self.student.tokenizer
+        ids = [[*student.prefix, *student.encode(prompt)[0]] for prompt in prompts]
+        width = max(map(len, ids))
+        # Padding stands on the left, so that all rows go on at the same column.
+        padded = [[tokenizer.pad_token_id] * (width - len(row)) + row for row in ids]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
+        out = student.model.generate(
+            input_ids=torch.tensor(padded, device=student.device),
+            attention_mask=torch.tensor(mask, device=student.device),
+            max_new_tokens=noise.shape[1],
+            do_sample=False,  # `DrawnToken` leaves one token to choose from
+            logits_processor=[DrawnToken(noise.to(student.device), width, temperature)],
+            stopping_criteria=[AnswerLine(tokenizer, width)],
+            eos_token_id=sorted(student.end_ids),
+            pad_token_id=tokenizer.pad_token_id,
+            use_cache=True,
+        )
+        texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
+        return [cut_after_answer(text) for text in texts]
+
+
+class DrawnToken(LogitsProcessor):
+    """Leaves only the token that each row's own random number draws."""
+
+    def __init__(self, noise: Tensor, width: int, temperature: float) -> None:
+        self.noise, self.width, self.temperature = noise, width, temperature
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        uniform = self.noise[:, input_ids.shape[1] - self.width]
+        drawn = choose(scores, self.temperature, uniform)
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn[:, None], 0.0)
+
+
+class AnswerLine(StoppingCriteria):
+    """Ends a row once its answer line is complete."""
+
+    def __init__(self, tokenizer: Any, width: int) -> None:
+        self.tokenizer, self.width = tokenizer, width
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -TAIL:])
+        return torch.tensor([has_answer_line(tail) for tail in tails], device=input_ids.device)
+
+
+def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
+    """Next token of each row: the likeliest, or the one whose slice of [0, 1) holds `uniform`.
+
+    Args:
+        logits: (rows, vocabulary).
+        uniform: (rows,) in [0, 1).
+    """
+    if temperature <= 0 or uniform is None:
+        return logits.argmax(-1)
+    cumulative = probabilities(logits, temperature).cumsum(-1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target).squeeze(1).clamp_max(logits.shape[-1] - 1)
+
+
+def probabilities(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(z / T) over the last dimension; T = 0 leaves only the likeliest token."""
+    if temperature <= 0:
+        return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
+    return torch.softmax(logits.float() / temperature, -1)
+
+
+def uniform_numbers(key: str, count: int) -> Tensor:
+    """(count,) random numbers in [0, 1) that the key alone decides."""
+    digest = hashlib.blake2b(key.encode(), digest_size=7).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+    return torch.rand(count, generator=generator)

@@ -1,0 +1,1 @@
+"""A run and its folder: start, guard, report, compare, export."""

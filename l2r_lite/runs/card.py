@@ -1,0 +1,129 @@
+"""The model card of an exported student: where it comes from, what it was measured to do, and whose terms apply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from l2r_lite import __version__
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.students.sources import SHORT_NAMES
+
+# What the data sets' own repositories state. It is theirs to change: the card says to look it up.
+DATA_LICENCES = {
+    "pocket": "made by l2r_lite's own generator (Apache-2.0)", "gsm8k": "MIT", "svamp": "MIT", "strategyqa": "MIT",
+    "csqa": "none stated with its files", "multiarith": "none stated with its files",
+    "multiarith-template": "none stated with its files",
+}  # fmt: skip
+APACHE = (
+    "HuggingFaceTB/SmolLM2-135M-Instruct", "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen2.5-7B-Instruct", "EleutherAI/gpt-j-6b",
+)  # fmt: skip
+
+
+def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
+    """A README.md for the hub, as Markdown; folders of this machine are named by their last part only.
+
+    Args:
+        report: the run's report.json.
+    """
+    full = SHORT_NAMES.get(config.student, config.student)
+    on_hub = config.student != "pocket" and not Path(full).expanduser().is_dir()
+    base = full if on_hub else Path(config.student).name
+    own = config.student == config.problems == "pocket" and config.teacher == "scripted"
+    head = {
+        "library_name": "transformers", "pipeline_tag": "text-generation", "license": "apache-2.0" if own else "other",
+        **({"base_model": base} if on_hub else {}), "tags": ["tailored-learning", "l2r-lite", "reasoning"],
+    }  # fmt: skip
+    return f"""---
+{_lines(f"{name}: {json.dumps(value)}" for name, value in head.items())}
+---
+# A student of l2r_lite
+
+`{base}`, after {report["best_round"]} of {len(report["rounds"]) - 1} rounds of tailored learning
+([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: it sat an exam, a teacher wrote lessons
+for its mistakes, and it trained on them and on the contrast to its own mistakes.
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model, tokenizer = (kind.from_pretrained("FOLDER OR HUB NAME") for kind in (AutoModelForCausalLM, AutoTokenizer))
+question = "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\\nAnswer:"
+written = model.generate(**tokenizer(question, return_tensors="pt"), max_new_tokens={config.max_new_tokens}, do_sample=False)
+print(tokenizer.decode(written[0]))
+```
+
+It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …". The tokeniser's chat template makes
+that of a user's words.{_demonstrations(config)}
+
+## Training
+
+{_training(config, report)}
+
+## Results
+
+| round | mistakes | lessons | test accuracy | 95 % interval over questions |
+|---|---|---|---|---|
+{_lines(_row(entry, report["best_round"]) for entry in report["rounds"])}
+
+One run with one seed: the interval is over questions, not over runs. This student was chosen on validation questions, which
+are not test questions. Nothing was measured on other kinds of question, and a student may have forgotten what its lessons
+were not about.
+
+## Licences
+
+These weights are made of three parts, and the terms of each apply. Look them up before you pass the weights on.
+
+- the base model `{base}`: {"Apache-2.0" if own or base in APACHE else "look it up where the model comes from"};
+- the data `{Path(config.problems).name}`: {DATA_LICENCES.get(config.problems, "whatever applies to your own file")};
+- the lessons: {_teacher_terms(config)}.
+"""
+
+
+def _demonstrations(config: LoopConfig) -> str:
+    if not config.demonstrations:
+        return ""
+    return (f" It was trained and examined behind {config.demonstrations} worked examples, which demonstrations.jsonl in its "
+            "run's folder has: without them before the question it answers otherwise.")  # fmt: skip
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _training(config: LoopConfig, report: dict[str, Any]) -> str:
+    here, rounds = report["environment"], report["rounds"]
+    lessons = sum(r["lessons"] for r in rounds[1:] if r["round"] <= report["best_round"])
+    versions = ", ".join(f"{name} {here[name]}" for name in ("torch", "transformers", "peft", "bitsandbytes") if name in here)
+    asked = rounds[-1].get("train_questions", 0)
+    return f"""| | |
+|---|---|
+| data | `{Path(config.problems).name}`: {asked} training questions |
+| teacher | {_teacher(config)} |
+| lessons | {lessons}, each verified against the known answer |
+| method | {"4-bit NF4, " * config.four_bit}LoRA of rank {config.lora_rank}, merged into the weights |
+| settings | λ = {config.reflection_weight:g}, learning rate {config.learning_rate:g}, seed {config.seed} |
+| made with | {versions}, on {here.get("device", "an unknown device")} |"""
+
+
+def _row(entry: dict[str, Any], best: int) -> str:
+    low, high = entry["ci95"]
+    mark = " (this student)" if entry["round"] == best else ""
+    return (f"| {entry['round']}{mark} | {entry.get('mistakes', '–')} | {entry.get('lessons', '–')} "
+            f"| {entry['accuracy']:.1%} | {low:.1%} – {high:.1%} |")  # fmt: skip
+
+
+def _teacher(config: LoopConfig) -> str:
+    kind, _, model = config.teacher.partition(":")
+    if kind == "openai":
+        return f"`{model}`, " + ("shown questions, not mistakes" if config.annotator else "asked about each mistake")
+    words = {"scripted": "a script that knows each solution", "none": "nobody (self-training)"}
+    return words.get(kind, "rationales recorded earlier")
+
+
+def _teacher_terms(config: LoopConfig) -> str:
+    kind, _, model = config.teacher.partition(":")
+    if kind == "openai":
+        return f"the terms of use of the service that serves `{model}`; some forbid training other models on its words"
+    return "the terms of the model that wrote them, and of whoever published them" if kind == "recorded" else "none"

@@ -1,0 +1,190 @@
+"""Starting a run, or going on with it: everything that the loop needs, put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from l2r_lite.data.answers import read
+from l2r_lite.data.problems import load_problems
+from l2r_lite.data.verify import verify
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.grading import one_answer_each
+from l2r_lite.loop.parts import Parts
+from l2r_lite.loop.protocols import Teacher
+from l2r_lite.loop.records import Lesson, Problem
+from l2r_lite.loop.rounds import Loop
+from l2r_lite.loop.runfolder import read_lines, write_json, write_lines
+from l2r_lite.loop.stages import Progress, Stages
+from l2r_lite.loop.training import Stopped
+from l2r_lite.runs import guard
+from l2r_lite.runs.report import build_report
+from l2r_lite.students.devices import join
+from l2r_lite.students.packing import packed_loss
+from l2r_lite.students.run_student import RunStudent
+from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
+from l2r_lite.teachers.open import open_teacher
+
+# Settings that decide no result: they may differ when a run goes on.
+MAY_CHANGE = (
+    "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
+    "price", "concurrency",
+)  # fmt: skip
+SPLITS = ("train", "validation", "test")
+
+# What a run uses where a lab replaces nothing.
+USUAL = Parts(read=read, judge=one_answer_each(read), verify=verify, objective=packed_loss)
+
+OnRound = Callable[[dict[str, Any]], object]
+
+
+def run_rounds(
+    config: LoopConfig, out: str | Path, *, teacher: Teacher | None = None, parts: Parts = USUAL,
+    stop: Callable[[], bool] = lambda: False, on_round: OnRound = lambda report: None,
+    on_step: Callable[[dict[str, float]], object] = lambda logged: None,
+    on_progress: Callable[[Progress], object] = lambda progress: None, progress: bool = True,
+) -> dict[str, Any]:
+    """Run the loop in the folder `out`, or go on where it was left.
+
+    A finished run goes on if it is given more `rounds`. Several processes that accelerate started
+    do one run together: each calls this, and only the first's arguments count.
+
+    Args:
+        teacher: None opens the one that the config names.
+        parts: the seams, for labs: `dataclasses.replace(USUAL, judge=majority)`.
+        stop: asked between tokens and steps; True ends the run, ready to be resumed.
+        on_round: called with the report so far after each evaluation.
+        on_step: called with what each training step logged.
+        on_progress: called when a stage begins and as it advances.
+        progress: show a bar for each stage.
+
+    Returns:
+        The report, as in `out`/report.json. The best student's adapter by validation accuracy (the
+        untrained one if no round was better) lies in `out`/student.
+
+    Raises:
+        UserError: one sentence on what is wrong; nothing is lost.
+    """
+    config.check()
+    out, team = Path(out), join()
+    if team and team.rank:
+        return team.help()
+
+    def work() -> dict[str, Any]:
+        check_same_run(out, config)
+        # Problems and teacher come first: a run that cannot start leaves no folder behind.
+        problems = {split: _problems(config, out, split) for split in SPLITS}
+        stages = Stages(out, stop, on_progress)
+        begin = lambda number: stages.tell(number, "loading", 0)  # noqa: E731
+        students = RunStudent(config, out, problems, parts, team, begin)
+        loop = Loop(
+            config, problems, students, teacher or open_teacher(config, stop), stages,
+            parts=parts, on_step=on_step, progress=progress)
+        with guard.hold(out) as held:
+            try:
+                return _go(loop, students, held, on_round)
+            finally:
+                students.close()
+
+    return team.lead(work) if team else work()
+
+
+def _go(
+    loop: Loop, students: RunStudent, held: guard.HeldFolder, on_round: OnRound
+) -> dict[str, Any]:
+    """The run, in a folder that this process holds."""
+    config, out = loop.config, loop.stages.out
+    check_same_run(out, config)  # again: another process may have begun a run there since
+    if not (out / "config.json").exists():
+        students.load()  # what cannot be loaded must not leave a folder behind either
+    checksums = guard.Checksums(out, config.to_json())
+    checksums.check()
+    loop.stages.still_ours, loop.stages.seal = held.check, checksums.sweep
+    write_json(out / "config.json", config.to_json())
+    for split, problems in loop.problems.items():
+        if not _problem_file(out, split).exists():
+            write_lines(_problem_file(out, split), problems)
+
+    def report(stopped: str) -> dict[str, Any]:
+        return build_report(out, config, stopped)
+
+    def evaluated(number: int) -> None:
+        so_far = report("user")
+        write_json(out / "report.json", so_far)
+        on_round(so_far)
+
+    loop.on_evaluated = evaluated
+    try:
+        if config.demonstrations:
+            loop.stages.check()
+            students.demonstrations = _demonstrations(loop)
+        stopped = loop.run()
+    except (Stopped, KeyboardInterrupt):
+        stopped = "user"
+    final = report(stopped)
+    held.check()
+    checksums.sweep()
+    best = students.adapter(final["best_round"])
+    if best.exists():
+        guard.copy_folder(best, out / "student")
+    write_json(out / "report.json", final)
+    return final
+
+
+def check_same_run(out: str | Path, config: LoopConfig) -> None:
+    """Check that a run in the folder has this config, except for MAY_CHANGE.
+
+    Raises:
+        RunError: the folder holds another run, or its config.json was edited.
+    """
+    file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
+    there = LoopConfig.read(file).to_json() if file.exists() else made
+    names = [f.name for f in dataclasses.fields(config)]
+    deciding = [name for name in names if name in there and name not in MAY_CHANGE]
+    for name in deciding:
+        if made.get(name, there[name]) != there[name]:
+            raise RunError(
+                f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made "
+                f"with {made[name]!r}. Put that back, or take another folder for other settings.")
+    differing = [name for name in deciding if there[name] != getattr(config, name)]
+    if differing:
+        told = ", ".join(
+            f"{name} = {there[name]!r} there, {getattr(config, name)!r} asked for"
+            for name in differing)
+        raise RunError(
+            f"{out} holds a run with other settings: {told}. Take another folder, or those "
+            "settings.")
+
+
+def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:
+    """A split's problems: those of the folder, if it has them."""
+    file = _problem_file(out, split)
+    if file.exists():
+        return read_lines(file, Problem)
+    limits = {
+        "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
+    # Validation and test do not depend on the seed: runs with other seeds sit the same test.
+    seed = config.seed if split == "train" else 0
+    return load_problems(config.problems, split, limits[split] or None, seed, config.data_dir)
+
+
+def _problem_file(out: Path, split: str) -> Path:
+    return out / "problems" / f"{split}.jsonl"
+
+
+def _demonstrations(loop: Loop) -> str:
+    """The teacher's worked examples; their problems leave the training set."""
+    file, train = loop.stages.out / "demonstrations.jsonl", loop.problems["train"]
+    if not file.exists():
+        made = make_demonstrations(
+            loop.teacher, train, loop.config.demonstrations, seed=loop.config.seed,
+            read=loop.parts.read, verify=loop.parts.verify)
+        write_lines(file, made)
+    shown = {lesson.problem_id: lesson.rationale for lesson in read_lines(file, Lesson)}
+    remaining = [p for p in train if p.id not in shown]
+    text = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
+    loop.problems["train"] = remaining
+    return text

@@ -1,0 +1,40 @@
+"""Whether a student can read its questions: most models go on past their context and write noise.
+
+They were never trained on later positions; models with a table of positions end in an IndexError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.student import Student
+
+
+def room(student: Student, prompts: Iterable[str]) -> float:
+    """Tokens left for a rationale behind the longest of these prompts; negative if it is too long."""
+    longest = max((len(student.encode(prompt)[0]) for prompt in prompts), default=0)
+    return (student.context or math.inf) - len(student.prefix) - longest
+
+
+def check_room(student: Student, prompts: Mapping[str, str], new_tokens: int) -> None:
+    """Check that a rationale of so many tokens has room behind each prompt.
+
+    Args:
+        prompts: what to call it in the message → what the student reads.
+
+    Raises:
+        StudentError: names the first one that is too long.
+    """
+    long = [name for name, prompt in prompts.items() if room(student, [prompt]) < new_tokens]
+    if not long:
+        return
+    size, shown = len(student.encode(prompts[long[0]])[0]), len(student.prefix)
+    more = f" (and so are {len(long) - 1} more)" if len(long) > 1 else ""
+    before = f" after {shown:,} of demonstrations" if shown else ""
+    raise StudentError(
+        f"{long[0][:120]} is too long{more}: its {size:,} tokens{before} and {new_tokens:,} for "
+        f"the rationale (max_new_tokens) are more than the {student.context:,} that student "
+        f'"{student.name}" can read at once. Shorten the question or leave it out, or take a '
+        "student with a longer context.")

@@ -1,0 +1,105 @@
+"""A layer and its adapter as one matrix, W + (α/r)·BA: the same answers and gradients in one multiplication instead of three.
+
+peft computes W x and (α/r)·B A x side by side and adds them up: right for any student, but on a CPU the two thin
+multiplications, the scaling and the sum cost as much again as W x itself in a small student. Both forms here are used where
+the compute type is fp32; in half precision W + (α/r)·BA would round the update away, and peft's own way stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from l2r_lite.students.four_bit import full_weight
+
+FOLD_AT_MOST = 2e9  # bytes; the matrices of larger students are not kept, not even for an exam
+
+
+@contextmanager
+def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Within it each layer computes with one matrix that is made once. For exams: no gradients reach the adapter.
+
+    The answers are the same up to rounding. An exam runs each layer hundreds of times, and else would dequantise its weight
+    and take the adapter's detour every time. Students that would not fit in `FOLD_AT_MOST` are left as they are.
+    """
+    layers = _adapted_layers(model) if dtype == torch.float32 else []
+    if sum(layer.in_features * layer.out_features for layer in layers) * dtype.itemsize > FOLD_AT_MOST:
+        layers = []
+    with torch.no_grad(), _forwards(layers, _Kept):
+        yield
+
+
+@contextmanager
+def joined(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Within it each layer makes its one matrix whenever it needs it, and the adapter gets its gradients. For training.
+
+    One matrix exists at a time, as where a 4-bit weight is dequantised anyway.
+    """
+    with _forwards(_adapted_layers(model) if dtype == torch.float32 else [], _Made):
+        yield
+
+
+def _adapted_layers(model: nn.Module) -> list[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return [m for m in model.modules() if isinstance(m, LoraLayer) and isinstance(m.get_base_layer(), nn.Linear)]
+
+
+@contextmanager
+def _forwards(layers: list[Any], make: Callable[[Any], Callable[..., Tensor]]) -> Iterator[None]:
+    """Give layers another forward function, and their own class's back in the end."""
+    try:
+        for layer in layers:
+            layer.forward = make(layer)
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("forward", None)
+
+
+class _Kept:
+    def __init__(self, layer: Any) -> None:
+        base = layer.get_base_layer()
+        update = sum(layer.get_delta_weight(name) for name in layer.active_adapters)  # (out, in)
+        self.weight = full_weight(base).float() + update
+        self.bias = None if base.bias is None else base.bias.to(self.weight)
+
+    def __call__(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+class _Made:
+    def __init__(self, layer: Any) -> None:
+        self.base, (name,) = layer.get_base_layer(), layer.active_adapters
+        self.a, self.b, self.scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+
+    def __call__(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        return _JoinedLinear.apply(x, self.a, self.b, self.base, self.scale)
+
+
+class _JoinedLinear(torch.autograd.Function):
+    """y = (W + s·BA) x + bias, with gradients for x, A and B; W is dequantised again in the backward pass, not kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, base: nn.Linear, scale: float) -> Tensor:
+        ctx.save_for_backward(x, a, b)
+        ctx.base, ctx.scale = base, scale
+        return linear(x, _matrix(base, a, b, scale), base.bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, a, b = ctx.saved_tensors
+        flat, seen = grad.flatten(0, -2), x.flatten(0, -2)  # (tokens, out), (tokens, in)
+        to_x = grad @ _matrix(ctx.base, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
+        to_a = (ctx.scale * (flat @ b)).T @ seen  # (r, in)
+        to_b = flat.T @ (ctx.scale * (seen @ a.T))  # (out, r)
+        return to_x, to_a, to_b, None, None
+
+
+def _matrix(base: nn.Linear, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    return torch.addmm(full_weight(base).float(), b, a, alpha=scale)  # (out, in)

@@ -1,0 +1,94 @@
+"""Whether the Hugging Face hub is there, asked before a library that would wait for it for minutes.
+
+Nobody is waited for longer than a few seconds, whatever a firewall, a proxy or a name server does, and a key is sent to the
+address it is for and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+SECONDS = 4.0  # the longest wait for one address
+LARGEST = 1_000_000  # bytes that are read of an answer
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which could lead a key elsewhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def fetch(address: str, *, key: str | None = None, seconds: float = SECONDS) -> tuple[int, bytes]:
+    """Status and beginning of an answer, through a proxy if the environment names one; redirects only without a key.
+
+    Raises:
+        OSError: no answer in time. Not even a name that is looked up for minutes holds us longer.
+    """
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise OSError("not an http address")
+    request = urllib.request.Request(address, headers={"User-Agent": "l2r-lite"})  # noqa: S310 - checked above
+    if key:
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(*[_Stay] if key else [])
+    answer: list[tuple[int, bytes] | OSError] = []
+
+    def ask() -> None:
+        try:
+            with opener.open(request, timeout=seconds) as response:
+                answer.append((response.status, response.read(LARGEST)))
+        except urllib.error.HTTPError as error:
+            answer.append((error.code, b""))
+        except Exception as error:  # http.client has errors of its own, which are no OSError
+            answer.append(OSError(str(getattr(error, "reason", None) or type(error).__name__)))
+
+    thread = threading.Thread(target=ask, daemon=True)  # urllib's time-out holds neither for names nor for slow drips
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise OSError(f"no answer within {seconds:g} s")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return answer[0]
+
+
+def hub_fault() -> str:
+    """Why the hub (or a mirror of it, HF_ENDPOINT) cannot be asked; "" if it can."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        fetch(f"{constants.ENDPOINT}/api/whoami-v2")  # a few bytes, whoever asks
+    except OSError as error:
+        return f"{urlsplit(constants.ENDPOINT).netloc.rpartition('@')[2]} cannot be reached ({error})"
+    return ""
+
+
+@contextmanager
+def skip_dead_hub(where: str = "") -> Iterator[str]:
+    """Within it, a hub that does not answer is switched off (as by HF_HUB_OFFLINE): what was loaded before is used at once.
+
+    The libraries would ask it for one file after the other, and wait each time, although every file is here.
+
+    Args:
+        where: a folder needs no hub, and then it is not asked.
+
+    Yields:
+        What is wrong with the hub; "" if nothing is.
+    """
+    from huggingface_hub import constants
+
+    fault, before = "" if where and Path(where).is_dir() else hub_fault(), constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or fault != ""
+    try:
+        yield fault
+    finally:
+        constants.HF_HUB_OFFLINE = before

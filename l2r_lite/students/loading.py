@@ -1,0 +1,166 @@
+"""Loading a student: 4-bit NF4 weights, a fresh LoRA adapter, a fast writer."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.student import Student
+from l2r_lite.students.bitsandbytes_layout import keep_plain_layout
+from l2r_lite.students.fast_writer import FastWriter
+from l2r_lite.students.four_bit import check_four_bit_layers
+from l2r_lite.students.hub import skip_dead_hub
+from l2r_lite.students.quick_import import import_quickly
+from l2r_lite.students.sources import SHORT_NAMES, locate
+
+SMALL = 50e6  # bytes of weights up to which a student in a folder computes in fp32 on every CPU
+
+
+def load_student(
+    name: str = "pocket", *, four_bit: bool = True, lora_rank: int = 16, lora_alpha: int = 32,
+    seed: int = 0, device: str | torch.device | None = None, dtype: torch.dtype | None = None,
+    gradient_checkpointing: bool = False,
+) -> Student:
+    """Load a base model, quantise it and put a fresh LoRA adapter on every linear layer.
+
+    Args:
+        name: "pocket", "smol", a folder of safetensors, or a hub id.
+        four_bit: NF4 with double quantisation; False keeps the weights in `dtype`.
+        lora_rank, lora_alpha: size r ≥ 1 of the adapter and its scale α (the update is α/r · BA).
+        seed: draws the adapter's A; B starts at 0, so a fresh student answers as its base model.
+        device, dtype: None picks the GPU if there is one, and what `pick_dtype` says.
+        gradient_checkpointing: recompute activations in the backward pass: slower, less memory.
+
+    Raises:
+        StudentError: the model cannot be found, read or quantised correctly.
+    """
+    import_quickly()  # before peft, which imports bitsandbytes
+    from peft import LoraConfig, get_peft_model
+
+    where = locate(name)
+    device = torch.device(device) if device else pick_device()
+    dtype = dtype or pick_dtype(device, where)
+    base, tokenizer = _load_base(name, where, device, dtype, four_bit)
+    if four_bit:
+        keep_plain_layout(base)
+        check_four_bit_layers(base, name)
+    torch.manual_seed(seed)
+    base.config.use_cache = False
+    lora = LoraConfig(
+        r=lora_rank, lora_alpha=lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    with quiet():
+        model = get_peft_model(base, lora)
+    if gradient_checkpointing:
+        base.gradient_checkpointing_enable({"use_reentrant": False})
+    student = Student(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
+    student.checkpointing = gradient_checkpointing
+    student.writer = FastWriter(student)
+    _check_head(student)
+    return student
+
+
+def student_from(config: LoopConfig, device: torch.device | None = None) -> Student:
+    """The fresh student of a run."""
+    return load_student(
+        config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
+        lora_alpha=config.lora_alpha, seed=config.seed, device=device,
+        gradient_checkpointing=config.gradient_checkpointing)
+
+
+def pick_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(device: torch.device, where: str = "") -> torch.dtype:
+    """The compute type that the device has in hardware.
+
+    A GPU has bf16, or else fp16 (a T4); a CPU has bf16 or else fp32. A SMALL student in the folder
+    `where` computes in fp32 on every CPU: bf16 would save little, and CPUs would disagree.
+    """
+    if device.type == "cuda":
+        has_bf16 = torch.cuda.get_device_capability(device)[0] >= 8
+        return torch.bfloat16 if has_bf16 else torch.float16
+    size = sum(f.stat().st_size for f in Path(where).glob("*.safetensors")) if where else 0
+    if 0 < size < SMALL:
+        return torch.float32
+    has_bf16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+def _load_base(
+    name: str, where: str, device: torch.device, dtype: torch.dtype, four_bit: bool
+) -> tuple[Any, Any]:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    quantise = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    with quiet(), skip_dead_hub(where):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+            base = AutoModelForCausalLM.from_pretrained(
+                where,
+                quantization_config=quantise if four_bit else None,
+                dtype=dtype,
+                device_map={"": str(device)},
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            told = str(error).strip()
+            reason = told.splitlines()[0] if told else type(error).__name__
+            raise StudentError(
+                f'student "{name}" cannot be loaded: {reason} Known short names: '
+                f"{', '.join(SHORT_NAMES)}; else a folder with safetensors, or a hub id (which "
+                "needs a connection once).") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return base, tokenizer
+
+
+@torch.no_grad()
+def _check_head(student: Student) -> None:
+    """Refuse a model that does more between decoder and logits than its head (soft caps, scaling).
+
+    We project onto the vocabulary ourselves, only where a label needs it; such a model would
+    silently be trained on wrong logits.
+    """
+    student.model.eval()
+    ids = torch.arange(5, 13, device=student.device)[None]
+    full = student.model(input_ids=ids).logits.float()
+    ours = student.head(student.decoder(input_ids=ids).last_hidden_state).float()
+    if not torch.allclose(full, ours, rtol=1e-2, atol=1e-2 * full.abs().max().item()):
+        raise StudentError(
+            f'student "{student.name}": its logits are not its head applied to the last hidden '
+            "state (soft caps or scaling?); such models are not supported. Choose a Llama, Qwen2, "
+            "SmolLM2, Mistral or GPT-J model.")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide the loading chatter of transformers (bars, advice); errors still come through."""
+    from transformers.utils import logging as chatter
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    level = chatter.get_verbosity()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft and transformers to each other
+        chatter.set_verbosity_error()
+        chatter.disable_progress_bar()
+        try:
+            yield
+        finally:
+            chatter.set_verbosity(level)
+            chatter.enable_progress_bar()

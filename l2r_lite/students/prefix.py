@@ -1,0 +1,29 @@
+"""The prefix of a student, its demonstrations: computed once, shown to many rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from l2r_lite.loop.student import Student
+
+
+def prefix_cache(student: Student, rows: int) -> Any:
+    """Keys and values of the prefix for so many rows, without copies; gradients pass.
+
+    Empty if the student has no prefix.
+    """
+    from transformers import DynamicCache
+
+    config = student.model.config.get_text_config()
+    cache = DynamicCache(config=config)
+    if student.prefix:
+        once = DynamicCache(config=config)
+        ids = torch.tensor([student.prefix], device=student.device)
+        student.decoder(input_ids=ids, past_key_values=once, use_cache=True)
+        for layer, known in zip(cache.layers, once.layers, strict=True):
+            layer.lazy_initialization(known.keys, known.values)
+            layer.keys = known.keys.expand(rows, -1, -1, -1)
+            layer.values = known.values.expand(rows, -1, -1, -1)
+    return cache

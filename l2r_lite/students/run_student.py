@@ -1,0 +1,133 @@
+"""The student of a run: one base model, loaded once, with the adapter of any round."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.parts import Parts
+from l2r_lite.loop.prompts import completion
+from l2r_lite.loop.protocols import Writer
+from l2r_lite.loop.records import Problem
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import Step
+from l2r_lite.students.adapters import load_adapter, save_adapter
+from l2r_lite.students.context import check_room, room
+from l2r_lite.students.devices import Team
+from l2r_lite.students.sources import locate
+
+# Loading sets torch's seed and default dtype and swaps initialisers for the whole process, so two
+# panels' runs take turns.
+_LOADING = threading.Lock()
+
+
+class RunStudent:
+    """The loop's `Students`.
+
+    Args:
+        out: the run folder; adapters lie in round-N/adapter.
+        problems: of each split; the student must be able to read every question.
+        team: this process's, if the run has several.
+        on_loading: called before the base model is loaded, with the round it is loaded for.
+    """
+
+    def __init__(
+        self, config: LoopConfig, out: Path, problems: Mapping[str, Sequence[Problem]],
+        parts: Parts, team: Team | None, on_loading: Callable[[int], object],
+    ) -> None:
+        self.config, self.out, self.problems, self.parts = config, out, problems, parts
+        self.team, self.on_loading = team, on_loading
+        self.rows = config.exam_rows * (team.size if team else 1)
+        self.step: Step | None = team.step if team else None
+        self.demonstrations = ""
+        self._student: Student | None = None
+        self._served = None
+        self._fresh = True  # nothing but loaded yet
+        self._round = -1  # whose adapter the student has now; -1: unknown
+
+    def after(self, number: int) -> Student:
+        """The student after a round (0: fresh)."""
+        student = self.load(number)
+        if self._fresh:
+            self._fresh = False
+            if self.demonstrations:
+                (self.team or student).demonstrate(self.demonstrations)
+                self._check_room(student)
+            if not self.adapter(0).exists():
+                save_adapter(student, self.adapter(0))
+        if self._round != number:
+            load_adapter(student, self.adapter(number))
+            self._round = number
+        return student
+
+    def load(self, number: int = 0) -> Student:
+        """The base model, checked to be able to read every question."""
+        if self._student is None:
+            self.on_loading(number)
+            from l2r_lite.students.loading import student_from
+
+            if self.team:
+                # Fetch and convert what must be, before the other processes look for it.
+                locate(self.config.student)
+                self.team.load(self.config)
+            with _LOADING:
+                student = student_from(self.config, self.team.device if self.team else None)
+            student.prompt = self.parts.prompt
+            if self.team:
+                self.team.student = student
+            self._check_room(student)
+            self._student = student
+        return self._student
+
+    def adapter(self, number: int) -> Path:
+        return self.out / f"round-{number}" / "adapter"
+
+    def to_be_trained(self, number: int) -> Student:
+        """The student after a round, whose adapter is about to change."""
+        student = self.after(number)
+        self._round = -1
+        return student
+
+    def save(self, number: int) -> None:
+        """Keep the present adapter as that of a round."""
+        save_adapter(self.load(), self.adapter(number))
+        self._round = number
+
+    def writer(self, number: int) -> Writer:
+        """Who writes in an exam: the student, its team, a server, or the writer of a lab."""
+        student = self.after(number)
+        if self.parts.writer:
+            return self.parts.writer(student)
+        if not self.config.student_url:
+            return self.team or student
+        if self._served is None:
+            from l2r_lite.students.served import ServedStudent
+
+            self._served = ServedStudent(self.config.student_url, self.out / "served")
+        self._served.put(student, self.adapter(number))
+        return self._served
+
+    def fits(self, number: int, *, written: bool) -> Callable[[str], bool]:
+        """Whether a rationale can be read behind any training question.
+
+        Args:
+            written: whether it can be written in an exam, which is shorter.
+        """
+        student = self.after(number)
+        most = room(student, map(student.prompt, self.problems["train"]))
+        if written:
+            most = self.config.max_new_tokens
+        return lambda text: len(student.encode("", completion(text))[1]) <= most
+
+    def close(self) -> None:
+        """Let the server and the base model go."""
+        if self._served:
+            self._served.close()
+        self._student = self._served = None
+
+    def _check_room(self, student: Student) -> None:
+        every = [problem for split in self.problems.values() for problem in split]
+        questions = {f'problem "{p.id}"': student.prompt(p) for p in every}
+        check_room(student, questions, self.config.max_new_tokens)

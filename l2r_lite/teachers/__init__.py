@@ -1,0 +1,1 @@
+"""Who answers mistakes: a script, a recording, an OpenAI-compatible endpoint."""

@@ -1,0 +1,1 @@
+"""The course's own code: checks of exercises, figures of one notebook, explorers, research."""

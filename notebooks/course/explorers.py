@@ -1,0 +1,183 @@
+"""Explorers: a figure that is drawn anew when a control changes, its numbers as a table, and four of them for the lessons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from l2r_course import figures
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.app.planner import CARDS, knobs, plan_memory
+from l2r_lite.runs.show import Table
+from l2r_lite.app.panels.base import alive, side_by_side, stack, static_form
+
+if TYPE_CHECKING:
+    from l2r_course.scores import TokenScores
+
+View = Callable[..., Figure | tuple[Figure, Table]]
+
+
+class explore:  # noqa: N801 - used like a function
+    """A figure with a control for each of its settings; on a page without a kernel, the figure at the first setting.
+
+    A control is what ipywidgets makes of it: (low, high, step) a slider, a list a menu, True or False a box; to begin elsewhere
+    than in the middle, pass a widget, as ipywidgets.FloatSlider(0.5, min=0, max=1). The argument's name labels it. A slider
+    has a number field beside it, which is what the label belongs to: ipywidgets' sliders have no name for a screen reader.
+
+        explore(figures.stopping_rule, patience=[1, 2, 3], minimal_gain=(0.0, 0.2, 0.05))
+
+    Args:
+        view: what to draw for a setting: a figure, or a figure and a table of its numbers.
+        moving: draw while a slider moves, for views that take a fraction of a second; else once, when it is let go.
+        controls: one for each argument of `view`.
+    """
+
+    def __init__(self, view: View, *, moving: bool = False, **controls: Any) -> None:
+        self._view = view
+        self.controls: dict[str, Any] = {name: w.interactive.widget_from_abbrev(c) for name, c in controls.items()}
+        self._picture, self._numbers, self._trouble = w.HTML(), w.HTML(), w.Output()
+        self._numbers.layout.display = "none"
+        self.numbers_button = w.ToggleButton(description="Show the numbers", tooltip="the figure as a table", icon="table",
+                                             layout=w.Layout(width="auto", align_self="flex-start"))  # fmt: skip
+        self.numbers_button.observe(self._show_numbers, "value")
+        for control in self.controls.values():
+            control.observe(lambda _: self._redraw(), "value")
+        rows = [_labelled(name.replace("_", " "), control, moving) for name, control in self.controls.items()]
+        self.panel = stack(*rows, self._picture, self.numbers_button, self._numbers, self._trouble)
+
+    def look(self) -> tuple[Figure, Table | None]:
+        """The figure and the table at the present setting."""
+        seen = self._view(**{name: control.value for name, control in self.controls.items()})
+        return seen if isinstance(seen, tuple) else (seen, None)
+
+    def _redraw(self) -> None:
+        self._trouble.clear_output()
+        with self._trouble:  # an exception is shown below the figure
+            self._show(*self.look())
+
+    def _show(self, figure: Figure, table: Table | None) -> None:
+        self._picture.value = figures.as_html(figure)
+        self._numbers.value = table._repr_html_() if table else ""
+        self.numbers_button.layout.display = None if table else "none"
+
+    def _show_numbers(self, change: dict[str, Any]) -> None:
+        self._numbers.layout.display = None if change["new"] else "none"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        figure, table = self.look()
+        self._show(figure, table)
+        chosen = [[name.replace("_", " "), control.value] for name, control in self.controls.items()]
+        return {**alive(self.panel), **static_form(figure, table or Table(["setting", "value"], chosen))}
+
+
+def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
+    """A control with a visible label that also names it for a screen reader."""
+    slider = isinstance(control, w.IntSlider | w.FloatSlider)
+    field: Any = control
+    if slider:
+        kind = w.BoundedIntText if isinstance(control, w.IntSlider) else w.BoundedFloatText
+        field = kind(control.value, min=control.min, max=control.max, step=control.step)
+        w.jslink((control, "value"), (field, "value"))
+        control.description, control.readout, control.continuous_update = "", False, moving
+        control.layout = w.Layout(width="16em")
+    field.description = field.tooltip = name
+    field.style.description_width = "13em"
+    field.layout.width = "20em" if slider else "32em"
+    field.layout.max_width = "100%"
+    return side_by_side(field, control) if slider else field
+
+
+def nf4_explorer(weight: Tensor) -> explore:
+    """Blocks of a real matrix in four bits: the levels that a block's scale leaves, and what an outlier costs the others.
+
+    Args:
+        weight: the matrix, any shape.
+    """
+    sizes = [size for size in (16, 32, 64, 128, 256, 512) if size <= weight.numel()]
+
+    def view(block: int, block_size: int, outlier: float) -> tuple[Figure, Table]:
+        # A larger block size leaves fewer blocks; the number is then that of the last one.
+        seen = figures.Block.of(weight, min(block, weight.numel() // block_size - 1), block_size, outlier)
+        return figures.one_block(seen), figures.block_table(seen)
+
+    return explore(
+        view,
+        moving=True,
+        block=w.IntSlider(0, min=0, max=min(200, weight.numel() // sizes[0] - 1)),
+        block_size=w.Dropdown(options=sizes, value=min(64, sizes[-1])),
+        outlier=w.FloatSlider(8, min=0, max=40, step=2),
+    )
+
+
+def temperature_explorer(scores: TokenScores, place: int = 0) -> explore:
+    """What a student may write next at each place of a rationale, from greedy (temperature 0) to hot.
+
+    Args:
+        place: where to begin.
+    """
+
+    def view(place: int, temperature: float) -> tuple[Figure, Table]:
+        return figures.next_token(scores, place, temperature), figures.next_token_table(scores, place, temperature)
+
+    return explore(
+        view,
+        moving=True,
+        place=w.IntSlider(place, min=0, max=len(scores.tokens) - 1),
+        temperature=w.FloatSlider(0.7, min=0, max=2, step=0.1),
+    )
+
+
+def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
+    """The triplet loss by margin and angles, and how steps downhill move the three vectors.
+
+    Args:
+        items: (cos(h, h⁺), cos(h, h⁻)) of real items, each (items,), drawn over the loss.
+    """
+
+    def view(**setting: float) -> tuple[Figure, Table]:
+        triplet = figures.Triplet.descend(
+            setting["margin"], setting["angle_to_h⁺"], setting["angle_to_h⁻"], int(setting["steps_downhill"])
+        )
+        return figures.triplet_plane(triplet, items), figures.triplet_table(triplet, items)
+
+    angles = {"angle_to_h⁺": w.IntSlider(40, min=0, max=180, step=5), "angle_to_h⁻": w.IntSlider(70, min=0, max=180, step=5)}
+    return explore(
+        view,
+        moving=True,
+        margin=w.FloatSlider(1.0, min=0, max=2, step=0.1),
+        **angles,
+        steps_downhill=w.IntSlider(0, min=0, max=20),
+    )
+
+
+def planner_explorer(student: str = "consumer", card: int = 12) -> explore:
+    """What fits: a student, a card, items at once and the length of a rationale; when it does not, what to turn.
+
+    The first look at a setting takes seconds (a training step is counted through); later ones are remembered.
+
+    Args:
+        student: the preset to begin with, any but "pocket".  card: its GB.
+    """
+    others = {name: config for name, config in PRESETS.items() if config.student != "pocket"}
+    names = {f"{config.student.rpartition('/')[2]} ({name})": name for name, config in others.items()}
+
+    def view(**s: Any) -> tuple[Figure, Table]:
+        items, checkpointing = s["items_at_once"], s["recompute_activations"]
+        config = PRESETS[s["student"]].with_(batch_size=items, micro_batch=items, gradient_checkpointing=checkpointing)
+        tokens = {"prompt_tokens": s["prompt_tokens"], "rationale_tokens": s["rationale_tokens"]}
+        plan, card = plan_memory(config, **tokens), s["card_GB"]
+        return figures.card_planner(plan, card), figures.card_table(plan, card, knobs(config, plan, card, **tokens))
+
+    return explore(
+        view,
+        student=w.Dropdown(options=names, value=student),
+        card_GB=w.Dropdown(options=CARDS, value=card),
+        items_at_once=w.Dropdown(options=[1, 2, 4, 8, 16], value=2),
+        prompt_tokens=w.IntSlider(100, min=50, max=300, step=50),
+        rationale_tokens=w.IntSlider(256, min=64, max=512, step=64),
+        recompute_activations=w.Checkbox(True),
+    )

@@ -1,0 +1,1 @@
+"""Experiments over many seeds: their runs, logs, statistics and findings."""

@@ -25,22 +25,22 @@ import torch
 from plain import plain_exam, plain_step
 from tqdm.auto import tqdm
 
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.exam import take_exam
-from l2r_lite.students.folding import joined
 from l2r_lite.app.ledger import Ledger
-from l2r_lite.loop.lessons import make_demonstrations
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.problems import load_problems
-from l2r_lite.loop.prompts import answer_line, demonstrations
-from l2r_lite.loop.records import Problem, TrainingItem
-from l2r_lite.runs.report import environment
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
-from l2r_lite.loop.student import Student
+from l2r_lite.loop.exam import take_exam
+from l2r_lite.loop.lessons import make_demonstrations
+from l2r_lite.loop.prompts import answer_line, demonstrations
 from l2r_lite.loop.protocols import Teacher
+from l2r_lite.loop.records import Problem, TrainingItem
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import train_round, train_step
+from l2r_lite.runs.report import environment
+from l2r_lite.students.folding import joined
 from l2r_lite.teachers.recorded import RecordedTeacher
 from l2r_lite.teachers.scripted import ScriptedTeacher
-from l2r_lite.loop.training import train_round, train_step
 
 OUT = Path(__file__).parents[1] / "build"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

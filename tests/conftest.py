@@ -26,7 +26,6 @@ def load_tiny(tiny_folder: Path) -> Callable:
     def load(*, wake: bool = False, **options):  # noqa: ANN202
         import torch
 
-        from l2r_lite.loop.student import Student
 
         student = load_student(str(tiny_folder), **options)
         if wake:

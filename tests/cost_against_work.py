@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.exam import take_exam
 from l2r_lite.app.figures.base import BLUE, ORANGE, new_figure, save, style
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.records import TrainingItem
-from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_round
 
 SIZES = (100, 200, 400, 800, 1600, 3200)

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import bitsandbytes  # noqa: F401
+import l2r_lite.openai_teacher  # noqa: F401
+import l2r_lite.student  # noqa: F401
 import peft  # noqa: F401
 import pytest
 import torch  # noqa: F401
 import transformers.models.llama.modeling_llama  # noqa: F401
 
-import l2r_lite.openai_teacher  # noqa: F401
-import l2r_lite.student  # noqa: F401
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
 from l2r_lite.runs.run import run_rounds

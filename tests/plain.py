@@ -13,11 +13,10 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from l2r_lite.loop.exam import _grade
+from l2r_lite.loop.losses import PROMPT_WEIGHT, triplet_loss
 from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
 from l2r_lite.loop.records import Problem, Sample, TrainingItem
-from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.loop.student import Student
-from l2r_lite.loop.losses import PROMPT_WEIGHT
 
 
 def plain_losses(student: Student, items: Sequence[TrainingItem], *, margin: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPTJConfig, LlamaC
 
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
 from l2r_lite.loop.records import TrainingItem
-from l2r_lite.loop.losses import triplet_loss
-from l2r_lite.students.sources import POCKET
 from l2r_lite.loop.student import Student
 from l2r_lite.students.packing import losses, pack
+from l2r_lite.students.sources import POCKET
 
 SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
 LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -12,13 +12,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config
 
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Lesson, Problem, Rejection
-from l2r_lite.runs.run import run_rounds
 from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.loop.errors import StudentError
-from l2r_lite.students.sources import POCKET
 from l2r_lite.loop.student import Student
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.students.sources import POCKET
 
 CONTEXT = 512  # of the pocket student, and of the tiny one
 

@@ -24,11 +24,11 @@ from test_rounds import assert_same_run, flags, lasting, run
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
-from l2r_lite.students.devices import join
+from l2r_lite.loop.items import epoch_batches
 from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.loop.items import epoch_batches
 from l2r_lite.loop.training import _fold
+from l2r_lite.students.devices import join
 
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",

@@ -9,14 +9,13 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from l2r_course.pass_at_k import pass_at_k
-from l2r_lite.loop.records import ExamReport, take_exam
-from l2r_lite.runs.statistics import wilson_interval
+
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.students.slots import Slots
+from l2r_lite.loop.records import ExamReport, Problem, Sample, take_exam
 from l2r_lite.loop.student import Student
+from l2r_lite.runs.statistics import wilson_interval
+from l2r_lite.students.slots import Slots
 
 APPLES = Problem("apples", "3 + 4?", "7", "number", skill="add")
 PENS = Problem("pens", "9 - 4?", "5", "number", skill="subtract")

@@ -13,10 +13,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from run_notebooks import NOTEBOOKS
-
 from l2r_course.checks import base
 from l2r_course.checks.base import Likely, judge, judge_answer, same
+from run_notebooks import NOTEBOOKS
 
 HEAD = re.compile(
     r"^### Exercise (?P<number>(?P<notebook>\d\d)\.\d) · (?P<title>.+)\n\*(?:easy|medium|hard) · \d+ minutes?\*\n", re.M

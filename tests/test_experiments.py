@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
 from l2r_course.research import evidence, experiments, findings
-from l2r_lite.loop.config import LoopConfig
 from l2r_course.research.evidence import knobs, read_log
-from l2r_lite.loop.records import ExamReport
 from l2r_course.research.experiments import (
     EXPERIMENTS,
     MAIN,
@@ -22,9 +19,11 @@ from l2r_course.research.experiments import (
     config_of,
     run_experiment,
 )
-from l2r_lite.loop.lessons import questions_to_ask
+
 from l2r_lite.data.problems import load_problems
-from l2r_lite.loop.records import Sample
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.lessons import questions_to_ask
+from l2r_lite.loop.records import ExamReport, Sample
 
 POCKET = EXPERIMENTS["pocket"]
 TRAINED = [arm for arm in POCKET.arms if arm != "untrained"]

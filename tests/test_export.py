@@ -16,17 +16,17 @@ from peft import PeftModel
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from l2r_lite.runs.card import model_card
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.runs.export import chat_template, export_run, push_to_hub
+from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem
-from l2r_lite.runs.run import run_rounds
-from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.runfolder import read_json, read_lines
-from l2r_lite.students.sources import POCKET
 from l2r_lite.loop.student import Student
+from l2r_lite.runs.card import model_card
+from l2r_lite.runs.export import chat_template, export_run, push_to_hub
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.students.sources import POCKET
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import results
-
 from l2r_course import figures
 from l2r_course.research import findings
-from l2r_lite.loop.config import LoopConfig
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.findings import (
     arm_table,
@@ -22,6 +20,8 @@ from l2r_course.research.findings import (
     sweep,
     sweep_table,
 )
+
+from l2r_lite.loop.config import LoopConfig
 
 QUESTIONS, SEEDS = 400, 8
 AMOUNTS = {"teacher_calls": 50, "lessons": 100, "items": 150, "triplet_share": 0.5}

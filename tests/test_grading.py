@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.data.arithmetic import equations, wrong_equations
 from l2r_lite.data.answers import (
     canonical_number,
     extract_answer,
@@ -20,6 +19,7 @@ from l2r_lite.data.answers import (
     read_answer,
     same_answer,
 )
+from l2r_lite.data.arithmetic import equations, wrong_equations
 from l2r_lite.loop.records import Kind, Problem
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -13,26 +13,26 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from l2r_course.research.evidence import read_log
 
+from l2r_lite.data.answers import extract_answer, is_correct
 from l2r_lite.data.arithmetic import equations
 from l2r_lite.data.benchmarks import BENCHMARKS, load_benchmark
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.teachers.cost import Price
-from l2r_lite.teachers.endpoint import read_reply
-from l2r_lite.loop.errors import UserError, printable
-from l2r_course.research.evidence import read_log
-from l2r_lite.data.answers import extract_answer, is_correct
-from l2r_lite.data.verify import reject
 from l2r_lite.data.problems import ProblemError, load_problems
+from l2r_lite.data.verify import reject
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import UserError, printable
 from l2r_lite.loop.prompts import answer_line, cut_after_answer, student_prompt
-from l2r_lite.teachers.prompt import read_teaching, teacher_messages
 from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
-from l2r_lite.teachers.replies import ReplyCache
-from l2r_lite.runs.report import read_report
 from l2r_lite.loop.runfolder import read_json, read_lines, write_lines
+from l2r_lite.runs.report import read_report
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.stories import Story
+from l2r_lite.teachers.cost import Price
+from l2r_lite.teachers.endpoint import read_reply
+from l2r_lite.teachers.prompt import read_teaching, teacher_messages
 from l2r_lite.teachers.recorded import RecordedTeacher
+from l2r_lite.teachers.replies import ReplyCache
 
 REFUSED, TAKEN = False, True
 

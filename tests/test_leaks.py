@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from l2r_course.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
 
 from l2r_lite.data import leaks
 from l2r_lite.data.benchmarks import SPLITS, masked
-from l2r_course.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
 from l2r_lite.data.leaks import (
     NETS,
     benchmark_counts,

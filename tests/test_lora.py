@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from l2r_course.lora import adapter_parameters, lora_forward
 from peft import LoraConfig, get_peft_model
 from torch import nn
-
-from l2r_course.lora import adapter_parameters, lora_forward
-from l2r_lite.loop.student import Student
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 1), (4, 8), (16, 4)])

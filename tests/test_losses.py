@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import l2r_lite.training as training
 import pytest
 import torch
+from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
 from plain import plain_step
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-import l2r_lite.training as training
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.students.folding import joined
 from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem, TrainingItem
-from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
-from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
+from l2r_lite.students.folding import joined
 from l2r_lite.students.packing import hidden_states, losses, pack, token_losses
 
 PAPER = LoopConfig(reflection_weight=0.5)

@@ -11,10 +11,7 @@ import pytest
 import torch
 from bitsandbytes.functional import create_dynamic_map, dequantize_4bit, quantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
-from safetensors import safe_open
-from tiny_student import build_tiny
-from torch import nn
-
+from l2r_course import pretrain
 from l2r_course.nf4 import (
     INT4,
     double_quantise,
@@ -25,6 +22,11 @@ from l2r_course.nf4 import (
     round_to_levels,
     round_to_nf4,
 )  # fmt: skip
+from safetensors import safe_open
+from tiny_student import build_tiny
+from torch import nn
+
+from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.four_bit import (
     BLOCK,
     LEVELS,
@@ -34,10 +36,7 @@ from l2r_lite.students.four_bit import (
     four_bit_layers,
     relative_error,
 )
-from l2r_course import pretrain
-from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.sources import POCKET
-from l2r_lite.loop.student import Student
 
 SHAPES = [(64, 64), (1, 64), (3, 128), (192, 512), (576, 192), (100, 320)]
 

@@ -10,26 +10,25 @@ import time
 import traceback
 from pathlib import Path
 
+import l2r_lite.endpoint
 import pytest
 from fake_endpoint import FAULTS, Call, Server, after_a_while, well
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import l2r_lite.endpoint
 from l2r_course.checks.teacher import CLASS_CACHE
+
+from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError
+from l2r_lite.loop.errors import ConfigError, TeacherError
+from l2r_lite.loop.lessons import Feedback, make_lessons
+from l2r_lite.loop.records import Mistake, Problem
 from l2r_lite.teachers.cost import Budget, CostError, Price, most_prompt_tokens, price_of
 from l2r_lite.teachers.endpoint import Heard, read_reply
-from l2r_lite.loop.lessons import Feedback, make_lessons
-from l2r_lite.teachers.openai_teacher import OpenAITeacher, ask_for_key
-from l2r_lite.data.problems import load_problems
-from l2r_lite.teachers.prompt import read_teaching, teacher_messages
-from l2r_lite.loop.records import Mistake, Problem
-from l2r_lite.teachers.replies import ReplyCache
-from l2r_lite.loop.errors import TeacherError
 from l2r_lite.teachers.open import open_teacher
+from l2r_lite.teachers.openai_teacher import OpenAITeacher, ask_for_key
+from l2r_lite.teachers.prompt import read_teaching, teacher_messages
 from l2r_lite.teachers.recorded import RecordedTeacher
+from l2r_lite.teachers.replies import ReplyCache
 
 KEY = "sk-planted-8f14e45fceea167a5a36dedd4bea2543"
 FREE = Price(0, 0)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.students.presets import PRESETS
 from l2r_lite.app.ledger import Ledger
-from l2r_lite.students.four_bit import four_bit_layers
 from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory, time_round
 from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
-from l2r_lite.students.sources import cache_folder
 from l2r_lite.loop.student import Student
+from l2r_lite.students.four_bit import four_bit_layers
+from l2r_lite.students.presets import PRESETS
+from l2r_lite.students.sources import cache_folder
 
 SMOL = cache_folder() / "SmolLM2-135M-Instruct"
 needs_smol = pytest.mark.skipif(not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there")

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from l2r_lite.students.presets import PRESETS
 from l2r_lite.app.ledger import step_peak
 from l2r_lite.app.planner import _key, _shape, _skeleton, student_shape
 from l2r_lite.app.recipes import (
@@ -19,6 +18,7 @@ from l2r_lite.app.recipes import (
     expect,
     training_operations,
 )
+from l2r_lite.students.presets import PRESETS
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

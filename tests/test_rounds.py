@@ -13,23 +13,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import l2r_lite.rounds as rounds
 import pytest
 from safetensors.torch import load_file
 
-import l2r_lite.rounds as rounds
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError
-from l2r_lite.students.presets import PRESETS
-from l2r_lite.loop.records import ExamReport
+from l2r_lite.loop.errors import ConfigError, RunError, TeacherError
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import Lesson, Problem, Sample
+from l2r_lite.loop.records import ExamReport, Lesson, Problem, Reply, Sample
+from l2r_lite.loop.runfolder import Growing, read_lines, write_lines
 from l2r_lite.runs.report import TIMES, as_table, build_report, stopping_round
 from l2r_lite.runs.run import run_rounds
-from l2r_lite.loop.errors import RunError
-from l2r_lite.loop.runfolder import Growing, read_lines, write_lines
 from l2r_lite.runs.stories import read_exams
-from l2r_lite.loop.errors import TeacherError
-from l2r_lite.loop.records import Reply
+from l2r_lite.students.presets import PRESETS
 
 # What may differ between two runs of one config; `stopped` is looked at by itself.
 VOLATILE = (*TIMES, "environment", "peak_rss_mb", "config", "teacher_cost_so_far")

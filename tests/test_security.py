@@ -27,7 +27,6 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError, printable
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.students.sources import POCKET
-from l2r_lite.loop.student import Student
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-planted-5d41402abc4b2a76b9719d911017c592"

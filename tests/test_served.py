@@ -22,16 +22,15 @@ import pytest
 from test_rounds import run
 
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError
-from l2r_lite.loop.writing import uniform_numbers
-from l2r_lite.students.fast_writer import write
-from l2r_lite.students.folding import folded
+from l2r_lite.loop.errors import ConfigError, StudentError
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Problem, Sample
 from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.students.served import KEY, NOTHING_CUT, ServedStudent
-from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.student import Student
+from l2r_lite.loop.writing import uniform_numbers
+from l2r_lite.students.fast_writer import write
+from l2r_lite.students.folding import folded
+from l2r_lite.students.served import KEY, NOTHING_CUT, ServedStudent
 
 Answer = tuple[int, bytes]
 

@@ -9,26 +9,26 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import l2r_lite.decoding
+import l2r_lite.student
 import pytest
 import torch
+from l2r_course.scores import score_tokens
 from tiny_student import build_tiny, wake_up
 from torch.nn.functional import cosine_similarity
 
-import l2r_lite.decoding
-import l2r_lite.student
-from l2r_lite.loop.config import LoopConfig
-from l2r_course.scores import score_tokens
-from l2r_lite.loop.writing import probabilities
-from l2r_lite.loop.exam import take_exam
-from l2r_lite.students.folding import folded
-from l2r_lite.students.four_bit import four_bit_layers
 from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
 from l2r_lite.loop.records import Problem, TrainingItem
-from l2r_lite.loop.errors import StudentError
-from l2r_lite.students.sources import cached_smol, locate
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
+from l2r_lite.loop.writing import probabilities
+from l2r_lite.students.folding import folded
+from l2r_lite.students.four_bit import four_bit_layers
+from l2r_lite.students.sources import cached_smol, locate
 
 PROMPTS = [
     "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",

@@ -13,19 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.loop import lessons as feedback
-from l2r_lite.data.arithmetic import wrong_equations
-from l2r_lite.loop.config import LoopConfig
 from l2r_lite.data.answers import extract_answer, is_correct, same_answer
-from l2r_lite.data.verify import reject
-from l2r_lite.loop.lessons import close_with_answer
+from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problems
 from l2r_lite.data.problems import load_problems
-from l2r_lite.loop.prompts import answer_line
-from l2r_lite.loop.records import Lesson, Mistake, Problem, Rejection, Step
+from l2r_lite.data.verify import reject
+from l2r_lite.loop import lessons as feedback
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import TeacherError
-from l2r_lite.loop.records import Reply
+from l2r_lite.loop.lessons import close_with_answer
+from l2r_lite.loop.prompts import answer_line
+from l2r_lite.loop.records import Lesson, Mistake, Problem, Rejection, Reply, Step
 from l2r_lite.teachers.open import open_teacher
 from l2r_lite.teachers.recorded import RecordedTeacher
 from l2r_lite.teachers.scripted import ScriptedTeacher, what_went_wrong

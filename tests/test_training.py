@@ -12,19 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.records import ExamReport, _grade
 from l2r_lite.data.answers import extract_answer, same_answer
-from l2r_lite.loop.lessons import make_lessons
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problem
-from l2r_lite.loop.prompts import answer_line
-from l2r_lite.loop.records import LETTERS, Lesson, Mistake, Problem, TrainingItem
-from l2r_lite.loop.student import Student
-from l2r_lite.teachers.scripted import ScriptedTeacher
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.items import epoch_batches, make_items, own_items, round_batches
+from l2r_lite.loop.lessons import make_lessons
+from l2r_lite.loop.prompts import answer_line
+from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, TrainingItem, _grade
+from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import Stopped, train_round
 from l2r_lite.students.packing import pack
+from l2r_lite.teachers.scripted import ScriptedTeacher
 
 
 def wrong_answer(problem: Problem, by: int = 1) -> str:

@@ -19,8 +19,8 @@ from killing import start
 from test_rounds import assert_same_run
 
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.runs.run import run_rounds
 from l2r_lite.loop.errors import RunError
+from l2r_lite.runs.run import run_rounds
 
 
 @pytest.fixture(scope="module")

@@ -21,21 +21,21 @@ import matplotlib.image
 import pytest
 from fake_endpoint import Server
 
-from l2r_lite.runs.compare import compare_runs
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.data.pocket.rationales import write_rationale
-from l2r_lite.data.pocket.world import make_problems
-from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
-from l2r_lite.runs.report import TIMES
-from l2r_lite.loop.stages import Progress
-from l2r_lite.runs.run import run_rounds
-from l2r_lite.loop.errors import RunError
-from l2r_lite.loop.runfolder import read_lines, write_lines
-from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, first_wrong, read_stories
 from l2r_lite.app.panels import compare_panel, loop_panel, mistake_browser
 from l2r_lite.app.panels.live import Forecast, Sparing
 from l2r_lite.app.panels.settings import folder_for
 from l2r_lite.app.panels.words import duration
+from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.data.pocket.world import make_problems
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
+from l2r_lite.loop.runfolder import read_lines, write_lines
+from l2r_lite.loop.stages import Progress
+from l2r_lite.runs.compare import compare_runs
+from l2r_lite.runs.report import TIMES
+from l2r_lite.runs.run import run_rounds
+from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, first_wrong, read_stories
 
 KEY = "sk-planted-0c5b1a7d3e9f4a6b8c2d"
 

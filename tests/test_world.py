@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.answers import is_correct
+from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.pocket import rationales, world
 from l2r_lite.data.pocket.rationales import STYLES, first_wrong_step, write_rationale
 from l2r_lite.data.pocket.world import NAMES, OBJECTS, SKILLS, make_problem, make_problems

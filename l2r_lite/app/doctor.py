@@ -172,7 +172,8 @@ def four_bit_errors(width: int, device: Any, dtype: Any, *, plain_layout: bool =
     import torch
     from bitsandbytes.nn import Linear4bit
 
-    from l2r_lite.students.four_bit import dequantise, keep_plain_layout, relative_error
+    from l2r_lite.students.bitsandbytes_layout import keep_plain_layout
+    from l2r_lite.students.four_bit import dequantise, relative_error
 
     numbers = torch.Generator().manual_seed(0)
     layer = Linear4bit(width, width, bias=False, compute_dtype=dtype, quant_type="nf4", compress_statistics=True)

@@ -1,20 +1,18 @@
-"""Self-reflection: a triplet loss that sets a student's own mistakes apart from right rationales, and what it works on."""
+"""What self-reflection works on: the hidden states of whole rationales, to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.nn.utils.rnn import pad_sequence
 
-from l2r_lite.loop.prompts import completion, student_prompt
+from l2r_lite.loop.prompts import completion
 from l2r_lite.loop.records import Problem, TrainingItem
-
-if TYPE_CHECKING:
-    from l2r_lite.loop.student import Student
+from l2r_lite.loop.student import Student
+from l2r_lite.students.prefix import prefix_cache
 
 
 @torch.no_grad()
@@ -35,14 +33,14 @@ def rationale_states(student: Student, problems: Sequence[Problem], rationales: 
         ValueError: not as many problems as rationales.
     """
     student.model.eval()
-    texts = [student.encode(student_prompt(p), completion(r)) for p, r in zip(problems, rationales, strict=True)]
+    texts = [student.encode(student.prompt(p), completion(r)) for p, r in zip(problems, rationales, strict=True)]
     ids = [torch.tensor(prompt + answer) for prompt, answer in texts]
     found = [torch.empty(0, student.decoder.config.hidden_size)]
     for start in range(0, len(ids), rows):
         batch = ids[start : start + rows]
         # Padding lies on the right, where no real token can look: the student is causal, so that no mask is needed.
         padded = pad_sequence(batch, True, student.tokenizer.pad_token_id).to(student.device)
-        cache = student.prefix_cache(len(batch))
+        cache = prefix_cache(student, len(batch))
         hidden = student.decoder(input_ids=padded, past_key_values=cache).last_hidden_state
         ends = torch.tensor([len(i) - 1 for i in batch], device=student.device)
         found.append(hidden[torch.arange(len(batch), device=student.device), ends].float().cpu())
@@ -66,39 +64,6 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
     rows = torch.tensor([place[pair] for pair in three], dtype=torch.long)
     h, h_plus, h_minus = states[rows].view(len(items), 3, -1).unbind(1)  # each (items, hidden)
     return cosine_similarity(h, h_plus, -1), cosine_similarity(h, h_minus, -1)
-
-
-def triplet_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0, has_triplet: Tensor | None = None
-) -> Tensor:
-    """Self-reflection loss: pull a right rationale towards another right one, push it from the student's own mistake.
-
-    The paper's self-reflection loss:  L_cl = mean max(0, ρ − cos(h, h⁺) + cos(h, h⁻)).
-
-    Args:
-        anchor, positive, negative: hidden states of three rationales of the same question, each (batch, hidden).
-        margin: ρ ≥ 0. Cosines lie in [−1, 1], so ρ = 1 asks for h⁺ to be closer than h⁻ by one unit of cosine.
-        has_triplet: (batch,) bool; items without a mistake or a second rationale take no part.
-
-    Returns:
-        Scalar. 0 when no item has a triplet (training.py reports the share, so that this is never silent).
-
-    Raises:
-        ValueError: shapes differ, or margin < 0.
-    """
-    if not anchor.shape == positive.shape == negative.shape:
-        raise ValueError(
-            f"anchor {tuple(anchor.shape)}, positive {tuple(positive.shape)} and negative {tuple(negative.shape)} must have "
-            "one shape (batch, hidden)"
-        )
-    if margin < 0:
-        raise ValueError(f"margin = {margin}: must be at least 0")
-    loss = (margin - cosine_similarity(anchor, positive, -1) + cosine_similarity(anchor, negative, -1)).clamp_min(0)
-    if has_triplet is None:
-        has_triplet = torch.ones_like(loss, dtype=torch.bool)
-    # where, not a product: an item without a triplet may hold anything, and 0 · nan is nan
-    kept = torch.where(has_triplet, loss, torch.zeros_like(loss))
-    return kept.sum() / has_triplet.sum().clamp_min(1)
 
 
 def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:

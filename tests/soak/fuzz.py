@@ -23,11 +23,14 @@ from atheris.import_hook import HookManager
 # `instrument_imports` would trace every comparison too: that takes half the speed, and finds what WORDS below has already.
 with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
     from l2r_course.research import evidence
-    from l2r_lite.data import answers as grading, arithmetic, benchmarks, problems
+
+    from l2r_lite.data import answers as grading
+    from l2r_lite.data import arithmetic, benchmarks, problems
     from l2r_lite.loop import config, prompts, runfolder
-    from l2r_lite.teachers import endpoint, replies, scripted as teacher
     from l2r_lite.loop.errors import UserError, printable
     from l2r_lite.loop.records import Lesson, Problem, Sample
+    from l2r_lite.teachers import endpoint, replies
+    from l2r_lite.teachers import scripted as teacher
 
 CHOICES = ("bank", "library", "a (B)", "mall", "New York")
 FILE = Path("fuzzed.jsonl")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from l2r_course.checks.base import Likely, exercise, judge
+
 from l2r_lite.teachers.cost import Budget
 
 Event = tuple[str, float] | tuple[str, int, float | None]

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-
 from l2r_course.checks.base import Likely, exercise, judge
-from l2r_lite.loop.writing import probabilities
 from l2r_course.pass_at_k import pass_at_k
-from l2r_lite.loop.records import ExamReport
+
+from l2r_lite.loop.records import ExamReport, Problem, Sample
+from l2r_lite.loop.writing import probabilities
 from l2r_lite.runs.statistics import wilson_interval
-from l2r_lite.loop.records import Problem, Sample
 
 Numbers = Sequence[float]
 Answers = Sequence[tuple[str, str, bool]]

@@ -7,12 +7,12 @@ from math import ceil
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import linear
-
 from l2r_course.checks.base import Likely, exercise, judge
 from l2r_course.lora import adapter_parameters, lora_forward
 from l2r_course.nf4 import quantise_block
+from torch import Tensor
+from torch.nn.functional import linear
+
 from l2r_lite.students.four_bit import LEVELS, four_bit_bytes
 
 # --- 02.1 ---

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from l2r_lite.data.text import fold
 from l2r_course.checks.base import Likely, Raised, _say, exercise, judge
 from l2r_course.checks.outputs import (
     Output,
@@ -22,7 +21,9 @@ from l2r_course.checks.outputs import (
     read_by,
     real_outputs,
 )
+
 from l2r_lite.data.answers import extract_answer, same_answer
+from l2r_lite.data.text import fold
 from l2r_lite.loop.records import LETTERS, Kind
 
 BAR = 25  # of the 30 texts

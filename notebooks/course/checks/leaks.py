@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from l2r_lite.data.benchmarks import masked
-from l2r_lite.data.text import fold
 from l2r_course.checks.base import Likely, exercise, judge
+
+from l2r_lite.data.benchmarks import masked
 from l2r_lite.data.leaks import leaked_pairs
+from l2r_lite.data.text import fold
 
 _SPLITS = [
     (["Tom has 3 pens. Tom gets 4 more. How many has Tom?"], ["Tom has 15 pens. Tom gets 9 more. How many has Tom?"]),

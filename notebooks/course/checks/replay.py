@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from l2r_course.checks.base import exercise, judge, judge_answer
+
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.runs.show import Table

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from l2r_course.checks.base import Likely, exercise, judge
+
 from l2r_lite.runs.report import stopping_round
 
 # --- 07.1 ---

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from l2r_course.checks.base import Likely, exercise, judge, judge_answer
-from l2r_lite.data.answers import extract_answer
-from l2r_lite.data.verify import reject
+
+from l2r_lite.data.answers import extract_answer, read
+from l2r_lite.data.verify import verify
 from l2r_lite.loop.lessons import close_with_answer
 from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.protocols import Context
 from l2r_lite.loop.records import Problem
 from l2r_lite.runs.show import Table
 
@@ -43,7 +45,7 @@ RATIONALES = [
 
 def _verify(rationale: str, answer: str) -> str | None:
     """The library's verdict on a rationale of a number problem, without mistakes and earlier lessons to compare with."""
-    return reject(Problem("p", "", answer, "number"), rationale, (), ())
+    return verify(Problem("p", "", answer, "number"), rationale, Context())
 
 
 def _true(left: int, op: str, right: int, result: int) -> bool:
@@ -144,8 +146,8 @@ def _six_verdicts() -> list[str]:
     known: list[str] = []
     verdicts = []
     for text in _REPLIES:
-        closed = close_with_answer(text, _STORY)
-        verdicts.append(reject(_STORY, closed, [_WRONG], known) or _LESSON)
+        closed = close_with_answer(text, _STORY, read)
+        verdicts.append(verify(_STORY, closed, Context([_WRONG], known)) or _LESSON)
         if verdicts[-1] == _LESSON:
             known.append(closed)
     return verdicts

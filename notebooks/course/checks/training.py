@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from l2r_course.checks.base import Likely, exercise, judge, judge_answer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from l2r_course.checks.base import Likely, exercise, judge, judge_answer
 from l2r_lite.loop.losses import PROMPT_WEIGHT
 from l2r_lite.students.packing import Packed
 

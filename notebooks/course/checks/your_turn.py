@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from l2r_course.checks.base import Likely, exercise, judge
+
 from l2r_lite.app.planner import CUDA_CONTEXT, RESERVE
 
 

@@ -1,6 +1,5 @@
 """Every figure: functions that take data and return a matplotlib Figure; notebooks, reports, widgets and README share them."""
 
-from l2r_lite.app.figures.base import Picture, as_html, save
 from l2r_course.figures.block import Block, block_table, one_block
 from l2r_course.figures.causes import inside_a_round
 from l2r_course.figures.evidence import (
@@ -40,17 +39,9 @@ from l2r_course.figures.grading import (
     reading,
     readings,
 )
-from l2r_lite.app.figures.panels import losses_by_round, mistakes_by_fate, runs_compared
 from l2r_course.figures.planning import card_planner, card_table, memory_by_part
 from l2r_course.figures.quantisation import codes_in_use, error_by_block, memory_to_train
 from l2r_course.figures.reflection import cosine_histograms, hidden_map
-from l2r_lite.app.figures.runs import (
-    accuracy_by_round,
-    accuracy_by_skill,
-    loss_curves,
-    round_diagram,
-    run_overview,
-)
 from l2r_course.figures.training import (
     attention_blocks,
     gradient_agreement,
@@ -59,6 +50,16 @@ from l2r_course.figures.training import (
     token_weights,
 )
 from l2r_course.figures.triplet import Triplet, triplet_plane, triplet_table
+
+from l2r_lite.app.figures.base import Picture, as_html, save
+from l2r_lite.app.figures.panels import losses_by_round, mistakes_by_fate, runs_compared
+from l2r_lite.app.figures.runs import (
+    accuracy_by_round,
+    accuracy_by_skill,
+    loss_curves,
+    round_diagram,
+    run_overview,
+)
 
 __all__ = [
     "Block",

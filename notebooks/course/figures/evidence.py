@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from l2r_course.research.evidence import Run, paired
+from l2r_course.research.statistics import Bootstrap, Spread, holm, sign_flip_test, simulate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l2r_course.research.evidence import Run, paired
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
-from l2r_course.research.statistics import Bootstrap, Spread, holm, sign_flip_test, simulate
 
 
 def arms_by_seed(runs: Sequence[Run], arms: Sequence[str], after: int | None = None) -> Figure:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from l2r_course.pass_at_k import first_samples, pass_by_skill
+from l2r_course.scores import TokenScores
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from l2r_course.scores import TokenScores
-from l2r_lite.loop.records import ExamReport
-from l2r_lite.runs.statistics import wilson_interval
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, new_figure, style
+from l2r_lite.loop.records import ExamReport
 from l2r_lite.runs.show import Table
+from l2r_lite.runs.statistics import wilson_interval
 
 PALE = "#D9D9D9"
 
@@ -112,7 +113,7 @@ def _visible(token: str) -> str:
 def mistakes_found(exam: ExamReport, greedy: ExamReport) -> Figure:
     """What an exam with 1, 2, … samples finds, after what the greedy answers show."""
     most = max(s.index for s in exam.samples) + 1
-    reports = [greedy, *(exam.first(k) for k in range(1, most + 1))]
+    reports = [greedy, *(first_samples(exam, k) for k in range(1, most + 1))]
     counts = {
         "differently worded mistakes": [len(r.mistakes) for r in reports],
         "different wrong answers": [len({(m.problem.id, m.answer) for m in r.mistakes}) for r in reports],
@@ -172,7 +173,7 @@ def estimator_bias(truth: Sequence[float], naive: Sequence[float], unbiased: Seq
 def pass_by_k(exam: ExamReport, withheld: Collection[str]) -> Figure:
     """pass@k of each skill by k."""
     most = max(s.index for s in exam.samples) + 1
-    tables = [exam.pass_by_skill(k) for k in range(1, most + 1)]
+    tables = [pass_by_skill(exam, k) for k in range(1, most + 1)]
     curves = {skill: [100 * t[skill] for t in tables] for skill in tables[0]}
     ends: dict[int, list[str]] = {}
     with style():

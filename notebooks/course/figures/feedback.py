@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from l2r_lite.teachers.cost import Budget
-from l2r_lite.loop.lessons import Feedback
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.loop.lessons import Feedback
+from l2r_lite.teachers.cost import Budget
 
 _FATES = {
     "lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE, "duplicate": BLUE,

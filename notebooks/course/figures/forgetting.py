@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from l2r_lite.loop.records import ExamReport
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.data.pocket.world import KNOWN
+from l2r_lite.loop.records import ExamReport
 from l2r_lite.runs.report import stopping_round
 
 NOTICED = 0.10  # a smaller change of one skill is drawn, but not counted: with 15 questions a skill, one is 7 points

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from l2r_lite.data import answers as grading
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.data import answers as grading
 from l2r_lite.loop.records import Kind
 
 if TYPE_CHECKING:

@@ -13,28 +13,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from l2r_course.states import neighbours_agree, rationale_states, triplet_cosines
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from l2r_lite.data.problems import load_problems
 from l2r_lite.loop import runfolder
 from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.lessons import make_lessons, questions_to_ask
-from l2r_lite.data.problems import load_problems
-from l2r_lite.loop.records import TrainingItem
-from l2r_course.states import neighbours_agree, rationale_states, triplet_cosines
-from l2r_lite.runs.statistics import mean_interval
-from l2r_lite.runs.show import Table
-from l2r_lite.students.loading import student_from
-from l2r_lite.teachers.open import open_teacher
 from l2r_lite.loop.items import make_items
+from l2r_lite.loop.lessons import choose_mistakes, make_lessons
+from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.training import train_round
+from l2r_lite.runs.run import USUAL
+from l2r_lite.runs.show import Table
+from l2r_lite.runs.statistics import mean_interval
+from l2r_lite.students.loading import student_from
 from l2r_lite.students.packing import losses, pack
+from l2r_lite.teachers.open import open_teacher
 
 if TYPE_CHECKING:
     from l2r_lite.loop.config import LoopConfig
     from l2r_lite.loop.student import Student
 
-LOG = Path(__file__).parents[1] / "notebooks" / "evidence" / "causes" / "pocket.jsonl"
+LOG = Path(__file__).parent / "logs" / "causes" / "pocket.jsonl"
 STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # looked at after so many
 HELD = 48  # questions whose lessons are not trained on, to look at
 SAID = (
@@ -96,14 +97,14 @@ def watch(config: LoopConfig, held: int = HELD, steps: Collection[int] = STEPS, 
     seed = config.seed * 1009 + 1  # as the loop has it in round 1
     student, train = student_from(config), load_problems(config.problems, "train", config.limit or None, config.seed)
     exam = take_exam(student, train, samples=config.samples, temperature=config.temperature, seed=seed, rows=config.exam_rows,
-                     max_new_tokens=config.max_new_tokens, describe="exam", progress=progress)  # fmt: skip
+                     max_new_tokens=config.max_new_tokens, describe="exam", progress=progress, judge=USUAL.judge)  # fmt: skip
     wanted = config.with_(feedback_limit=config.feedback_limit and config.feedback_limit + held)
-    asks = questions_to_ask(exam, wanted, seed=seed)
+    asks = choose_mistakes(exam, wanted, seed=seed)
     asked = list(dict.fromkeys(m.problem.id for m in asks))
     if len(asked) < 2 * held:
         raise ValueError(f"mistakes on {len(asked)} questions are too few to keep {held} of them out of training")
     aside = set(asked[:: len(asked) // held][:held])
-    lessons = make_lessons(open_teacher(config), asks, config.lessons, progress=progress).lessons
+    lessons = make_lessons(open_teacher(config), asks, config.lessons, read=USUAL.read, verify=USUAL.verify, progress=progress).lessons
     trained, kept = (
         make_items(train, [x for x in lessons if (x.problem_id in aside) == out], exam.mistakes, exam.correct,
                    replay=0.0 if out else config.replay, seed=seed) for out in (False, True)
@@ -118,7 +119,7 @@ def watch(config: LoopConfig, held: int = HELD, steps: Collection[int] = STEPS, 
         if taken in steps:
             seen.append(look(student, some, kept, config, taken))
 
-    train_round(student, trained, config, seed=seed, on_step=after, progress=progress)
+    train_round(student, trained, config, seed=seed, objective=USUAL.objective, on_step=after, progress=progress)
     return seen
 
 

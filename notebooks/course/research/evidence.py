@@ -40,7 +40,7 @@ from l2r_lite.loop.records import Problem, Sample
 from l2r_lite.runs.report import TIMES, read_report
 from l2r_lite.runs.show import Table
 
-FOLDER = Path(__file__).parents[1] / "notebooks" / "evidence"
+FOLDER = Path(__file__).parent / "logs"
 
 # Each arm adds one thing to the arm before it, so that each comparison has one meaning.
 ARMS = {

@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from l2r_course.research import causes, evidence
 from tqdm.auto import tqdm
 
-from l2r_course.research import causes, evidence
-from l2r_lite.runs import guard
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.students.presets import PRESETS
-from l2r_lite.loop.errors import UserError
-from l2r_lite.loop.exam import take_exam
 from l2r_lite.data.pocket import world
 from l2r_lite.data.problems import load_problems
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import UserError
+from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.runs.report import environment
-from l2r_lite.runs.run import run_rounds
 from l2r_lite.loop.runfolder import SCRATCH, read_json, write_json
+from l2r_lite.runs import guard
+from l2r_lite.runs.report import environment
+from l2r_lite.runs.run import USUAL, run_rounds
+from l2r_lite.students.presets import PRESETS
 
 MAIN = "replay"  # the arm whose knobs the sweeps turn
 # What acts after a run's first exam only: runs that differ in nothing else begin alike.
@@ -89,7 +89,7 @@ EXPERIMENTS = {
     "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
 }
 NAMES = (*EXPERIMENTS, "causes")
-USUAL = ("pocket", "sweeps", "new-seeds", "default", "causes")  # what needs no data
+WITHOUT_DATA = ("pocket", "sweeps", "new-seeds", "default", "causes")  # what needs no data
 
 
 def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
@@ -162,7 +162,8 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
     student = student_from(config)
     load_adapter(student, out / "student")
     exam = take_exam(student, _questions(name, config), max_new_tokens=config.max_new_tokens, rows=config.exam_rows,
-                     describe=name, progress=sys.stderr.isatty())  # fmt: skip
+                     describe=name, judge=USUAL.judge,
+                     progress=sys.stderr.isatty())  # fmt: skip
     return {name: exam.samples}
 
 
@@ -204,7 +205,7 @@ def _commit() -> str:
 def main(argv: list[str] | None = None) -> int:
     """`python -m l2r_lite.experiments`. Returns the exit status: 0 done, 2 bad input, 130 stopped."""
     parser = argparse.ArgumentParser(prog="make evidence", description="Runs of every arm and seed, and their logs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} ({' '.join(USUAL)})")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} ({' '.join(WITHOUT_DATA)})")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
     parser.add_argument("--arms", nargs="*", default=(), metavar="ARM", help="only these arms")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
@@ -214,7 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     changes = {k: v for k in ("data_dir", "teacher") if (v := getattr(given, k)) is not None}
     try:
-        for name in given.names or USUAL:
+        for name in given.names or WITHOUT_DATA:
             if name not in NAMES:
                 raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
             if name == "causes":

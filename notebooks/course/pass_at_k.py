@@ -1,0 +1,52 @@
+"""pass@k: the chance that at least one of k samples is right."""
+
+from __future__ import annotations
+
+import math
+
+from l2r_lite.loop.records import ExamReport
+
+
+def pass_at_k(samples: int, right: int, k: int) -> float:
+    """Estimated without bias from n samples of which c are right: 1 − C(n−c, k) / C(n, k).
+
+    Of all choices of k among the n samples, this is the share that holds a right one. The plainer
+    1 − (1 − c/n)^k is too low on average: it draws the same sample several times.
+
+    Args:
+        samples: n.
+        right: c, between 0 and n.
+        k: between 1 and n; of fewer samples than k nothing unbiased can be said.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+    if not 0 <= right <= samples or not 1 <= k <= samples:
+        raise ValueError(
+            f"pass@{k} of {samples} samples with {right} right: needs 0 ≤ right ≤ samples and "
+            "1 ≤ k ≤ samples")
+    # comb is 0 where fewer than k are wrong.
+    return 1 - math.comb(samples - right, k) / math.comb(samples, k)
+
+
+def pass_by_skill(exam: ExamReport, k: int) -> dict[str, float]:
+    """pass@k of each skill, averaged over its questions.
+
+    Raises:
+        ValueError: k is not between 1 and the number of samples per question.
+    """
+    verdicts: dict[str, list[bool]] = {problem.id: [] for problem in exam.problems}
+    for sample in exam.samples:
+        verdicts[sample.problem_id].append(sample.correct)
+    chances: dict[str, list[float]] = {}
+    for problem in exam.problems:
+        if problem.skill:
+            tried = verdicts[problem.id]
+            chance = pass_at_k(len(tried), sum(tried), k)
+            chances.setdefault(problem.skill, []).append(chance)
+    return {name: sum(found) / len(found) for name, found in chances.items()}
+
+
+def first_samples(exam: ExamReport, count: int) -> ExamReport:
+    """The exam with only the first samples of each question."""
+    return ExamReport(exam.problems, tuple(s for s in exam.samples if s.index < count))

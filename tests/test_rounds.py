@@ -254,6 +254,7 @@ def write_never(file, data):
 folder.Growing.append, teacher.ScriptedTeacher.teach, training.train_step = torn_append, teach_a_little, step_once
 Path.rename, folder.write_json = rename_never, write_never
 from l2r_lite.app.cli import main
+from l2r_lite.runs.config_file import read_config
 sys.exit(main(sys.argv[2:]))
 """
 # What must be there, and what must not, after a kill at that moment.
@@ -357,7 +358,7 @@ def test_more_rounds_go_on_from_where_the_run_ended(config: LoopConfig, undistur
     run(config, tmp_path)
     assert adapter.stat().st_mtime_ns == before and (tmp_path / "round-1" / "exam.jsonl").stat().st_mtime_ns == exam
     assert_same_run(tmp_path, undisturbed)
-    assert LoopConfig.read(tmp_path / "config.json").rounds == 2
+    assert read_config(tmp_path / "config.json").rounds == 2
 
 
 def test_no_rounds_at_all_is_an_evaluation_of_the_student(config: LoopConfig, tmp_path: Path) -> None:
@@ -553,13 +554,13 @@ def test_a_growing_file_damaged_in_its_middle_is_named(tmp_path: Path) -> None:
 def test_a_damaged_config_is_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ConfigError):
-        LoopConfig.read(tmp_path / "config.json")
+        read_config(tmp_path / "config.json")
 
 
 def test_a_config_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     for name, preset in PRESETS.items():
         (tmp_path / "config.json").write_text(json.dumps(preset.to_json()))
-        assert LoopConfig.read(tmp_path / "config.json") == preset, name
+        assert read_config(tmp_path / "config.json") == preset, name
 
 
 def test_the_report_of_a_run_in_progress_has_its_finished_rounds(config: LoopConfig, undisturbed: Path, tmp_path: Path) -> None:

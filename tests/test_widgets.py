@@ -33,6 +33,7 @@ from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
 from l2r_lite.loop.runfolder import read_lines, write_lines
 from l2r_lite.loop.stages import Progress
 from l2r_lite.runs.compare import compare_runs
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import TIMES
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, first_wrong, read_stories
@@ -701,7 +702,7 @@ def test_what_outsiders_say_adds_no_element_to_a_panel(hostile_run: Path, config
     for menu in (browser.list, browser.filters["skill"]):
         assert not [c for label, _ in menu.options for c in label if c in "\x07\x1b\x9b\u202e\n"]
     panels: list[Any] = [browser, compare_panel([hostile_run, hostile_run], labels=HOSTILE[:2]),
-                         loop_panel(LoopConfig.read(hostile_run / "config.json"), hostile_run.parent, "run")]  # fmt: skip
+                         loop_panel(read_config(hostile_run / "config.json"), hostile_run.parent, "run")]  # fmt: skip
     for panel in panels:
         for html in [*htmls(panel.panel), panel._repr_mimebundle_()["text/html"]]:
             assert_harmless(html)

@@ -13,10 +13,10 @@ from typing import Any
 
 from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError
-from l2r_lite.students.presets import PRESETS
+from l2r_lite.loop.errors import ConfigError, UserError, printable
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.students.devices import helping
-from l2r_lite.loop.errors import UserError, printable
+from l2r_lite.students.presets import PRESETS
 
 _TYPES = typing.get_type_hints(LoopConfig)
 
@@ -69,7 +69,7 @@ def _plain_type(hint: Any) -> type:
 def _config(arguments: argparse.Namespace) -> LoopConfig:
     given = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(LoopConfig) if hasattr(arguments, f.name)}
     resumed = getattr(arguments, "resume", None)
-    base = LoopConfig.read(resumed / "config.json") if resumed else PRESETS[arguments.preset]
+    base = read_config(resumed / "config.json") if resumed else PRESETS[arguments.preset]
     return base.with_(**given)
 
 

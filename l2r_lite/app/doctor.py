@@ -19,8 +19,8 @@ from typing import Any
 
 from l2r_lite.app import reach
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.students.presets import PRESETS
 from l2r_lite.loop.errors import printable
+from l2r_lite.students.presets import PRESETS
 
 NEEDED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "matplotlib")  # what the default run imports
 MEMORY_GB, DISK_GB = 1.2, 0.5  # what a run of the default may take

@@ -1,6 +1,12 @@
-"""Counting the memory of a training step without memory: the real layers run on tensors that have a shape but no bytes."""
+"""The memory of a training step, counted without allocating any.
 
-from __future__ import annotations
+The real layers run on fake tensors, which have a shape and a dtype but no data.
+
+Private names of torch are used here and nowhere else: `torch._subclasses.fake_tensor`,
+`torch.utils._python_dispatch`, `torch.utils._pytree`, `UntypedStorage._cdata`, and
+`Module._parameters` and `_buffers`. Known to work with torch 2.13.0; tests/test_patches.py fails
+when a release changes them.
+"""
 
 import weakref
 from collections.abc import Iterator, Sequence
@@ -15,51 +21,69 @@ from torch.utils._pytree import tree_leaves
 from l2r_lite.students.folding import joined
 
 
-def step_peak(model: Any, rows: int, length: int, targets: int, checkpointing: bool, dtype: torch.dtype) -> int:
-    """The highest number of bytes that a training step holds beside its weights, counted without computing anything.
+def step_peak(
+    model: Any, rows: int, length: int, targets: int, checkpointing: bool, dtype: torch.dtype
+) -> int:
+    """The most bytes that a training step holds besides the weights.
 
     Args:
         model: a peft model on the meta device; its weights are replaced.
         rows, length: of the packed batch.
         targets: tokens that are projected onto the vocabulary.
     """
-    with _weightless(model) as weights, joined(model, dtype), Ledger(weights) as ledger:
+    base = model.get_base_model()
+    with _fake_weights(model) as weights, joined(model, dtype), Ledger(weights) as ledger:
         if checkpointing:
-            model.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
+            base.gradient_checkpointing_enable({"use_reentrant": False})
         model.train()
-        base = model.get_base_model()
         zeros = torch.zeros(rows, length, dtype=torch.long)
         mask = torch.zeros(rows, 1, length, length, dtype=dtype)
-        hidden = base.base_model(input_ids=zeros, attention_mask=mask, position_ids=zeros, use_cache=False).last_hidden_state
+        out = base.base_model(
+            input_ids=zeros, attention_mask=mask, position_ids=zeros, use_cache=False)
+        hidden = out.last_hidden_state
+        # As in training, only tokens with a label are projected onto the vocabulary.
         picked = hidden.reshape(rows * length, -1)[torch.zeros(targets, dtype=torch.long)]
-        logits = base.get_output_embeddings()(picked).float()  # as in training.losses: only where a label needs it
-        loss = nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long)) + hidden[:, -1].float().mean()
+        logits = base.get_output_embeddings()(picked).float()
+        labels = torch.zeros(targets, dtype=torch.long)
+        loss = nn.functional.cross_entropy(logits, labels) + hidden[:, -1].float().mean()
         loss.backward()
     return ledger.peak
 
 
 @contextmanager
-def _weightless(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Give every weight a shape and a device but no memory, so that a CPU's own kernels are chosen and none runs."""
+def _fake_weights(model: Any) -> Iterator[list[torch.Tensor]]:
+    """Replace every weight by a fake tensor on the CPU, so that the CPU's kernels are chosen."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode():
-        made: dict[Any, Any] = {}
+        made: dict[torch.Tensor, torch.Tensor] = {}  # tied weights stay tied
         for module in model.modules():
             for group in (module._parameters, module._buffers):
                 for name, tensor in group.items():
-                    if tensor is not None and tensor not in made:
-                        empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-                        made[tensor] = (
-                            nn.Parameter(empty, requires_grad=tensor.requires_grad)
-                            if isinstance(tensor, nn.Parameter) else empty
-                        )  # fmt: skip
-                    group[name] = None if tensor is None else made[tensor]
+                    if tensor is None:
+                        continue
+                    if tensor not in made:
+                        made[tensor] = _fake(tensor)
+                    group[name] = made[tensor]
         yield list(made.values())
 
 
+def _fake(tensor: torch.Tensor) -> torch.Tensor:
+    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(empty, requires_grad=tensor.requires_grad)
+    return empty
+
+
 class Ledger(TorchDispatchMode):
-    """Counts the bytes of all tensors alive that were made while it is on, and their highest sum; `known` ones are free."""
+    """Counts the bytes of the tensors that are made and still alive while it is on.
+
+    Args:
+        known: tensors that are not counted.
+
+    Attributes:
+        now, peak: bytes alive at present, and the most so far.
+    """
 
     def __init__(self, known: Sequence[torch.Tensor]) -> None:
         super().__init__()
@@ -76,9 +100,9 @@ class Ledger(TorchDispatchMode):
                     self.alive.add(key)
                     self.now += size
                     self.peak = max(self.peak, self.now)
-                    weakref.finalize(storage, self._gone, key, size)
+                    weakref.finalize(storage, self._freed, key, size)
         return out
 
-    def _gone(self, key: int, size: int) -> None:
+    def _freed(self, key: int, size: int) -> None:
         self.alive.discard(key)
         self.now -= size

@@ -1,28 +1,35 @@
-"""How long a round of a large preset may take on a card that nobody of us has: arithmetic, not measurement.
+"""How long a round of a large preset may take on a card: arithmetic, not measurement.
 
-    expect(PRESETS["t4"], T4).hours            # (0.4, 1.3): from a card that is used well to one that is not
+    expect(PRESETS["t4"], T4).hours      # (0.4, 1.3): hours at best, and at worst
 
-Operations are counted by the usual rule: each weight is multiplied and added once a token, forwards; once more for the
-gradient that flows back through it; once more where activations are recomputed. Frozen weights have no gradient of their own.
+The usual rule counts the operations: each weight is multiplied and added once per token on the way
+forward, again for the gradient that flows back through it, and again where activations are
+recomputed. Frozen weights have no gradient of their own.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
 
-from l2r_lite.loop.config import LoopConfig
 from l2r_lite.app.planner import MemoryPlan, plan_memory
+from l2r_lite.loop.config import LoopConfig
 
-USE = (0.1, 0.3)  # share of a card's published speed that is reached: an assumption; 4-bit layers are unpacked each time
-SHARE = 0.5  # of the questions bring a mistake: an assumption; it falls from round to round
-PROMPT, WRITTEN = 100, 150  # tokens of a question and of a rationale: an assumption for word problems
+# Assumptions. The share of a card's published speed that is reached is low because 4-bit layers are
+# unpacked each time; the share of questions with a mistake falls from round to round.
+USE = (0.1, 0.3)
+SHARE = 0.5
+PROMPT, WRITTEN = 100, 150  # tokens of a word problem's question and rationale
 
 
 @dataclass(frozen=True)
 class Card:
-    """A card as its maker describes it: GB of memory, 10¹² 16-bit matrix operations a second, GB of traffic a second."""
+    """A card as its maker describes it.
+
+    Attributes:
+        memory: GB.
+        speed: 16-bit matrix operations, in 10¹² per second.
+        traffic: between memory and processor, in GB per second.
+    """
 
     name: str
     memory: float
@@ -37,7 +44,7 @@ CARDS = (T4, Card("RTX 3060", 12, 25, 360), Card("RTX 4090", 24, 165, 1008))
 
 @dataclass(frozen=True)
 class Expected:
-    """Planned memory, and hours that the first round may take: at best and at worst of the assumed use of the card."""
+    """Planned memory, and the first round's hours at best and at worst."""
 
     plan: MemoryPlan
     fits: bool
@@ -45,25 +52,31 @@ class Expected:
 
 
 def expect(config: LoopConfig, card: Card) -> Expected:
-    """What a round needs on a card, by arithmetic: exam and training; the teacher's time and the test are not in."""
+    """What a round's exam and training need on a card; teacher and test are left out."""
     plan = plan_memory(config, dtype=card.dtype)
-    best, worst = (
-        (training_operations(config, plan) / (card.speed * 1e12) + exam_bytes(config, plan) / (card.traffic * 1e9)) / use / 3600
-        for use in reversed(USE)
-    )
+    training = training_operations(config, plan) / (card.speed * 1e12)
+    exam = exam_bytes(config, plan) / (card.traffic * 1e9)
+    worst, best = ((training + exam) / use / 3600 for use in USE)
     return Expected(plan, plan.fits(card.memory), (best, worst))
 
 
 def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
-    """Of a round's training."""
+    """Multiplications and additions in a round's training."""
     asked = min(config.limit * SHARE, config.feedback_limit or config.limit)
-    items = config.steps * config.batch_size / config.epochs or asked * config.lessons * (1 + config.replay)
+    items = asked * config.lessons * (1 + config.replay)
+    if config.steps:
+        items = config.steps * config.batch_size / config.epochs
     parts = 3 if config.reflection_weight > 0 else 1  # anchor, positive, negative
     tokens = items * config.epochs * (PROMPT + parts * WRITTEN)
-    return tokens * 2 * plan.parameters * (3 if config.gradient_checkpointing else 2)
+    passes = 3 if config.gradient_checkpointing else 2
+    return tokens * 2 * plan.parameters * passes
 
 
 def exam_bytes(config: LoopConfig, plan: MemoryPlan) -> float:
-    """That go through memory in an exam: for each token of a batch all weights are read, unpacked, and read again."""
+    """Bytes that an exam moves through memory: per token of a batch, all weights are read.
+
+    4-bit weights are read, written unpacked, and read again.
+    """
     steps = config.limit * config.samples / config.exam_rows * WRITTEN
-    return steps * plan.parameters * ((0.5 if config.four_bit else 2) + (4 if config.four_bit else 0))
+    bytes_per_weight = 0.5 + 2 + 2 if config.four_bit else 2
+    return steps * plan.parameters * bytes_per_weight

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,26 +89,6 @@ class LoopConfig:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-    @classmethod
-    def read(cls, file: Path) -> LoopConfig:
-        """The config of a run folder.
-
-        Raises:
-            ConfigError: the file is missing, damaged, or has a setting unknown to this version.
-        """
-        try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(data, dict):
-                raise ValueError("not a JSON object")
-        except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(
-                f"{file}: cannot be read as a run's config ({error}); is this a run folder?"
-            ) from error
-        try:
-            return cls().with_(**data)
-        except ConfigError as error:
-            raise ConfigError(f"{file}: {error}") from error
 
 
 def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:

@@ -94,17 +94,6 @@ class ExamReport:
         """Share of samples that are right, in [0, 1]."""
         return sum(s.correct for s in self.samples) / max(len(self.samples), 1)
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the accuracy over questions, for one sample per question."""
-        from scipy.stats import binomtest  # takes half a second to import
-
-        if not self.samples:
-            return 0.0, 1.0
-        right = sum(s.correct for s in self.samples)
-        low, high = binomtest(right, len(self.samples)).proportion_ci(method="wilson")
-        return float(low), float(high)
-
     @cached_property
     def by_skill(self) -> dict[str, float]:
         """Accuracy per skill, in the order in which skills appear; {} if problems name none."""

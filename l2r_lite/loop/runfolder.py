@@ -120,12 +120,7 @@ def _parse(file: Path, cls: type[Record], *, may_be_torn: bool) -> list[Record]:
 
 
 _FIELD_TYPES: dict[str, Any] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "Kind": str,
-    "str | None": (str, type(None)),
-}
+    "str": str, "int": int, "bool": bool, "Kind": str, "str | None": (str, type(None))}
 
 
 def from_json(cls: type, data: dict[str, Any]) -> Any:

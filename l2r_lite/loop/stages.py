@@ -14,16 +14,13 @@ from l2r_lite.loop.training import Stopped
 class Progress:
     """How far a stage is: `done` of `total` questions, mistakes (feedback) or steps (training).
 
-    Loading the student has no parts: its total is 0. A total may be an estimate.
+    Loading the student has a total of 0. A total may be an estimate.
     """
 
     round: int
     stage: str
     done: int
     total: int
-
-
-def _nothing(*_: object) -> None: ...
 
 
 @dataclass
@@ -34,22 +31,21 @@ class Stages:
         stop: asked all the time; True ends the run as soon as that is possible.
         on_progress: called when a stage begins and as it advances.
         still_ours: raises if the folder was taken away; called wherever `stop` is asked.
-        seal: called between stages, when all files of the one before are finished.
+        seal: called between stages, when the files of the one before are finished.
     """
 
     out: Path
     stop: Callable[[], bool] = lambda: False
-    on_progress: Callable[[Progress], object] = _nothing
-    still_ours: Callable[[], object] = _nothing
-    seal: Callable[[], object] = _nothing
+    on_progress: Callable[[Progress], object] = lambda progress: None
+    still_ours: Callable[[], object] = lambda: None
+    seal: Callable[[], object] = lambda: None
     _waited: float = 0.0  # seconds spent in `stop`, where a paused run waits: no stage's time
 
     def asked_to_stop(self) -> bool:
         began = time.monotonic()
-        try:
-            return self.stop()
-        finally:
-            self._waited += time.monotonic() - began
+        answer = self.stop()
+        self._waited += time.monotonic() - began
+        return answer
 
     def check(self) -> None:
         """Raises Stopped if the user asked for it."""
@@ -58,7 +54,7 @@ class Stages:
         self.still_ours()
 
     def between(self) -> None:
-        """To be called before a stage: the one before is sealed."""
+        """To be called before each stage."""
         self.still_ours()
         self.seal()
         self.check()

@@ -19,13 +19,14 @@ from typing import Any
 import torch
 
 from l2r_lite import __version__
-from l2r_lite.runs.card import model_card
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem
-from l2r_lite.runs.report import read_report
-from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.runfolder import read_lines
+from l2r_lite.runs.card import model_card
+from l2r_lite.runs.config_file import read_config
+from l2r_lite.runs.report import read_report
 from l2r_lite.students.adapters import load_adapter
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.merging import merge
@@ -47,7 +48,7 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         RunError: no finished round, or the target is there already.
     """
     run, to = Path(run), Path(to)
-    config = LoopConfig.read(run / "config.json")
+    config = read_config(run / "config.json")
     if not (run / "student" / "adapter_model.safetensors").is_file():
         raise RunError(f"{run}: no student/ there, so no round of it is finished; go on with: l2r-lite run --resume {run}")
     if to.exists():

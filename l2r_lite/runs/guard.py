@@ -24,8 +24,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
 from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
 from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json
 
 FORMAT = 1  # of a run folder; raised when an older l2r_lite could no longer read what a newer one writes

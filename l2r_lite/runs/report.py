@@ -14,7 +14,7 @@ from typing import Any
 from l2r_lite.loop import runfolder as folder
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
-from l2r_lite.runs.statistics import mean_interval
+from l2r_lite.runs.statistics import mean_interval, wilson_interval
 
 # What may differ between two runs of one config on one machine; tests compare everything else.
 TIMES = ("exam_seconds", "feedback_seconds", "train_seconds", "evaluation_seconds")
@@ -102,7 +102,7 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
         }
     entry |= {
         "accuracy": round(test.accuracy, 4),
-        "ci95": [round(x, 4) for x in test.interval],
+        "ci95": [round(x, 4) for x in wilson_interval(sum(s.correct for s in test.samples), len(test.samples))],
         "validation_accuracy": round(validation.accuracy, 4),
         "evaluation_seconds": round(seconds.get("validation", 0.0) + seconds.get("test", 0.0), 2),
         "by_skill": {name: round(share, 4) for name, share in test.by_skill.items()},

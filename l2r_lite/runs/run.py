@@ -21,6 +21,7 @@ from l2r_lite.loop.runfolder import read_lines, write_json, write_lines
 from l2r_lite.loop.stages import Progress, Stages
 from l2r_lite.loop.training import Stopped
 from l2r_lite.runs import guard
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import build_report
 from l2r_lite.students.devices import join
 from l2r_lite.students.packing import packed_loss
@@ -141,7 +142,7 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
         RunError: the folder holds another run, or its config.json was edited.
     """
     file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
-    there = LoopConfig.read(file).to_json() if file.exists() else made
+    there = read_config(file).to_json() if file.exists() else made
     names = [f.name for f in dataclasses.fields(config)]
     deciding = [name for name in names if name in there and name not in MAY_CHANGE]
     for name in deciding:

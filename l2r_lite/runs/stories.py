@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.loop import runfolder as folder
 from l2r_lite.data.arithmetic import equations, wrong_equations
-from l2r_lite.loop.errors import printable
-from l2r_lite.loop.records import ExamReport
 from l2r_lite.data.pocket import rationales as pocket
+from l2r_lite.loop import runfolder as folder
+from l2r_lite.loop.errors import printable
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
+from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
 from l2r_lite.runs.show import PLAIN, safe
 
 FIXED, STILL_WRONG, NOT_ASKED = "fixed", "still wrong", "not asked again"

@@ -1,4 +1,7 @@
-"""Asynchronous work in a thread of its own: notebooks run in an event loop of their own, where ours could not."""
+"""Asynchronous work in a thread of its own.
+
+A notebook runs in an event loop already, and a thread can have only one.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,15 @@ from typing import Any
 Put = Callable[[Any], object]
 
 
-def in_background(work: Callable[[Put], Coroutine[Any, Any, None]], stop: Callable[[], bool] = lambda: False) -> Generator[Any]:
-    """Run work, and yield what it puts out as it comes. Leaving the generator early cancels the work.
+def in_background(
+    work: Callable[[Put], Coroutine[Any, Any, None]], stop: Callable[[], bool] = lambda: False
+) -> Generator[Any]:
+    """Run work in a thread and yield its results as they arrive.
+
+    Closing the generator early cancels the work. What the work raises is raised here.
 
     Args:
-        work: is given a function that puts one item out, and makes the coroutine; what that raises is raised here.
+        work: is given a function that hands over one result, and returns the coroutine to run.
         stop: asked several times a second; True ends the work early.
     """
     arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -44,13 +51,13 @@ def in_background(work: Callable[[Put], Coroutine[Any, Any, None]], stop: Callab
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None], put: Put) -> None:
-    """The thread: runs the loop, and says at the end how it went: None, or the exception."""
+    """The thread: run the loop, and hand over None at the end, or the exception."""
     outcome: BaseException | None = None
     try:
         loop.run_until_complete(work)
     except asyncio.CancelledError:
         pass
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the reader of the queue must hear of it
+    except BaseException as error:  # noqa: BLE001 - raised again by the reader of the queue
         outcome = error
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())

@@ -1,8 +1,8 @@
-"""What a teacher costs: prices, the worst that a call can cost, and a budget that is never exceeded.
+"""What a teacher costs: prices, the most that a call can cost, a budget that is never exceeded.
 
-A call's worst cost is reserved before it is sent and replaced by what it did cost when the reply is there. So the sum of what
-was spent and what is in flight never passes the limit, whatever the order of replies. A call whose cost stays unknown (it
-timed out, the connection broke) counts with its worst.
+Before a call is sent, the most that it can cost is reserved; the reply replaces that by its real
+cost. So the sum of what is spent and reserved never passes the limit, in whatever order replies
+arrive. A call whose cost stays unknown (timeout, broken connection) counts with the most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class CostError(UserError):
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens that go in (prompt) and come out (completion)."""
+    """US dollars per million tokens of input (prompt) and of output (completion)."""
 
     input: float
     output: float
@@ -44,30 +44,38 @@ class Price:
         except (TypeError, ValueError):
             price = cls(math.nan, math.nan)
         if not (0 <= price.input < math.inf and 0 <= price.output < math.inf):
-            raise CostError(f'price "{text}": give US dollars for a million tokens as INPUT,OUTPUT, e.g. 0.15,0.60.')
+            raise CostError(
+                f'price "{text}": give US dollars for a million tokens as INPUT,OUTPUT, e.g. '
+                "0.15,0.60.")
         return price
 
 
 def price_of(model: str) -> Price | None:
-    """The price of a model in prices.json, dated versions included ("gpt-4o-mini-2024-07-18"); None if it is not there."""
-    table = json.loads(resources.files("l2r_lite.teachers").joinpath("prices.json").read_text(encoding="utf-8"))["models"]
+    """The price of a model in prices.json, or of its dated version ("gpt-4o-2024-08-06")."""
+    file = resources.files("l2r_lite.teachers").joinpath("prices.json")
+    table = json.loads(file.read_text(encoding="utf-8"))["models"]
     names = [name for name in table if model == name or model.startswith(f"{name}-20")]
     return Price(*table[names[0]]) if names else None
 
 
 def most_prompt_tokens(messages: Sequence[dict[str, Any]]) -> int:
-    """An upper bound: a token is at least one byte of text, and a message adds a few of its own."""
+    """An upper bound: a token has at least one byte, and a message adds a few tokens of its own."""
     return 16 + sum(16 + len(str(m["content"]).encode()) for m in messages)
 
 
 def likely_tokens(text: str) -> int:
-    """An estimate for plans: English text has about four characters a token."""
+    """An estimate for plans: English text has about four characters per token."""
     return math.ceil(len(text) / 4)
 
 
 @dataclass
 class Meter:
-    """What was asked and spent so far. `dollars` counts calls of unknown cost at their worst; None without a price."""
+    """What was asked and spent so far.
+
+    Attributes:
+        calls, cached: questions that were sent, and those that the cache answered.
+        dollars: calls of unknown cost count with the most they can cost; None without a price.
+    """
 
     calls: int = 0
     cached: int = 0
@@ -76,23 +84,32 @@ class Meter:
     dollars: float | None = None
 
     def __str__(self) -> str:
-        tokens = f"{self.prompt_tokens + self.completion_tokens:,} tokens"
-        return f"{self.calls} calls, {self.cached} from the cache, {tokens if self.dollars is None else f'${self.dollars:.4f}'}"
+        if self.dollars is None:
+            cost = f"{self.prompt_tokens + self.completion_tokens:,} tokens"
+        else:
+            cost = f"${self.dollars:.4f}"
+        return f"{self.calls} calls, {self.cached} from the cache, {cost}"
 
 
 class Budget:
-    """A hard cap on the sum of what calls cost. Not thread-safe: one event loop uses it.
+    """A hard limit on what all calls cost together. Not thread-safe: for one event loop.
 
-    Args:
-        limit: US dollars; None for no cap.
+    Attributes:
+        limit, spent, in_flight: US dollars; limit None: no limit.
+        open: calls in flight.
+        refused: calls that were not made, because they could have passed the limit.
     """
 
     def __init__(self, limit: float | None = None) -> None:
         self.limit, self.spent, self.in_flight = limit, 0.0, 0.0
-        self.open = self.refused = 0  # calls in flight; calls that were not made
+        self.open = self.refused = 0
 
     def reserve(self, worst: float) -> bool:
-        """Set aside what a call may cost at worst; False if that could pass the limit (then nothing is set aside)."""
+        """Reserve the most that a call can cost; False, and nothing is reserved, if it is too much.
+
+        Args:
+            worst: US dollars.
+        """
         if self.limit is not None and self.spent + self.in_flight + worst > self.limit:
             return False
         self.in_flight += worst
@@ -100,7 +117,8 @@ class Budget:
         return True
 
     def settle(self, worst: float, cost: float | None) -> None:
-        """Replace a reservation by the real cost, or by the worst where that is unknown."""
+        """Replace a reservation by the real cost; None, where it is unknown, counts as `worst`."""
         self.open -= 1
-        self.in_flight = self.in_flight - worst if self.open else 0.0  # no rest of rounding stays behind
+        # With no call in flight exactly 0, so that no rounding error adds up.
+        self.in_flight = self.in_flight - worst if self.open else 0.0
         self.spent += worst if cost is None else cost

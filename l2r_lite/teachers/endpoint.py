@@ -1,7 +1,8 @@
-"""One chat call to an OpenAI-compatible endpoint. Whatever the endpoint does, there is a text or a named reason why not.
+"""One chat call to an OpenAI-compatible endpoint: a text, or a named reason why there is none.
 
-The openai package does the calling: its retries (Retry-After honoured), its timeouts. What it does not limit is limited here:
-the size of a reply, and the whole time of a call, however slowly its bytes drip.
+The openai package makes the calls, with its retries (it honours Retry-After) and timeouts. Two
+limits are added here: the size of a reply, and the time of a whole call, however slowly its bytes
+arrive.
 """
 
 from __future__ import annotations
@@ -17,20 +18,26 @@ import aiohttp
 import httpx2
 import openai
 
-from l2r_lite.teachers.cost import Budget, Meter, Price, most_prompt_tokens
-from l2r_lite.loop.lessons import OUT_OF_BUDGET
 from l2r_lite.loop.errors import TeacherError
+from l2r_lite.loop.lessons import OUT_OF_BUDGET
+from l2r_lite.teachers.cost import Budget, Meter, Price, most_prompt_tokens
 
 OPENAI = "https://api.openai.com/v1"
 LARGEST_REPLY = 1_000_000  # bytes
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000)
-RETRIES = 2  # the openai package's own, for each call
-CONNECT = 4.0  # seconds for a connection, each time
+RETRIES = 2  # per call, made by the openai package
+CONNECT = 4.0  # seconds, per attempt to connect
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What came back from one call: a text, or the reason why there is none; tokens as the endpoint counts them."""
+    """What came back from one call.
+
+    Attributes:
+        text, fault: the reply, or why there is none.
+        prompt_tokens, completion_tokens: as the endpoint counts them; None if it does not say.
+        status: of HTTP; 0 if there was no answer.
+    """
 
     text: str = ""
     fault: str = ""
@@ -39,7 +46,7 @@ class Heard:
     status: int = 200
 
     def cost(self, price: Price | None) -> float | None:
-        """US dollars: 0 where the endpoint refused the call or nothing has a price, None where nobody knows."""
+        """US dollars: 0 for a refused call or without a price, None if it is unknown."""
         if price is None or self.status >= 400:
             return 0.0
         if self.prompt_tokens is None or self.completion_tokens is None:
@@ -50,29 +57,33 @@ class Heard:
 def public_address(url: str) -> str:
     """The address without anything that could be secret (user, password, query)."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
 def open_client(url: str, key: str | None, *, seconds: float) -> openai.AsyncOpenAI:
-    """The openai package's client for an address, with a limit on what a reply may weigh (TooLarge)."""
+    """The openai package's client for an address; a reply of LARGEST_REPLY raises TooLarge."""
+    client = openai.DefaultAioHttpClient(limits=LIMITS, event_hooks={"response": [_cap]})
+    timeout = httpx2.Timeout(seconds, connect=CONNECT)
     return openai.AsyncOpenAI(
-        api_key=key or "none", base_url=url, max_retries=RETRIES, timeout=httpx2.Timeout(seconds, connect=CONNECT),
-        http_client=openai.DefaultAioHttpClient(limits=LIMITS, event_hooks={"response": [_cap]}),
-    )  # fmt: skip
+        api_key=key or "none", base_url=url, max_retries=RETRIES, timeout=timeout,
+        http_client=client)
 
 
 class Endpoint:
-    """A client for one model behind one address. Use it within one event loop and close it there.
+    """A client for one model at one address. Use and close it within one event loop.
 
     Args:
         model: as the endpoint calls it.
         url: e.g. OPENAI, or http://localhost:11434/v1 (Ollama).
-        key_variable: where a reader puts the key, for the message that it is refused.
-        key: None where the endpoint wants none. It is sent to this address only and never shown.
-        seconds: the longest that a call may take, with its retries.
+        key: None if the endpoint needs none. It is sent to this address only and never shown.
+        key_variable: the environment variable of the key, named when the key is refused.
+        seconds: the longest that a call may take, retries included.
     """
 
-    def __init__(self, model: str, url: str, key: str | None, *, key_variable: str, seconds: float) -> None:
+    def __init__(
+        self, model: str, url: str, key: str | None, *, key_variable: str, seconds: float
+    ) -> None:
         self.model, self.url, self.key_variable, self.seconds = model, url, key_variable, seconds
         self._reached = False
         self._client = open_client(url, key, seconds=seconds)
@@ -84,16 +95,16 @@ class Endpoint:
         """Send one conversation.
 
         Raises:
-            TeacherError: no call to this endpoint can succeed: the key is refused, or there is no such model or address.
+            TeacherError: no call can succeed: the key is refused, or there is no such model or
+                address.
         """
+        body = {"model": self.model, "messages": list(messages), **parameters}
         try:
             async with asyncio.timeout(self.seconds):
-                # `post` instead of `chat.completions.create`, which re-checks the types of its input, and aiohttp beneath:
-                # 1,000 calls in 2.0 s instead of 4.
+                # `chat.completions.create` re-checks the types of its input: with it, and without
+                # aiohttp beneath, 1,000 calls take 4 s instead of 2.0.
                 raw = await self._client.post(
-                    "/chat/completions", cast_to=httpx2.Response,
-                    body={"model": self.model, "messages": list(messages), **parameters},
-                )  # fmt: skip
+                    "/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
             return self._refused(error)
         except TooLarge:
@@ -104,38 +115,48 @@ class Endpoint:
         return read_reply(raw.content)
 
     def _failed(self, error: BaseException) -> Heard:
-        causes = [error]  # openai calls every broken connection a timeout; what lies beneath tells them apart
+        # The openai package calls every broken connection a timeout; its causes tell them apart.
+        causes = [error]
         while cause := causes[-1].__cause__:
             causes.append(cause)
         nobody = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if any(isinstance(e, nobody) for e in causes) and not self._reached:
             raise TeacherError(
-                f'teacher "openai:{self.model}": nobody answers at {public_address(self.url)}. Is the server running, and '
-                "is --base-url right (it mostly ends in /v1)?"
-            ) from None
-        return Heard(fault="timeout" if any(isinstance(e, TimeoutError) for e in causes) else "connection failed", status=0)
+                f'teacher "openai:{self.model}": nobody answers at {public_address(self.url)}. Is '
+                "the server running, and is --base-url right (it mostly ends in /v1)?") from None
+        timeout = any(isinstance(e, TimeoutError) for e in causes)
+        return Heard(fault="timeout" if timeout else "connection failed", status=0)
 
     def _refused(self, error: openai.APIStatusError) -> Heard:
         self._reached, status = True, error.status_code
         where = f'teacher "openai:{self.model}" at {public_address(self.url)}'
         if status in (401, 403):
             raise TeacherError(
-                f"{where}: the key is refused ({status}). Put a valid one into the environment variable "
-                f"{self.key_variable}, or give another --base-url. Replies received so far are kept."
-            ) from None  # the endpoint's own words may repeat the key
+                f"{where}: the key is refused ({status}). Put a valid one into the environment "
+                f"variable {self.key_variable}, or give another --base-url. Replies received so "
+                "far are kept.") from None  # the endpoint's own words may repeat the key
         if status == 404:
             raise TeacherError(
-                f'{where}: there is no such model, or no chat at this address (404). Check the model\'s name and --base-url '
-                "(it mostly ends in /v1). Replies received so far are kept."
-            ) from None
-        name = "rate limit" if status == 429 else "server error" if status >= 500 else "request refused"
+                f"{where}: there is no such model, or no chat at this address (404). Check the "
+                "model's name and --base-url (it mostly ends in /v1). Replies received so far are "
+                "kept.") from None
+        if status == 429:
+            return Heard(fault="rate limit (429)", status=status)
+        name = "server error" if status >= 500 else "request refused"
         return Heard(fault=f"{name} ({status})", status=status)
 
 
 class PaidEndpoint:
-    """An endpoint whose every call is paid from a budget; it is opened at the first call that the cache cannot answer."""
+    """An endpoint whose calls are paid from a budget.
 
-    def __init__(self, open_: Callable[[], Endpoint], price: Price | None, budget: Budget, meter: Meter) -> None:
+    Args:
+        open_: opens the endpoint, at the first call: a full cache then needs no key.
+        price: None counts every call as free.
+    """
+
+    def __init__(
+        self, open_: Callable[[], Endpoint], price: Price | None, budget: Budget, meter: Meter
+    ) -> None:
         self._open = open_
         self._endpoint: Endpoint | None = None
         self.price, self.budget, self.meter = price, budget, meter
@@ -146,7 +167,10 @@ class PaidEndpoint:
             await self._endpoint.close()
 
     async def call(self, messages: list[dict[str, str]], parameters: dict[str, Any]) -> Heard:
-        """Send one conversation if its worst cost fits into the budget; waits for calls in flight to free some of it."""
+        """Send one conversation, if the most it can cost fits into the budget.
+
+        If it does not, wait for calls in flight, which may cost less than was reserved for them.
+        """
         endpoint = self._endpoint = self._endpoint or self._open()
         limit = next(v for k, v in parameters.items() if k.startswith("max_"))
         most = most_prompt_tokens(messages) + len(str(parameters))
@@ -186,7 +210,8 @@ def read_reply(body: bytes) -> Heard:
     try:
         choice = data["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
-        content, refusal, tools = message.get("content"), message.get("refusal"), message.get("tool_calls")
+        content, refusal = message.get("content"), message.get("refusal")
+        tools = message.get("tool_calls")
     except (KeyError, IndexError, TypeError, AttributeError):
         return Heard(fault="JSON of another shape")
     usage = data.get("usage")
@@ -204,15 +229,17 @@ def read_reply(body: bytes) -> Heard:
 
 def _count(usage: Any, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 10**9 else None
 
 
-class TooLarge(Exception):  # noqa: N818 - an event of the network, told to nobody
+class TooLarge(Exception):  # noqa: N818 - an event of the network, shown to nobody
     """A reply of more than LARGEST_REPLY bytes."""
 
 
 async def _cap(response: httpx2.Response) -> None:
-    """Stop reading a reply at LARGEST_REPLY bytes, so that an endless one cannot fill the memory."""
+    """Stop reading a reply at LARGEST_REPLY bytes: an endless one must not fill the memory."""
     response.stream = _CappedStream(response.stream)
 
 

@@ -15,19 +15,24 @@ from l2r_lite.loop.records import Mistake, Reply
 
 
 class RecordedTeacher(Teacher):
-    """Answers from a file of rationales that a real LLM wrote earlier.
+    """Answers from a file of rationales.
 
-    From a cache of OpenAITeacher it takes the reply to this very mistake, if it is there; else it knows nothing of mistakes.
+    From a cache of OpenAITeacher it takes the reply to this very mistake, if there is one; from
+    other files any rationale of the question, whatever the mistake was.
 
-    Reads JSON Lines or a JSON list whose entries have a question ("question" or "input") and one or more rationales
-    ("rationale", "rationales", "chain" with the LLM's own "answer", or "completion"); and the layout of Faithful-CoT, where
-    FILE has ids and completions, and questions.jsonl beside it has ids and questions.
+    The file is JSON Lines or a JSON list. Each entry has a question ("question" or "input") and
+    rationales: "rationale", "rationales", "completion", or "chain" with the LLM's own "answer".
+    In the layout of Faithful-CoT it has an id, and questions.jsonl beside it has the questions.
+
+    Attributes:
+        rationales: question key → rationales.
+        replies: (question key, mistake) → feedback and rationales.
     """
 
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file).expanduser()
         self.rationales: dict[str, list[str]] = {}
-        self.replies: dict[tuple[str, str], tuple[str, list[str]]] = {}  # question and mistake → feedback and rationales
+        self.replies: dict[tuple[str, str], tuple[str, list[str]]] = {}
         entries = _read_entries(self.file)
         questions = {}
         beside = self.file.parent / "questions.jsonl"
@@ -36,20 +41,24 @@ class RecordedTeacher(Teacher):
         for entry in entries:
             question = _question(entry) or questions.get(str(entry.get("id")))
             if question:
-                if isinstance(entry.get("mistake"), str) and (texts := _texts(entry)):
-                    self.replies[question_key(question), entry["mistake"]] = str(entry.get("feedback", "")), texts
-                known = self.rationales.setdefault(question_key(question), [])
-                known += [text for text in _texts(entry) if text not in known]
+                self._add(question_key(question), entry)
         if not any(self.rationales.values()):
             raise TeacherError(
-                f'teacher "recorded:{file}": no entry has both a question ("question" or "input") and a rationale '
-                '("rationale", "chain" or "completion").'
-            )
+                f'teacher "recorded:{file}": no entry has both a question ("question" or "input") '
+                'and a rationale ("rationale", "chain" or "completion").')
+
+    def _add(self, key: str, entry: dict[str, Any]) -> None:
+        texts = _texts(entry)
+        if texts and isinstance(entry.get("mistake"), str):
+            self.replies[key, entry["mistake"]] = str(entry.get("feedback", "")), texts
+        known = self.rationales.setdefault(key, [])
+        known += [text for text in texts if text not in known]
 
     def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
         for mistake in mistakes:
             key = question_key(mistake.problem.question)
-            feedback, texts = self.replies.get((key, mistake.rationale)) or ("", self.rationales.get(key, []))
+            default = "", self.rationales.get(key, [])
+            feedback, texts = self.replies.get((key, mistake.rationale), default)
             yield Reply(mistake, feedback, tuple(texts[:count]))
 
 
@@ -58,20 +67,19 @@ def _read_entries(file: Path) -> list[dict[str, Any]]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TeacherError(f'teacher "recorded:{file}": cannot be read ({error}).') from error
+    if text.lstrip().startswith("["):
+        entries = _parse(text, f"{file}\"")
+    else:
+        lines = [(f'{file}", line {n}', line) for n, line in enumerate(text.split("\n"), 1)]
+        entries = [_parse(line, where) for where, line in lines if line.strip()]
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _parse(text: str, where: str) -> Any:
     try:
-        if text.lstrip().startswith("["):
-            return [e for e in json.loads(text) if isinstance(e, dict)]
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TeacherError(f'teacher "recorded:{file}": is not JSON ({error}).') from error
-    entries = []
-    for number, line in enumerate(text.split("\n"), 1):
-        try:
-            entry = json.loads(line) if line.strip() else None
-        except (ValueError, RecursionError) as error:
-            raise TeacherError(f'teacher "recorded:{file}", line {number}: is not JSON ({error}).') from error
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
+        raise TeacherError(f'teacher "recorded:{where}: is not JSON ({error}).') from error
 
 
 def _question(entry: dict[str, Any]) -> str:

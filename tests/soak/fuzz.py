@@ -20,6 +20,8 @@ from pathlib import Path
 import atheris
 from atheris.import_hook import HookManager
 
+from l2r_lite.runs.config_file import read_config
+
 # `instrument_imports` would trace every comparison too: that takes half the speed, and finds what WORDS below has already.
 with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
     from l2r_course.research import evidence
@@ -144,7 +146,7 @@ def read_records(data: bytes) -> None:
 
 
 def read_config(data: bytes) -> None:
-    config.LoopConfig.read(_file(data))
+    read_config(_file(data))
 
 
 def read_log(data: bytes) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from l2r_lite.runs.compare import Changed
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, shorten, style
 from l2r_lite.app.figures.runs import MOST_SKILLS, draw_rounds
+from l2r_lite.runs.compare import Changed
 from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, Story
 
 _BEHIND = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.9}  # behind a number on a hatched bar

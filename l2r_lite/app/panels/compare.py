@@ -9,10 +9,10 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from l2r_lite.app import figures
-from l2r_lite.runs.compare import compare_runs
-from l2r_lite.loop.errors import printable
-from l2r_lite.runs.show import Table
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
+from l2r_lite.loop.errors import printable
+from l2r_lite.runs.compare import compare_runs
+from l2r_lite.runs.show import Table
 
 _MOST = 40  # questions in one table
 

@@ -12,8 +12,8 @@ from typing import Any
 from IPython.display import display
 
 from l2r_lite.app import figures
-from l2r_lite.loop.stages import Progress
 from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.stages import Progress
 
 Stop = Callable[[], bool]
 AT_WORK = ("running", "pausing", "paused", "stopping")

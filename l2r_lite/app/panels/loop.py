@@ -10,19 +10,18 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from l2r_lite.app import figures
-from l2r_lite.loop import runfolder as folders
-from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import UserError
-from l2r_lite.runs.report import TIMES, read_report
-from l2r_lite.loop.stages import Progress
-from l2r_lite.runs.run import check_same_run, run_rounds
-from l2r_lite.loop.errors import RunError
-from l2r_lite.runs.show import Table, safe
-from l2r_lite.teachers.open import open_teacher
 from l2r_lite.app.panels import words
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.app.panels.live import AT_WORK, Forecast, Live, Sparing, Stop
 from l2r_lite.app.panels.settings import Settings, folder_for
+from l2r_lite.loop import runfolder as folders
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import RunError, UserError
+from l2r_lite.loop.stages import Progress
+from l2r_lite.runs.report import TIMES, read_report
+from l2r_lite.runs.run import check_same_run, run_rounds
+from l2r_lite.runs.show import Table, safe
+from l2r_lite.teachers.open import open_teacher
 
 _BUTTONS = {
     "Run": ("play", "starts a run with these settings"),

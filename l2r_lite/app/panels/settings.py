@@ -13,14 +13,15 @@ from typing import Any
 
 import ipywidgets as w
 
+from l2r_lite.app.panels.base import say, side_by_side
+from l2r_lite.data.problems import PROBLEM_NAMES
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
-from l2r_lite.teachers.cost import CostError, Price, price_of
-from l2r_lite.data.problems import PROBLEM_NAMES
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.run import MAY_CHANGE
 from l2r_lite.runs.show import Table, safe
 from l2r_lite.students.sources import SHORT_NAMES
-from l2r_lite.app.panels.base import say, side_by_side
+from l2r_lite.teachers.cost import CostError, Price, price_of
 
 LABELS = {
     "student": "student", "problems": "problems", "teacher": "teacher", "base_url": "teacher's address", "price": "price",
@@ -43,7 +44,7 @@ def folder_for(folder: Path, name: str, start: LoopConfig, config: LoopConfig) -
     Named by what differs from the settings `start`; where another run lies there already, by what differs from it, too.
     """
     out = folder / (name + _differences(start, config))
-    if (out / "config.json").exists() and (more := _differences(LoopConfig.read(out / "config.json"), config)):
+    if (out / "config.json").exists() and (more := _differences(read_config(out / "config.json"), config)):
         return (other := folder / (out.name + more)), f"{out} holds a run with other settings, so this one goes into {other}."
     return out, f"These settings make a run of their own: it goes into {out}." if out.name != name else ""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from l2r_lite.app.panels.live import AT_WORK, Forecast
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.teachers.cost import Meter
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.stages import Progress
 from l2r_lite.runs.show import safe
-from l2r_lite.app.panels.live import AT_WORK, Forecast
+from l2r_lite.teachers.cost import Meter
 
 _STATES = {
     "idle": "Ready", "running": "Running", "pausing": "Pausing after this step", "paused": "Paused",

@@ -32,6 +32,7 @@ from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.records import Problem, Sample
 from l2r_lite.loop.runfolder import SCRATCH, read_json, write_json
 from l2r_lite.runs import guard
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import environment
 from l2r_lite.runs.run import USUAL, run_rounds
 from l2r_lite.students.presets import PRESETS
@@ -136,7 +137,7 @@ def run_experiment(
 def begin_alike(config: LoopConfig, out: Path) -> None:
     """Give a new run the first exam of another run beside it that began alike, as a seed's arms do: the result is the same."""
     for settings in sorted(out.parent.glob("*/config.json")) if not out.exists() else ():
-        other, theirs = settings.parent, LoopConfig.read(settings).to_json()
+        other, theirs = settings.parent, read_config(settings).to_json()
         exam = other / "round-1" / "exam.jsonl"
         if exam.exists() and all(v == theirs[name] for name, v in config.to_json().items() if name not in LATER):
             scratch = out.with_name(f"{SCRATCH}{out.name}")

@@ -1,9 +1,7 @@
-"""Whether what lies outside can be reached: the Hugging Face hub, a teacher's endpoint with its key. For the doctor.
+"""Whether the Hugging Face hub and a teacher's endpoint can be reached; the doctor asks.
 
-Each answer is a pair: whether all is well, and a sentence.
+Each answer is a pair: whether all is well, and a sentence for the user.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -15,13 +13,15 @@ from l2r_lite.students.sources import SMOL, cache_folder
 
 
 def hub() -> tuple[bool, str]:
-    """The hub, or a mirror of it (HF_ENDPOINT), tried by a file of a few hundred bytes."""
+    """The hub or its mirror (HF_ENDPOINT), tested with a file of a few hundred bytes."""
     from huggingface_hub import constants
 
-    here = (cache_folder() / "SmolLM2-135M-Instruct" / "model.safetensors").is_file()
-    without = "the default needs none; else --student FOLDER, --data-dir DIR" + "; SmolLM2 is here" * here
+    without = "the default needs none; else --student FOLDER, --data-dir DIR"
+    if (cache_folder() / "SmolLM2-135M-Instruct" / "model.safetensors").is_file():
+        without += "; SmolLM2 is here"
     if constants.HF_HUB_OFFLINE:
         return False, f"HF_HUB_OFFLINE is set: {without}"
+    # A mirror's address may hold a user name and a password: only what follows them is shown.
     host = urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
     try:
         json.loads(fetch(f"{constants.ENDPOINT}/{SMOL}/resolve/main/config.json")[1])
@@ -32,28 +32,18 @@ def hub() -> tuple[bool, str]:
     return True, f"{host} answers"
 
 
-def _address(config: LoopConfig) -> tuple[str, str]:
-    """Where the teacher of a config is asked, and the environment variable of the key for it."""
-    from l2r_lite.teachers.endpoint import OPENAI
-    from l2r_lite.teachers.openai_teacher import KEY, OTHER_KEY
-
-    url = (config.base_url or OPENAI).rstrip("/")
-    return url, KEY if url == OPENAI else OTHER_KEY
-
-
 def key(config: LoopConfig) -> tuple[bool, str]:
     """Whether the environment has the key for the config's endpoint; it is never shown."""
     url, name = _address(config)
     if os.environ.get(name):
         return True, f"{name} is set (and not shown)"
-    host = urlsplit(url).hostname
-    return False, f"{name} is not set; " + (
-        "a teacher openai:MODEL needs it, the default none" if config.base_url is None else f"set it if {host} wants a key"
-    )
+    if config.base_url is None:
+        return False, f"{name} is not set; a teacher openai:MODEL needs it, the default none"
+    return False, f"{name} is not set; set it if {urlsplit(url).hostname} wants a key"
 
 
 def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
-    """Whether the endpoint answers, takes the key and has the model; None where the config has none."""
+    """Whether the endpoint answers, takes the key and has the model; None without an endpoint."""
     from l2r_lite.teachers.endpoint import public_address
 
     kind, _, model = config.teacher.partition(":")
@@ -64,15 +54,28 @@ def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
     try:
         status, body = fetch(f"{url}/models", key=os.environ.get(name))
     except OSError as error:
-        return False, f"nobody answers at {where} ({error}): is the server running, is --base-url right?"
+        return False, (
+            f"nobody answers at {where} ({error}): is the server running, is --base-url right?")
     if status in (401, 403):
         return False, f"{where} refuses the key: put the right one into {name}"
     if status >= 300:
-        return False, f"{where} answers, but {status} to /models: is --base-url right (it mostly ends in /v1)?"
+        return False, (
+            f"{where} answers, but {status} to /models: is --base-url right (it mostly ends in "
+            "/v1)?")
     names = _model_names(body)
     if kind == "openai" and names and model not in names:
-        return False, f"{where} answers, but has no model {model} (it has {', '.join(names[:5])})"
+        there = ", ".join(names[:5])
+        return False, f"{where} answers, but has no model {model} (it has {there})"
     return True, f"{where} answers"
+
+
+def _address(config: LoopConfig) -> tuple[str, str]:
+    """The teacher's address, and the environment variable that holds the key for it."""
+    from l2r_lite.teachers.endpoint import OPENAI
+    from l2r_lite.teachers.openai_teacher import KEY, OTHER_KEY
+
+    url = (config.base_url or OPENAI).rstrip("/")
+    return url, KEY if url == OPENAI else OTHER_KEY
 
 
 def _model_names(body: bytes) -> list[str]:

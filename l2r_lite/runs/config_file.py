@@ -1,0 +1,29 @@
+"""The config of a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import ConfigError
+
+
+def read_config(file: Path) -> LoopConfig:
+    """A run's config.json.
+
+    Raises:
+        ConfigError: the file is missing, damaged, or has a setting unknown to this version.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("not a JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{file}: cannot be read as a run's config ({error}); is this a run folder?"
+        ) from error
+    try:
+        return LoopConfig().with_(**data)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error

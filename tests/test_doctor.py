@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from l2r_lite.app import doctor, reach
+from l2r_lite.app import connections, doctor
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 
@@ -156,11 +156,11 @@ def test_a_containers_limit_counts_and_not_the_machines_memory(tmp_path: Path, m
 def test_the_hub_is_well_when_a_real_file_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(says(b'{"model_type": "llama"}')) as url:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-        assert reach.hub() == (True, f"{url.removeprefix('http://')} answers")
-    assert not reach.hub()[0] and "cannot be reached" in reach.hub()[1]
+        assert connections.hub() == (True, f"{url.removeprefix('http://')} answers")
+    assert not connections.hub()[0] and "cannot be reached" in connections.hub()[1]
     with serving(says(b"<html>Please log in to the Wi-Fi</html>")) as url:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-        well, what = reach.hub()
+        well, what = connections.hub()
         assert not well and "another page" in what and "--data-dir" in what
 
 
@@ -179,7 +179,7 @@ def test_nobody_is_waited_for_longer_than_the_time_allowed(how: str) -> None:
     with serving(answer) as url:
         started = time.monotonic()
         with pytest.raises(OSError):
-            reach.fetch(url, seconds=0.5)
+            connections.fetch(url, seconds=0.5)
         assert time.monotonic() - started < 2
         release.set()
 
@@ -188,7 +188,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     asked = []
     with serving(lambda request: (asked.append(request.path), says(b"{}")(request))[1]) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
-        assert reach.fetch("http://hub.invalid/file") == (200, b"{}")
+        assert connections.fetch("http://hub.invalid/file") == (200, b"{}")
     assert asked == ["http://hub.invalid/file"]
 
 
@@ -205,7 +205,7 @@ def test_the_key_goes_to_its_address_and_is_never_shown(monkeypatch: pytest.Monk
         main(["doctor", "--base-url", f"{url}/v1", "--teacher", "openai:small"])
         out = capsys.readouterr().out
         assert f"OK    endpoint  {url}/v1 answers" in out and "L2R_API_KEY is set" in out
-        well, what = reach.endpoint(LoopConfig(base_url=f"{url}/v1", teacher="openai:huge")) or (True, "")
+        well, what = connections.endpoint(LoopConfig(base_url=f"{url}/v1", teacher="openai:huge")) or (True, "")
         assert not well and "no model huge (it has small, large)" in what
     assert seen == [("/v1/models", "Bearer planted-key")] * 2
     assert "planted" not in out and "sk-for" not in out
@@ -216,7 +216,7 @@ def test_a_redirect_does_not_carry_the_key_away(monkeypatch: pytest.MonkeyPatch)
     stolen: list[str | None] = []
     with serving(lambda request: (stolen.append(request.headers["Authorization"]), says(b"{}")(request))[1]) as thief:
         with serving(says(b"", 302, Location=f"{thief}/v1/models")) as url:
-            well, what = reach.endpoint(LoopConfig(base_url=f"{url}/v1")) or (True, "")
+            well, what = connections.endpoint(LoopConfig(base_url=f"{url}/v1")) or (True, "")
     assert not well and "302" in what and stolen == []
 
 
@@ -226,9 +226,9 @@ def test_a_redirect_does_not_carry_the_key_away(monkeypatch: pytest.MonkeyPatch)
 ])  # fmt: skip
 def test_what_an_endpoint_says_becomes_what_to_do(answer: Callable, told: str) -> None:
     with serving(answer) as url:
-        well, what = reach.endpoint(LoopConfig(base_url=f"{url}/v1", teacher="openai:small")) or (True, "")
+        well, what = connections.endpoint(LoopConfig(base_url=f"{url}/v1", teacher="openai:small")) or (True, "")
     assert not well and told in str(doctor.Finding("endpoint", what))
 
 
 def test_no_endpoint_is_asked_where_none_is_given() -> None:
-    assert reach.endpoint(LoopConfig()) is None
+    assert connections.endpoint(LoopConfig()) is None

@@ -9,10 +9,13 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l2r_course.pass_at_k import pass_at_k
+from l2r_course.pass_at_k import first_samples, pass_at_k, pass_by_skill
 
+from l2r_lite.data.answers import read
+from l2r_lite.loop.exam import grade, take_exam
+from l2r_lite.loop.grading import one_answer_each, read_answer
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import ExamReport, Problem, Sample, take_exam
+from l2r_lite.loop.records import ExamReport, Problem, Sample
 from l2r_lite.loop.student import Student
 from l2r_lite.runs.statistics import wilson_interval
 from l2r_lite.students.slots import Slots
@@ -151,10 +154,10 @@ def test_pass_at_k_of_impossible_numbers_is_refused(samples: int, right: int, k:
 def test_pass_at_k_is_averaged_over_a_skills_questions_and_problems_without_one_left_out() -> None:
     right, wrong = "The answer is 7.", "The answer is 8."
     report = sit(2, apples=[right, wrong], pens=[wrong, wrong], cups=["The answer is no."] * 2)
-    assert report.pass_by_skill(1) == {"add": 0.5, "subtract": 0.0} == report.by_skill
-    assert report.pass_by_skill(2) == {"add": 1.0, "subtract": 0.0}
+    assert pass_by_skill(report, 1) == {"add": 0.5, "subtract": 0.0} == report.by_skill
+    assert pass_by_skill(report, 2) == {"add": 1.0, "subtract": 0.0}
     with pytest.raises(ValueError, match="samples"):
-        report.pass_by_skill(3)
+        pass_by_skill(report, 3)
 
 
 # --- interrupted and resumed, with a real student ---
@@ -169,14 +172,13 @@ def real_exam(student: Student, problems: list[Problem], **options: object) -> E
     return take_exam(student, problems, samples=2, temperature=0.8, seed=3, max_new_tokens=8, rows=2, progress=False, **options)
 
 
-@pytest.mark.parametrize("count", [0, 3, 7, 8, 13, 23, 24])
-def test_a_resumed_exam_equals_an_undisturbed_one(student: Student, pocket_problems: list[Problem], count: int) -> None:
+def test_a_resumed_exam_equals_an_undisturbed_one(student: Student, pocket_problems: list[Problem]) -> None:
     problems = pocket_problems[:12]
     written: list[Sample] = []
     whole = real_exam(student, problems, on_samples=written.extend)
     assert sorted(written, key=str) == sorted(whole.samples, key=str)
-    resumed = real_exam(student, problems, taken=written[:count])
-    assert resumed == whole
+    for count in (0, 3, 7, 8, 13, 23, 24):
+        assert real_exam(student, problems, taken=written[:count]) == whole, count
 
 
 def test_a_resumed_exam_does_not_answer_finished_parts_again(
@@ -216,4 +218,26 @@ def test_an_exams_cache_is_gone_when_it_ends(student: Student, pocket_problems: 
 def test_the_first_samples_of_an_exam_are_the_exam_with_fewer_samples(student: Student, pocket_problems: list[Problem]) -> None:
     options = {"temperature": 0.8, "seed": 3, "max_new_tokens": 8, "progress": False}
     four, two = (take_exam(student, pocket_problems[:4], samples=n, **options) for n in (4, 2))  # type: ignore[arg-type]
-    assert four.first(2) == two != four
+    assert first_samples(four, 2) == two != four
+
+
+# --- how answers are read: the plain way and a run's ---
+
+
+def test_the_plain_reader_and_a_runs_reader_agree_on_every_sample_of_the_pocket_student(
+    pocket_student: Student, pocket_problems: list[Problem]
+) -> None:
+    """So that notebooks and runs give one accuracy; a run's reader understands more than the answer line."""
+    problems = pocket_problems[:68]
+    exam = take_exam(pocket_student, problems, samples=2, temperature=0.7, max_new_tokens=56, progress=False)
+    by_id = {p.id: p for p in problems}
+    assert 0.2 < exam.accuracy < 0.95
+    for sample in exam.samples:
+        problem = by_id[sample.problem_id]
+        assert read_answer(sample.rationale, problem) == read(sample.rationale, problem) == sample.answer, sample
+        assert grade(problem, [sample.rationale], one_answer_each(read))[0].correct == sample.correct
+
+
+def test_a_runs_reader_understands_what_other_models_write_and_the_plain_one_does_not() -> None:
+    for text in ("3 + 4 = 7\n#### 7", "So it is \\boxed{7}."):
+        assert read(text, APPLES) == "7" and read_answer(text, APPLES) is None

@@ -1,28 +1,28 @@
-"""The joint loss: by hand, against a plain reference without packing, and against finite differences."""
+"""The joint loss: by hand, its plain form against the paper's formulas, its one-pass form against the plain one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-import l2r_lite.training as training
 import pytest
 import torch
 from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
-from plain import plain_step
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from l2r_lite.data.pocket.rationales import write_rationale
+from l2r_lite.loop import losses as plain
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.losses import triplet_loss
+from l2r_lite.loop.losses import tailored_loss, triplet_loss
 from l2r_lite.loop.prompts import completion, student_prompt
+from l2r_lite.loop.protocols import Objective
 from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
-from l2r_lite.students.folding import joined
-from l2r_lite.students.packing import hidden_states, losses, pack, token_losses
+from l2r_lite.students import packing
+from l2r_lite.students.packing import Packed, cut, hidden_states, make_rows, pack, packed_loss, token_losses
 
 PAPER = LoopConfig(reflection_weight=0.5)
 
@@ -108,7 +108,7 @@ def test_going_down_the_gradient_moves_the_anchor_towards_the_positive() -> None
     assert cosine_similarity(moved, positive) > 0 > cosine_similarity(moved, negative)
 
 
-# --- packed batches against a plain reference ---
+# --- the plain losses against the paper's formulas ---
 
 
 @pytest.fixture(scope="module")
@@ -173,67 +173,102 @@ def reference(
     return total / weights, torch.stack(reflections).mean() if reflections else torch.tensor(0.0)
 
 
+def step(
+    student: Student, items: list[TrainingItem], objective: Objective = packed_loss, **knobs: object
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """What a training step logs, and its gradients."""
+    student.model.zero_grad(set_to_none=True)
+    logged = train_step(student, items, PAPER.with_(**knobs), objective)
+    return logged, {n: torch.zeros_like(w) if w.grad is None else w.grad.clone() for n, w in student.trainable.items()}
+
+
+def assert_same_step(one: tuple[dict, dict], other: tuple[dict, dict]) -> None:
+    (logged, gradients), (want, wanted) = one, other
+    assert logged == pytest.approx(want, rel=1e-6, abs=1e-6)
+    for name, gradient in wanted.items():
+        assert (gradients[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
+    assert any(gradient.any() for gradient in wanted.values())
+
+
 CHOSEN = {"all": [0, 1, 2, 3, 4, 5], "with triplets": [0, 1, 5], "without": [2, 3, 4], "one": [1], "one without": [4]}
 
 
-@pytest.mark.parametrize("chosen", CHOSEN)
-def test_packed_losses_equal_separate_passes_over_each_rationale(
+def test_the_plain_losses_and_gradients_are_those_of_the_papers_formulas(
     student: Student, items: list[TrainingItem], chosen: str
 ) -> None:
     some = [items[i] for i in CHOSEN[chosen]]
-    lm, cl = losses(student, pack(student, some))
-    want_lm, want_cl = reference(student, some)
-    assert lm.item() == pytest.approx(want_lm.item(), rel=1e-6)
-    assert cl.item() == pytest.approx(want_cl.item(), abs=1e-6)
+    logged, gradients = step(student, some, tailored_loss, margin=1.5, reflection_weight=0.7)
+    lm, cl = reference(student, some, margin=1.5)
+    assert logged["lm"] == pytest.approx(lm.item(), rel=1e-6)
+    assert logged["cl"] == pytest.approx(cl.item(), abs=1e-6)
     assert (cl.item() > 0) == bool({0, 1, 5} & set(CHOSEN[chosen]))
+    wanted = torch.autograd.grad(lm + 0.7 * cl, list(student.trainable.values()))
+    for ours, want in zip(gradients.values(), wanted, strict=True):
+        torch.testing.assert_close(ours, want, rtol=1e-5, atol=1e-7)
 
 
-def test_packed_gradients_equal_those_of_separate_passes(student: Student, items: list[TrainingItem]) -> None:
-    weights = list(student.trainable.values())
-    lm, cl = losses(student, pack(student, items), margin=1.5)
-    ours = torch.autograd.grad(lm + 0.7 * cl, weights)
-    want_lm, want_cl = reference(student, items, margin=1.5)
-    want = torch.autograd.grad(want_lm + 0.7 * want_cl, weights)
-    for one, other in zip(ours, want, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
-
+# --- one pass over packed sequences against the plain three ---
 
 EXAMPLES = "Question: 2 + 3?\nAnswer: 2 + 3 = 5. The answer is 5.\n\nQuestion: 4 + 4?\nAnswer: 4 + 4 = 8. The answer is 8.\n\n"
 
 
+def mirrors(items: list[TrainingItem]) -> list[TrainingItem]:
+    """Items whose positive is an anchor too: two lessons on one question, each the other's positive."""
+    return [TrainingItem(i.problem, i.positive, i.anchor, i.negative) for i in items if i.has_triplet]
+
+
 @pytest.mark.parametrize("examples", ["", EXAMPLES], ids=["alone", "after demonstrations"])
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
-def test_one_pass_gives_the_losses_and_gradients_of_the_textbooks_four(
+def test_one_pass_gives_the_losses_and_gradients_of_the_plain_three(
     load_tiny: Callable, items: list[TrainingItem], examples: str, checkpointing: bool
 ) -> None:
     """Demonstrations are computed once for the batch; what all rows give back must reach the adapter."""
     student = load_tiny(wake=True, four_bit=False, dtype=torch.float64, device="cpu", gradient_checkpointing=checkpointing)
     student.demonstrate(examples)
     student.model.train()
-    config = LoopConfig(reflection_weight=0.7, margin=0.9)
-    got = train_step(student, items, config)
-    ours = {name: w.grad.clone() for name, w in student.trainable.items()}
-    student.model.zero_grad(set_to_none=True)
-    loss = plain_step(student, items, margin=0.9, reflection_weight=0.7)
-    assert got["lm"] + 0.7 * got["cl"] == pytest.approx(loss, abs=1e-6)
-    for name, weight in student.trainable.items():
-        assert (ours[name] - weight.grad).norm() < 1e-5 * weight.grad.norm(), name
-        assert weight.grad.any()
+    knobs = {"reflection_weight": 0.7, "margin": 0.9}
+    for some in (items, items[:2] + mirrors(items) + items[2:], items[2:5], items[4:5]):
+        want = step(student, some, tailored_loss, **knobs)
+        assert_same_step(step(student, some, **knobs), want)
+        for micro_batch in (1, 2, 4, 100):  # they hold different numbers of tokens and of triplets: one may have none
+            assert_same_step(step(student, some, micro_batch=micro_batch, **knobs), want)
+    assert_same_step(step(student, items, reflection_weight=0.0), step(student, items, tailored_loss, reflection_weight=0.0))
+
+
+def test_items_that_mirror_each_other_are_one_row(student: Student, items: list[TrainingItem]) -> None:
+    three = [i for i in items if i.has_triplet]
+    rows = make_rows(student, items + mirrors(items))
+    assert len(rows) == len(items) and sum(row.items for row in rows) == len(items) + 3
+    assert sum(row.mirrored for row in rows) == 3
+    assert not any(row.mirrored for row in make_rows(student, three[:1] * 2))  # the same item again is no mirror
+    assert sum(row.items for row in make_rows(student, three[:1] * 2 + mirrors(three[:1]) * 3)) == 5
+    other = [TrainingItem(i.problem, str(i.positive), i.anchor, "Another mistake. The answer is 3.") for i in three[:1]]
+    assert not any(row.mirrored for row in make_rows(student, three[:1] + other))
+
+
+def test_rows_are_cut_into_pieces_of_so_many_items_and_tokens(student: Student, items: list[TrainingItem]) -> None:
+    rows = sorted(make_rows(student, items + mirrors(items)), key=lambda row: len(row.ids))
+    for most, tokens in ((1, 2048), (3, 2048), (None, 2048), (None, 300), (2, 1)):
+        pieces = cut(rows, most=most, tokens=tokens)
+        assert [row for piece in pieces for row in piece] == rows
+        for piece in pieces:
+            assert len(piece) == 1 or sum(row.items for row in piece) <= (most or 99)
+            assert len(piece) == 1 or len(piece) * max(len(row.ids) for row in piece) <= tokens
+    assert len(cut(rows, most=None)) == 1 and len(cut(rows, tokens=1)) == len(rows)
 
 
 @pytest.mark.parametrize("four_bit", [True, False])
-def test_layers_joined_with_their_adapters_give_the_same_gradients(
+def test_one_pass_joins_layers_with_their_adapters_and_gives_the_same_gradients(
     load_tiny: Callable, items: list[TrainingItem], four_bit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # in single precision, where layers are joined
     student = load_tiny(wake=True, four_bit=four_bit, dtype=torch.float32, device="cpu")
     student.demonstrate(EXAMPLES)
-    train_step(student, items, PAPER)
-    apart = {name: w.grad.clone() for name, w in student.trainable.items()}
+    _, apart = step(student, items, tailored_loss)
     student.model.zero_grad(set_to_none=True)
-    with joined(student.model, student.dtype):
+    for part in packed_loss(student, items, PAPER):
         assert "forward" in vars(student.model.get_base_model().model.layers[0].mlp.up_proj)
-        train_step(student, items, PAPER)
+        part["loss"].backward()
     assert not any("forward" in vars(module) for module in student.model.modules())
     for name, weight in student.trainable.items():
         assert cosine_similarity(apart[name].flatten(), weight.grad.flatten(), 0) > 0.99999, name
@@ -256,16 +291,21 @@ def test_each_tokens_loss_and_the_hidden_states_are_those_of_a_text_that_stands_
         torch.testing.assert_close(hidden[0, batch.ends[0, number]], want, rtol=1e-6, atol=1e-9)
 
 
+def losses_of(student: Student, batch: Packed) -> list[float]:
+    with torch.no_grad():
+        return [loss.item() for loss in packing.losses(student, batch)]
+
+
 def test_the_order_of_the_items_does_not_change_the_losses(student: Student, items: list[TrainingItem]) -> None:
-    there, back = losses(student, pack(student, items)), losses(student, pack(student, items[::-1]))
-    assert [x.item() for x in there] == pytest.approx([x.item() for x in back], abs=1e-9)
+    there, back = losses_of(student, pack(student, items)), losses_of(student, pack(student, items[::-1]))
+    assert there == pytest.approx(back, abs=1e-9)
 
 
 def test_the_mistake_does_not_change_what_is_learned_from_the_anchor(student: Student, items: list[TrainingItem]) -> None:
     """No token of anchor or prompt may look at positive or negative, though they lie in one sequence."""
     with_triplets, without = pack(student, items), pack(student, items, with_triplets=False)
     assert with_triplets.ids.shape[1] > without.ids.shape[1]
-    assert losses(student, with_triplets)[0].item() == pytest.approx(losses(student, without)[0].item(), abs=1e-9)
+    assert losses_of(student, with_triplets)[0] == pytest.approx(losses_of(student, without)[0], abs=1e-9)
 
 
 def test_prompt_tokens_weigh_a_tenth_and_rationale_answer_and_end_weigh_one(
@@ -282,107 +322,83 @@ def test_prompt_tokens_weigh_a_tenth_and_rationale_answer_and_end_weigh_one(
     assert batch.ids[0, prompt + anchor - 1] == student.tokenizer.eos_token_id
 
 
-@pytest.mark.parametrize("prompt_weight", [0.5, 1.0])
 def test_the_prompt_weight_changes_the_loss_as_it_says(
-    student: Student, items: list[TrainingItem], monkeypatch: pytest.MonkeyPatch, prompt_weight: float
+    student: Student, items: list[TrainingItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = losses(student, pack(student, items))[0].item()
-    monkeypatch.setattr(training, "PROMPT_WEIGHT", prompt_weight)
-    lm = losses(student, pack(student, items))[0].item()
-    assert lm == pytest.approx(reference(student, items, prompt_weight=prompt_weight)[0].item(), rel=1e-6)
-    assert abs(lm - usual) > 1e-3
+    usual = step(student, items)[0]["lm"]
+    for weight in (0.5, 1.0):
+        for module in (packing, plain):
+            monkeypatch.setattr(module, "PROMPT_WEIGHT", weight)
+        want = reference(student, items, prompt_weight=weight)[0].item()
+        for objective in (packed_loss, tailored_loss):
+            assert step(student, items, objective)[0]["lm"] == pytest.approx(want, rel=1e-6)
+        assert abs(want - usual) > 1e-3
 
 
 def test_a_student_that_attends_to_another_part_would_be_noticed(
     student: Student, items: list[TrainingItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shows that the comparison with the reference can fail: a plain causal mask gives another reflection loss."""
+    """Shows that the comparison with the plain losses can fail: a plain causal mask gives another reflection loss."""
 
-    def causal_only(self: training.Packed, dtype: torch.dtype) -> Tensor:
+    def causal_only(self: Packed, dtype: torch.dtype) -> Tensor:
         length = self.ids.shape[1]
         sees = torch.ones(length, length, dtype=torch.bool).tril().expand(len(self.ids), -1, -1)
         return torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)[:, None]
 
-    want = losses(student, pack(student, items))[1].item()
-    monkeypatch.setattr(training.Packed, "mask", causal_only)
-    assert abs(losses(student, pack(student, items))[1].item() - want) > 1e-3
+    monkeypatch.setattr(Packed, "mask", causal_only)
+    assert abs(step(student, items)[0]["cl"] - step(student, items, tailored_loss)[0]["cl"]) > 1e-3
 
 
 # --- gradients ---
 
 
-def step_gradients(student: Student, items: list[TrainingItem], **knobs: object) -> dict[str, Tensor]:
-    for weight in student.trainable.values():
-        weight.grad = None
-    train_step(student, items, PAPER.with_(**knobs))
-    return {n: torch.zeros_like(w) if w.grad is None else w.grad.clone() for n, w in student.trainable.items()}
-
-
 @pytest.mark.parametrize("reflection_weight", [0.0, 0.5, 5.0])
 def test_gradients_equal_finite_differences(student: Student, items: list[TrainingItem], reflection_weight: float) -> None:
-    grads = step_gradients(student, items, reflection_weight=reflection_weight)
+    _, grads = step(student, items, reflection_weight=reflection_weight)
 
-    @torch.no_grad()
     def total() -> float:
-        lm, cl = losses(student, pack(student, items))
-        return (lm + reflection_weight * cl).item()
+        lm, cl = losses_of(student, pack(student, items))
+        return lm + reflection_weight * cl
 
     names = [n for n in grads if "layers.0.self_attn.q_proj" in n or "layers.1.mlp.down_proj" in n]
     assert len(names) == 4
     for name in names:
         flat, weight = grads[name].flatten(), student.trainable[name].data.view(-1)
         for entry in (flat.abs().argmax().item(), len(flat) // 2):
-            old, step = weight[entry].item(), 1e-5
-            weight[entry] = old + step
+            old, small = weight[entry].item(), 1e-5
+            weight[entry] = old + small
             above = total()
-            weight[entry] = old - step
+            weight[entry] = old - small
             below = total()
             weight[entry] = old
-            assert flat[entry].item() == pytest.approx((above - below) / (2 * step), rel=1e-4, abs=1e-7), name
+            assert flat[entry].item() == pytest.approx((above - below) / (2 * small), rel=1e-4, abs=1e-7), name
 
 
-@pytest.mark.parametrize("micro_batch", [1, 2, 4, 5, 6, 100])
-def test_micro_batches_give_the_gradients_of_the_whole_batch(
-    student: Student, items: list[TrainingItem], micro_batch: int
-) -> None:
-    """Though they hold different numbers of tokens and of triplets (one of two may have none)."""
-    whole = step_gradients(student, items, margin=1.5)
-    parts = step_gradients(student, items, margin=1.5, micro_batch=micro_batch)
-    for name in whole:
-        torch.testing.assert_close(parts[name], whole[name], rtol=1e-6, atol=1e-7)
-
-
-def test_a_step_reports_the_whole_batchs_losses_and_its_share_of_triplets(student: Student, items: list[TrainingItem]) -> None:
-    lm, cl = (x.item() for x in losses(student, pack(student, items)))
-    entry = train_step(student, items, PAPER.with_(micro_batch=2))
-    assert entry["lm"] == pytest.approx(lm, rel=1e-6)
-    assert entry["cl"] == pytest.approx(cl, abs=1e-6)
-    assert entry["triplets"] == pytest.approx(0.5)
-
-
-def test_a_batch_without_triplets_says_so(student: Student, items: list[TrainingItem]) -> None:
-    entry = train_step(student, items[2:5], PAPER)
-    assert entry["triplets"] == 0 and entry["cl"] == 0 and entry["lm"] > 0
+def test_a_step_reports_its_share_of_triplets_also_where_there_is_none(student: Student, items: list[TrainingItem]) -> None:
+    for objective in (packed_loss, tailored_loss):
+        assert step(student, items, objective)[0]["triplets"] == pytest.approx(0.5)
+        entry, _ = step(student, items[2:5], objective)
+        assert entry["triplets"] == 0 and entry["cl"] == 0 and entry["lm"] > 0
 
 
 def test_without_reflection_no_positives_and_negatives_are_computed(
     student: Student, items: list[TrainingItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[training.Packed] = []
-    real = training.losses
+    seen: list[Packed] = []
+    real = packing.losses
 
-    def watched(student: Student, batch: training.Packed, *, margin: float) -> tuple[Tensor, Tensor]:
+    def watched(student: Student, batch: Packed, *, margin: float) -> tuple[Tensor, Tensor]:
         seen.append(batch)
         return real(student, batch, margin=margin)
 
-    monkeypatch.setattr(training, "losses", watched)
-    train_step(student, items, PAPER.with_(reflection_weight=0.0))
-    train_step(student, items, PAPER.with_(reflection_weight=0.1))
+    monkeypatch.setattr(packing, "losses", watched)
+    step(student, items, reflection_weight=0.0)
+    step(student, items, reflection_weight=0.1)
     assert [batch.part.max().item() for batch in seen] == [1, 3]
 
 
 def test_the_reflection_weight_scales_the_reflection_gradient(student: Student, items: list[TrainingItem]) -> None:
-    none, half, whole = (step_gradients(student, items, reflection_weight=w) for w in (0.0, 0.5, 1.0))
+    none, half, whole = (step(student, items, reflection_weight=w)[1] for w in (0.0, 0.5, 1.0))
     for name in none:
         torch.testing.assert_close(whole[name] - none[name], 2 * (half[name] - none[name]), rtol=1e-6, atol=1e-8)
     assert any((whole[name] - none[name]).abs().max() > 1e-4 for name in none)
@@ -405,7 +421,7 @@ def test_cosines_of_items_give_the_reflection_loss_of_training(student: Student,
     chosen = [items[i] for i in (0, 1, 5)]
     near, far = triplet_cosines(student, chosen)
     want = (1 - near + far).clamp_min(0).mean().item()
-    assert losses(student, pack(student, chosen))[1].item() == pytest.approx(want, abs=1e-6)
+    assert losses_of(student, pack(student, chosen))[1] == pytest.approx(want, abs=1e-6)
     with pytest.raises(ValueError, match="no triplet"):
         triplet_cosines(student, items)
 

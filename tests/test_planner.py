@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from l2r_lite.app.ledger import Ledger
-from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory, time_round
+from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory
+from l2r_lite.app.timing import time_round
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.data.answers import extract_answer, is_correct, same_answer
+from l2r_lite.data.answers import extract_answer, is_correct, read, same_answer
 from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problems
 from l2r_lite.data.problems import load_problems
-from l2r_lite.data.verify import reject
+from l2r_lite.data.verify import verify
 from l2r_lite.loop import lessons as feedback
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.lessons import close_with_answer
 from l2r_lite.loop.prompts import answer_line
+from l2r_lite.loop.protocols import Context, Teacher
 from l2r_lite.loop.records import Lesson, Mistake, Problem, Rejection, Reply, Step
 from l2r_lite.teachers.open import open_teacher
 from l2r_lite.teachers.recorded import RecordedTeacher
@@ -39,7 +40,8 @@ PICK = Problem("pick", "Where do books live?", "B", "choice", ("river", "library
 
 
 def make_lessons(*args: Any, **options: Any) -> tuple[list[Lesson], list[Rejection], int]:
-    made = feedback.make_lessons(*args, **options)
+    """As a run makes them, and every mistake is accounted for."""
+    made = feedback.make_lessons(*args, read=read, verify=verify, progress=False, **options)
     assert sum(made.without.values()) == made.sent - len({x.problem_id for x in made.lessons}) or options.get("per_question")
     return made.lessons, made.rejections, made.sent
 
@@ -48,14 +50,14 @@ def mistake_on(problem: Problem, rationale: str) -> Mistake:
     return Mistake(problem, rationale, extract_answer(rationale, problem.kind, problem.choices))
 
 
-class Says:
+class Says(Teacher):
     """A teacher that says these rationales to every mistake."""
 
     def __init__(self, *rationales: str) -> None:
         self.rationales = rationales
         self.asked: list[Mistake] = []
 
-    def teach(self, mistakes: Sequence[Mistake], count: int) -> Iterator[Reply]:
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
         for mistake in mistakes:
             self.asked.append(mistake)
             yield Reply(mistake, "Look again.", self.rationales)
@@ -64,30 +66,26 @@ class Says:
 # --- the scripted teacher ---
 
 
-@pytest.mark.parametrize(
-    ("rationale", "feedback"),
-    [
-        ("First 3 * 4 = 11. Then 11 - 2 = 9. The answer is 9.", "Step 1: 3 * 4 is 12, not 11."),
-        ("First 3 * 4 = 12. Then 12 - 2 = 9. The answer is 9.", "Step 2: 12 - 2 is 10, not 9."),
-        ("First 3 + 4 = 7. Then 7 - 2 = 5. The answer is 5.",
-         "Step 1: you wrote 3 + 4 = 7, but the story asks for 3 * 4 = 12."),
-        ("First 3 * 4 = 12. Then 12 + 2 = 14. The answer is 14.",
-         "Step 2: you wrote 12 + 2 = 14, but the story asks for 12 - 2 = 10."),
-        ("First 3 * 4 = 12. The answer is 12.", "Step 2: you stopped too early; 12 - 2 = 10 is missing."),
-        ("First 3 * 4 = 12. Then 12 - 2 = 10. Then 10 - 2 = 8. The answer is 8.",
-         "Step 3: you had all you needed and went on with 10 - 2 = 8."),
-        ("First 5 + 4 = 12. Then 12 - 2 = 10. The answer is 12.",
-         "Step 1: 5 + 4 = 12 is not even true; this step is 3 * 4 = 12."),
-        ("First 3 * 4 = 12. Then 12 - 2 = 10. The answer is 12.",
-         "Every step is right, but you gave the answer 12; it is 10."),
-        ("First 3 * 4 = 12. Then 12 - 2 = 10. Well", "Every step is right, but you gave "),
-        ("I like cards.", "Step 1: you stopped too early; 3 * 4 = 12 is missing."),
-    ],
-)  # fmt: skip
-def test_the_scripted_teacher_names_the_first_wrong_step(rationale: str, feedback: str) -> None:
-    (reply,) = ScriptedTeacher().teach([mistake_on(CARDS, rationale)], 2)
-    assert reply.feedback.startswith(feedback)
-    assert reply.feedback.endswith(".")
+FIRST_WRONG_STEPS = [
+    ("First 3 * 4 = 11. Then 11 - 2 = 9. The answer is 9.", "Step 1: 3 * 4 is 12, not 11."),
+    ("First 3 * 4 = 12. Then 12 - 2 = 9. The answer is 9.", "Step 2: 12 - 2 is 10, not 9."),
+    ("First 3 + 4 = 7. Then 7 - 2 = 5. The answer is 5.", "Step 1: you wrote 3 + 4 = 7, but the story asks for 3 * 4 = 12."),
+    ("First 3 * 4 = 12. Then 12 + 2 = 14. The answer is 14.",
+     "Step 2: you wrote 12 + 2 = 14, but the story asks for 12 - 2 = 10."),
+    ("First 3 * 4 = 12. The answer is 12.", "Step 2: you stopped too early; 12 - 2 = 10 is missing."),
+    ("First 3 * 4 = 12. Then 12 - 2 = 10. Then 10 - 2 = 8. The answer is 8.",
+     "Step 3: you had all you needed and went on with 10 - 2 = 8."),
+    ("First 5 + 4 = 12. Then 12 - 2 = 10. The answer is 12.", "Step 1: 5 + 4 = 12 is not even true; this step is 3 * 4 = 12."),
+    ("First 3 * 4 = 12. Then 12 - 2 = 10. The answer is 12.", "Every step is right, but you gave the answer 12; it is 10."),
+    ("First 3 * 4 = 12. Then 12 - 2 = 10. Well", "Every step is right, but you gave "),
+    ("I like cards.", "Step 1: you stopped too early; 3 * 4 = 12 is missing."),
+]  # fmt: skip
+
+
+def test_the_scripted_teacher_names_the_first_wrong_step() -> None:
+    for rationale, said in FIRST_WRONG_STEPS:
+        (reply,) = ScriptedTeacher().teach([mistake_on(CARDS, rationale)], 2)
+        assert reply.feedback.startswith(said) and reply.feedback.endswith(".")
 
 
 def test_a_mistake_without_an_answer_is_told_so() -> None:
@@ -95,9 +93,8 @@ def test_a_mistake_without_an_answer_is_told_so() -> None:
     assert "no answer; it is 10" in what_went_wrong(Mistake(CARDS, text, None))
 
 
-@pytest.mark.parametrize("skill", SKILLS)
-def test_there_are_two_differently_worded_correct_rationales_for_every_skill(skill: str) -> None:
-    for problem in make_problems("train", 6, 1, (skill,)):
+def test_there_are_two_differently_worded_correct_rationales_for_every_skill() -> None:
+    for problem in [p for skill in SKILLS for p in make_problems("train", 6, 1, (skill,))]:
         (reply,) = ScriptedTeacher().teach([mistake_on(problem, "I do not know.")], 2)
         assert len(set(reply.rationales)) == 2
         assert all(is_correct(t, problem) and not wrong_equations(t) for t in reply.rationales)
@@ -105,7 +102,7 @@ def test_there_are_two_differently_worded_correct_rationales_for_every_skill(ski
 
 def test_every_lesson_of_the_scripted_teacher_passes_verification(pocket_problems: list[Problem]) -> None:
     mistakes = [mistake_on(p, "I do not know.") for p in pocket_problems]
-    lessons, rejections, sent = make_lessons(ScriptedTeacher(), mistakes, 3, progress=False)
+    lessons, rejections, sent = make_lessons(ScriptedTeacher(), mistakes, 3)
     assert not rejections
     assert sent == len(mistakes) and len(lessons) == 3 * len(mistakes)
 
@@ -128,37 +125,36 @@ def test_the_scripted_teacher_refuses_problems_that_it_cannot_solve() -> None:
 GOOD = "3 * 4 = 12 and 12 - 2 = 10. The answer is 10."
 
 
-@pytest.mark.parametrize(
-    ("rationale", "reason"),
-    [
-        ("", "empty"),
-        (" \n\t ", "empty"),
-        ("I would count the cards.", "no answer"),
-        ("The answer is unknown.", "no answer"),
-        ("3 * 4 = 12. The answer is 12.", "wrong answer"),
-        ("3 * 4 = 11 and 11 - 2 = 10. The answer is 10.", "wrong arithmetic"),
-        ("First 5 + 4 = 10. The answer is 10.", "wrong arithmetic"),
-        ("3 * 4 = 12 and   12 - 2 = 10, so ten. The answer is 10.", "copy of the mistake"),
-        ("Twelve less two\nis ten. The answer is 10.", "duplicate"),
-        (GOOD, None),
-    ],
-)
-def test_a_rationale_is_rejected_for_the_right_reason(rationale: str, reason: str | None) -> None:
-    mistakes = ["3 * 4 = 12 and 12 - 2 = 10, so ten. The answer is 10."]
-    assert reject(CARDS, rationale, mistakes, ["Twelve less two is ten. The answer is 10."]) == reason
+REASONS = [
+    ("", "empty"),
+    (" \n\t ", "empty"),
+    ("I would count the cards.", "no answer"),
+    ("The answer is unknown.", "no answer"),
+    ("3 * 4 = 12. The answer is 12.", "wrong answer"),
+    ("3 * 4 = 11 and 11 - 2 = 10. The answer is 10.", "wrong arithmetic"),
+    ("First 5 + 4 = 10. The answer is 10.", "wrong arithmetic"),
+    ("3 * 4 = 12 and   12 - 2 = 10, so ten. The answer is 10.", "copy of the mistake"),
+    ("Twelve less two\nis ten. The answer is 10.", "duplicate"),
+    (GOOD, None),
+]
 
 
-@pytest.mark.parametrize(
-    ("problem", "rationale"),
-    [(YES, "Tom has 2, Mia has 3. The answer is no."), (PICK, "Books swim. The answer is (A)."), (PICK, "The answer is oven.")],
-)
-def test_wrong_answers_of_every_kind_are_rejected(problem: Problem, rationale: str) -> None:
-    assert reject(problem, rationale, [], []) == "wrong answer"
+def test_a_rationale_is_rejected_for_the_right_reason() -> None:
+    wrong, known = "3 * 4 = 12 and 12 - 2 = 10, so ten. The answer is 10.", "Twelve less two is ten. The answer is 10."
+    for rationale, reason in REASONS:
+        assert verify(CARDS, rationale, Context([wrong], [known])) == reason, rationale
+    assert verify(CARDS, GOOD, Context(fits=lambda text: len(text) < 10)) == "too long"
+
+
+def test_wrong_answers_of_every_kind_are_rejected() -> None:
+    for problem, rationale in [(YES, "Tom has 2, Mia has 3. The answer is no."), (PICK, "Books swim. The answer is (A)."),
+                               (PICK, "The answer is oven.")]:  # fmt: skip
+        assert verify(problem, rationale, Context()) == "wrong answer"
 
 
 def test_rejections_are_counted_with_their_reasons_and_the_teachers_own_words() -> None:
     teacher = Says("", "Who knows", "The answer is 11.", "2 + 2 = 5. The answer is 10.", GOOD, f"  {GOOD} ")
-    lessons, rejections, sent = make_lessons(teacher, [mistake_on(CARDS, "The answer is 1.")], 6, progress=False)
+    lessons, rejections, sent = make_lessons(teacher, [mistake_on(CARDS, "The answer is 1.")], 6)
     assert sent == 1
     assert [lesson.rationale for lesson in lessons] == [GOOD]
     assert [(r.problem_id, r.rationale, r.reason) for r in rejections] == [
@@ -171,72 +167,71 @@ def test_rejections_are_counted_with_their_reasons_and_the_teachers_own_words() 
 
 
 def test_a_teacher_with_nothing_to_say_is_one_rejection() -> None:
-    lessons, (rejection,), sent = make_lessons(Says(), [mistake_on(CARDS, "?")], 2, progress=False)
+    lessons, (rejection,), sent = make_lessons(Says(), [mistake_on(CARDS, "?")], 2)
     assert not lessons and sent == 1
     assert rejection.reason == "nothing from the teacher"
 
 
 def test_the_same_rationale_for_two_mistakes_on_a_question_is_one_lesson() -> None:
     mistakes = [mistake_on(CARDS, "The answer is 1."), mistake_on(CARDS, "The answer is 2.")]
-    lessons, rejections, sent = make_lessons(Says(GOOD), mistakes, 1, per_question=2, progress=False)
+    lessons, rejections, sent = make_lessons(Says(GOOD), mistakes, 1, per_question=2)
     assert (len(lessons), [r.reason for r in rejections], sent) == (1, ["duplicate"], 2)
 
 
 def test_a_copy_of_any_mistake_on_the_question_is_rejected_even_of_one_that_was_not_sent() -> None:
     copied = dataclasses.replace(mistake_on(CARDS, GOOD), answer="9")
-    lessons, rejections, sent = make_lessons(Says(GOOD), [mistake_on(CARDS, "?"), copied], 1, progress=False)
+    lessons, rejections, sent = make_lessons(Says(GOOD), [mistake_on(CARDS, "?"), copied], 1)
     assert sent == 1 and not lessons
     assert [r.reason for r in rejections] == ["copy of the mistake"]
 
 
-@pytest.mark.parametrize(("per_question", "sent"), [(1, 2), (2, 4), (3, 5), (64, 5)])
-def test_no_more_mistakes_on_a_question_are_sent_than_asked_for(per_question: int, sent: int) -> None:
+def test_no_more_mistakes_on_a_question_are_sent_than_asked_for() -> None:
     mistakes = [mistake_on(CARDS, f"The answer is {n}.") for n in (1, 2, 3)]
     mistakes += [mistake_on(YES, text) for text in ("The answer is no.", "No. The answer is no.")]
-    teacher = Says("Certainly. The answer is yes.")
-    assert make_lessons(teacher, mistakes, 1, per_question=per_question, progress=False)[2] == sent
-    assert len(teacher.asked) == sent
-    assert teacher.asked[0] == mistakes[0]  # the first ones
+    for per_question, sent in [(1, 2), (2, 4), (3, 5), (64, 5)]:
+        teacher = Says("Certainly. The answer is yes.")
+        assert make_lessons(teacher, mistakes, 1, per_question=per_question)[2] == sent == len(teacher.asked)
+        assert teacher.asked[0] == mistakes[0]  # the first ones
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_as_many_rationales_are_asked_for_as_said(count: int, pocket_problems: list[Problem]) -> None:
+def test_as_many_rationales_are_asked_for_as_said(pocket_problems: list[Problem]) -> None:
     mistakes = [mistake_on(p, "?") for p in pocket_problems[:9]]
-    lessons, _, _ = make_lessons(ScriptedTeacher(), mistakes, count, progress=False)
-    assert set(Counter(x.problem_id for x in lessons).values()) == {count}
+    for count in (1, 2, 3):
+        lessons, _, _ = make_lessons(ScriptedTeacher(), mistakes, count)
+        assert set(Counter(x.problem_id for x in lessons).values()) == {count}
 
 
 def test_each_reply_is_handed_on_the_moment_it_is_verified() -> None:
     seen: list[tuple[int, int]] = []
     teacher = Says(GOOD, "The answer is 3.")
-    make_lessons(teacher, [mistake_on(CARDS, "?"), mistake_on(YES, "?")], 2, progress=False,
+    make_lessons(teacher, [mistake_on(CARDS, "?"), mistake_on(YES, "?")], 2,
                  on_reply=lambda new, refused: seen.append((len(new), len(refused))))  # fmt: skip
     assert seen == [(1, 1), (0, 2)]
 
 
 def test_a_lesson_carries_the_feedback_and_ends_in_the_students_answer_line() -> None:
-    (lesson,), _, _ = make_lessons(Says("3 * 4 = 12, and 12 - 2 = 10"), [mistake_on(CARDS, "?")], 1, progress=False)
+    (lesson,), _, _ = make_lessons(Says("3 * 4 = 12, and 12 - 2 = 10"), [mistake_on(CARDS, "?")], 1)
     assert lesson == Lesson("cards", "3 * 4 = 12, and 12 - 2 = 10 The answer is 10.", "Look again.")
 
 
 # --- closing with the answer line ---
 
 
-@pytest.mark.parametrize(
-    ("problem", "rationale", "closed"),
-    [
-        (CARDS, "So 10 are left.", "So 10 are left. The answer is 10."),
-        (CARDS, "The answer is 10", "The answer is 10."),
-        (CARDS, "It is ten. The answer is $10.00.", "It is ten. The answer is 10."),
-        (CARDS, "#### 10", "#### 10 The answer is 10."),
-        (YES, "Surely. The answer is Yes", "Surely. The answer is yes."),
-        (PICK, "They live in the (B).", "They live in the (B). The answer is (B)."),
-        (PICK, "The answer is library.", "The answer is (B)."),
-        (CARDS, "I do not know.", "I do not know."),
-    ],
-)
-def test_a_rationale_is_closed_with_its_own_answer(problem: Problem, rationale: str, closed: str) -> None:
-    assert close_with_answer(rationale, problem) == closed
+CLOSED = [
+    (CARDS, "So 10 are left.", "So 10 are left. The answer is 10."),
+    (CARDS, "The answer is 10", "The answer is 10."),
+    (CARDS, "It is ten. The answer is $10.00.", "It is ten. The answer is 10."),
+    (CARDS, "#### 10", "#### 10 The answer is 10."),
+    (YES, "Surely. The answer is Yes", "Surely. The answer is yes."),
+    (PICK, "They live in the (B).", "They live in the (B). The answer is (B)."),
+    (PICK, "The answer is library.", "The answer is (B)."),
+    (CARDS, "I do not know.", "I do not know."),
+]
+
+
+def test_a_rationale_is_closed_with_its_own_answer() -> None:
+    for problem, rationale, closed in CLOSED:
+        assert close_with_answer(rationale, problem, read) == closed
 
 
 pieces = st.sampled_from(
@@ -251,7 +246,7 @@ pieces = st.sampled_from(
 def test_closing_never_turns_a_wrong_rationale_into_a_right_one(problem: Problem, parts: list[str], tail: str) -> None:
     rationale = " ".join([*parts, tail])
     if not is_correct(rationale, problem):
-        assert not is_correct(close_with_answer(rationale, problem), problem)
+        assert not is_correct(close_with_answer(rationale, problem, read), problem)
 
 
 @settings(max_examples=200, deadline=None)
@@ -259,17 +254,16 @@ def test_closing_never_turns_a_wrong_rationale_into_a_right_one(problem: Problem
 def test_closing_keeps_the_answer_and_closing_again_changes_nothing(problem: Problem, parts: list[str]) -> None:
     folded = " ".join(" ".join(parts).split())  # white space is no part of a lesson
     answer = extract_answer(folded, problem.kind, problem.choices)
-    closed = close_with_answer(folded, problem)
+    closed = close_with_answer(folded, problem, read)
     assert extract_answer(closed, problem.kind, problem.choices) == answer
     if answer is not None:
         assert closed.endswith(answer_line(answer, problem.kind))
-        assert close_with_answer(closed, problem) == closed
+        assert close_with_answer(closed, problem, read) == closed
 
 
-@pytest.mark.parametrize("rationale", ["The answer is 9\nThe answer is 10", "The answer is 9, no, wait, it is 8.", "10\n9"])
-def test_a_wrong_rationale_over_several_lines_stays_as_it_was_judged(rationale: str) -> None:
-    before = is_correct(rationale, CARDS)
-    assert is_correct(close_with_answer(rationale, CARDS), CARDS) == before
+def test_a_wrong_rationale_over_several_lines_stays_as_it_was_judged() -> None:
+    for rationale in ["The answer is 9\nThe answer is 10", "The answer is 9, no, wait, it is 8.", "10\n9"]:
+        assert is_correct(close_with_answer(rationale, CARDS, read), CARDS) == is_correct(rationale, CARDS)
 
 
 # --- the recorded teacher ---
@@ -322,7 +316,7 @@ def test_the_mentor_kd_layout_ends_in_the_llms_own_answer(tmp_path: Path) -> Non
     assert extract_answer(one, "number") == "10"
     assert extract_answer(two, "number") == "7"
     assert three == "no answer kept"
-    lessons, rejections, _ = make_lessons(RecordedTeacher(file), [mistake_on(CARDS, "?")], 3, progress=False)
+    lessons, rejections, _ = make_lessons(RecordedTeacher(file), [mistake_on(CARDS, "?")], 3)
     assert len(lessons) == 1 and len(rejections) == 2
 
 
@@ -330,7 +324,7 @@ def test_the_mentor_kd_layout_ends_in_the_llms_own_answer(tmp_path: Path) -> Non
 def test_real_gpt4_rationales_become_lessons_on_multiarith() -> None:
     teacher = RecordedTeacher(DATA / "recorded" / "faithful-cot" / "MultiArith" / "gpt4.jsonl")
     problems = load_problems("multiarith", "train", data_dir=DATA)
-    lessons, rejections, sent = make_lessons(teacher, [mistake_on(p, "?") for p in problems], 1, progress=False)
+    lessons, rejections, sent = make_lessons(teacher, [mistake_on(p, "?") for p in problems], 1)
     assert sent == len(problems)
     assert len(lessons) > 0.93 * sent
     by_id = {p.id: p for p in problems}
@@ -345,7 +339,7 @@ def test_real_gpt35_rationales_become_lessons_on_svamp() -> None:
     teacher = RecordedTeacher(DATA / "recorded" / "mentor-kd" / "svamp_3_train.json")
     problems = load_problems("svamp", "train", data_dir=DATA)
     mistakes = [mistake_on(p, "?") for p in problems]
-    lessons, _, _ = make_lessons(teacher, mistakes, 3, progress=False)
+    lessons, _, _ = make_lessons(teacher, mistakes, 3)
     counts = Counter(x.problem_id for x in lessons)
     assert len(counts) > 0.4 * len(problems)
     assert max(counts.values()) == 3
@@ -360,42 +354,37 @@ def test_a_broken_line_is_named_with_its_number(tmp_path: Path) -> None:
         RecordedTeacher(file)
 
 
-@pytest.mark.parametrize("content", [b"[1, 2", b"\xff\xfe", b"[" * 100_000], ids=["torn list", "not UTF-8", "deep"])
-def test_a_file_that_is_not_json_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "bad.json").write_bytes(content)
-    with pytest.raises(TeacherError, match="bad.json"):
-        RecordedTeacher(tmp_path / "bad.json")
+def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
+    for content in (b"[1, 2", b"\xff\xfe", b"[" * 100_000):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(TeacherError, match="bad.json"):
+            RecordedTeacher(tmp_path / "bad.json")
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [[], [{"question": "a"}], [{"rationale": "b"}], [{"question": "a", "rationales": []}], ["a"], [{"id": 1, "chain": "c"}]],
-)
-def test_a_file_without_questions_and_rationales_says_what_it_needs(tmp_path: Path, rows: list[Any]) -> None:
-    with pytest.raises(TeacherError, match='no entry has both a question .*"rationale"'):
-        RecordedTeacher(write(tmp_path / "thin.jsonl", rows))
+def test_a_file_without_questions_and_rationales_says_what_it_needs(tmp_path: Path) -> None:
+    thin: list[list[Any]] = [[], [{"question": "a"}], [{"rationale": "b"}], [{"question": "a", "rationales": []}], ["a"],
+                             [{"id": 1, "chain": "c"}]]  # fmt: skip
+    for rows in thin:
+        with pytest.raises(TeacherError, match='no entry has both a question .*"rationale"'):
+            RecordedTeacher(write(tmp_path / "thin.jsonl", rows))
 
 
-@pytest.mark.parametrize("rationales", [None, "text", [1, None], {"a": 1}])
-def test_odd_fields_do_not_crash_the_recorded_teacher(tmp_path: Path, rationales: Any) -> None:
-    rows = [{"question": "a", "rationales": rationales}, {"question": CARDS.question, "rationale": GOOD}, 5, None]
-    teacher = RecordedTeacher(write(tmp_path / "odd.jsonl", rows))
-    assert taught(teacher, CARDS) == (GOOD,)
+def test_odd_fields_do_not_crash_the_recorded_teacher(tmp_path: Path) -> None:
+    for odd in (None, "text", [1, None], {"a": 1}):
+        rows = [{"question": "a", "rationales": odd}, {"question": CARDS.question, "rationale": GOOD}, 5, None]
+        assert taught(RecordedTeacher(write(tmp_path / "odd.jsonl", rows)), CARDS) == (GOOD,)
 
 
 # --- opening by name ---
 
 
-@pytest.mark.parametrize("name", ["nobody", "", "Scripted", "scripted:x"])
-def test_an_unknown_teacher_is_named_with_the_known_ones(name: str) -> None:
-    with pytest.raises(TeacherError, match=f'teacher "{name}".*scripted.*recorded:FILE'):
-        open_teacher(LoopConfig(teacher=name))
-
-
-@pytest.mark.parametrize("name", ["recorded", "recorded:", "recorded:FILE"])
-def test_a_recorded_teacher_without_a_file_is_asked_for_one(name: str) -> None:
-    with pytest.raises(TeacherError, match="name the file"):
-        open_teacher(LoopConfig(teacher=name))
+def test_a_teacher_that_cannot_be_opened_is_named_with_what_to_give() -> None:
+    for name in ("nobody", "", "Scripted", "scripted:x"):
+        with pytest.raises(TeacherError, match=f'teacher "{name}".*scripted.*recorded:FILE'):
+            open_teacher(LoopConfig(teacher=name))
+    for name in ("recorded", "recorded:", "recorded:FILE"):
+        with pytest.raises(TeacherError, match="name the file"):
+            open_teacher(LoopConfig(teacher=name))
 
 
 def test_a_recorded_file_that_is_not_there_is_named(tmp_path: Path) -> None:

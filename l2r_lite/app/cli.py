@@ -1,6 +1,7 @@
-"""l2r-lite: the loop from a terminal.  `l2r-lite run` with no flags runs the pocket loop, one to two minutes on a CPU."""
+"""l2r-lite: the loop from a terminal.
 
-from __future__ import annotations
+`l2r-lite run` with no flags runs the pocket loop, one to two minutes on a CPU.
+"""
 
 import argparse
 import dataclasses
@@ -14,81 +15,129 @@ from typing import Any
 from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, UserError, printable
-from l2r_lite.runs.config_file import read_config
 from l2r_lite.students.devices import helping
 from l2r_lite.students.presets import PRESETS
 
-_TYPES = typing.get_type_hints(LoopConfig)
+# The groups of --help, as LoopConfig's comments have them: the first field of each, and its title.
+GROUPS = {
+    "student": "what runs",
+    "teacher": "who teaches, and what it may cost",
+    "samples": "how the student is examined",
+    "reflection_weight": "how it is trained",
+    "four_bit": "what it is made of",
+}
+METAVARS = {str: "NAME", int: "N", float: "X"}
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All flags; those of `run` are made from the fields of LoopConfig, so that there is one list of knobs."""
-    parser = argparse.ArgumentParser(prog="l2r-lite", description="Tailored learning: a student LM learns from its mistakes.")
+    """All flags; those of `run` are made from the fields of LoopConfig."""
+    about = "Tailored learning: a student LM learns from its mistakes."
+    parser = argparse.ArgumentParser(prog="l2r-lite", description=about)
     parser.add_argument("--version", action="version", version=f"l2r-lite {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     knobs = _knobs_parser()
-    run = commands.add_parser("run", parents=[knobs], help="run the loop: exam, feedback, tailored training, rounds")
-    run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET-DATE)")
-    run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder; its settings are kept")
-    run.add_argument("--dry-run", action="store_true", help="show settings and amounts, run nothing")
-    plan = commands.add_parser("plan", parents=[knobs], help="memory of a run before any weights are there, and what fits")
-    plan.add_argument("--card", type=float, default=0, metavar="GB", help="memory of your card (default: 8, 12, 16 and 24 GB)")
-    plan.add_argument("--prompt-tokens", type=int, default=100, metavar="N", help="tokens of the longest question (100)")
-    plan.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="compute type (bfloat16)")
-    plan.add_argument("--measure", action="store_true", help="load the student, try a little, say how long a round takes")
-    commands.add_parser("doctor", parents=[knobs], help="what works on this machine, what to do about the rest")
-    export = commands.add_parser("export", help="the best student as a plain transformers model, the lessons as training data")
-    export.add_argument("run", type=Path, metavar="DIR", help="run folder")
-    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="new folder")
-    export.add_argument("--push-to-hub", metavar="OWNER/NAME", help="and into a new private repository, by your own hub login")
-    export.add_argument("--half", action="store_true", help="16-bit weights: half the size, answers may differ")
-    summary = commands.add_parser("summary", help="several runs side by side, with the mean over their seeds")
-    summary.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run folders")
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+
+    run = commands.add_parser(
+        "run", parents=[knobs], help="run the loop: exam, feedback, tailored training, rounds")
+    run.add_argument("--out", **folder, help="run folder (default: runs/PRESET-DATE)")
+    run.add_argument(
+        "--resume", **folder, help="go on with the run in this folder; its settings are kept")
+    run.add_argument(
+        "--dry-run", action="store_true", help="show settings and amounts, run nothing")
+
+    plan = commands.add_parser(
+        "plan", parents=[knobs],
+        help="memory of a run before any weights are there, and what fits")
+    plan.add_argument(
+        "--card", type=float, default=0, metavar="GB",
+        help="memory of your card (default: 8, 12, 16 and 24 GB)")
+    plan.add_argument(
+        "--prompt-tokens", type=int, default=100, metavar="N",
+        help="tokens of the longest question (100)")
+    plan.add_argument(
+        "--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16",
+        help="compute type (bfloat16)")
+    plan.add_argument(
+        "--measure", action="store_true",
+        help="load the student, try a little, say how long a round takes")
+
+    commands.add_parser(
+        "doctor", parents=[knobs], help="what works on this machine, what to do about the rest")
+
+    export = commands.add_parser(
+        "export",
+        help="the best student as a plain transformers model, the lessons as training data")
+    export.add_argument("run", **folder, help="run folder")
+    export.add_argument("--to", **folder, required=True, help="new folder")
+    export.add_argument(
+        "--push-to-hub", metavar="OWNER/NAME",
+        help="and into a new private repository, by your own hub login")
+    export.add_argument(
+        "--half", action="store_true", help="16-bit weights: half the size, answers may differ")
+
+    summary = commands.add_parser(
+        "summary", help="several runs side by side, with the mean over their seeds")
+    summary.add_argument("folders", nargs="+", **folder, help="run folders")
     return parser
 
 
 def _knobs_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="pocket", help="start from these settings (pocket)")
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS), default="pocket",
+        help="start from these settings (pocket)")
+    hints = typing.get_type_hints(LoopConfig)
+    group: Any = parser
     for knob in dataclasses.fields(LoopConfig):
-        flag, kind = "--" + knob.name.replace("_", "-"), _plain_type(_TYPES[knob.name])
-        options: dict[str, Any] = {"help": knob.metadata["help"].replace("%", "%%"), "default": argparse.SUPPRESS}
+        if knob.name in GROUPS:
+            group = parser.add_argument_group(GROUPS[knob.name])
+        flag, kind = "--" + knob.name.replace("_", "-"), _plain_type(hints[knob.name])
+        # Suppressed: a flag that is not given leaves the preset's setting, or the resumed run's.
+        options: dict[str, Any] = {
+            "help": knob.metadata["help"].replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         else:
-            parser.add_argument(flag, type=kind, metavar={str: "NAME", int: "N", float: "X"}[kind], **options)
+            group.add_argument(flag, type=kind, metavar=METAVARS[kind], **options)
     return parser
 
 
 def _plain_type(hint: Any) -> type:
     if isinstance(hint, types.UnionType):
-        hint = next(a for a in typing.get_args(hint) if a is not type(None))
+        return next(a for a in typing.get_args(hint) if a is not type(None))
     return hint
 
 
 def _config(arguments: argparse.Namespace) -> LoopConfig:
-    given = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(LoopConfig) if hasattr(arguments, f.name)}
+    names = [field.name for field in dataclasses.fields(LoopConfig)]
+    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     resumed = getattr(arguments, "resume", None)
-    base = read_config(resumed / "config.json") if resumed else PRESETS[arguments.preset]
+    base = LoopConfig.read(resumed / "config.json") if resumed else PRESETS[arguments.preset]
     return base.with_(**given)
 
 
-def _show_plan(config: LoopConfig) -> None:
+def _show_amounts(config: LoopConfig) -> None:
     from l2r_lite.data.problems import load_problems
     from l2r_lite.teachers.open import open_teacher
 
     print("Settings")
     for name, value in config.to_json().items():
         print(printable(f"  {name:24}{value}"))
-    limits = {"train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
-    problems = {s: load_problems(config.problems, s, n or None, config.seed, config.data_dir) for s, n in limits.items()}
+    limits = {
+        "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
+    problems = {
+        split: load_problems(config.problems, split, limit or None, config.seed, config.data_dir)
+        for split, limit in limits.items()}
     counts = {split: len(found) for split, found in problems.items()}
-    teacher = open_teacher(config)
     samples = counts["train"] * config.samples
+    mistakes = counts["train"] * config.mistakes_per_question
     print("Questions  " + ", ".join(f"{split} {count}" for split, count in counts.items()))
-    print(f"Each round {samples} samples in the exam, at most {counts['train'] * config.mistakes_per_question} mistakes to the "
-          f"teacher, at most {config.lessons} lessons each")  # fmt: skip
-    if plan := teacher.plan(problems["train"], config.lessons):
+    print(
+        f"Each round {samples} samples in the exam, at most {mistakes} mistakes to the teacher, at "
+        f"most {config.lessons} lessons each")
+    plan = open_teacher(config).plan(problems["train"], config.lessons)
+    if plan:
         print(f"The teacher in round 1, if every question brings a mistake: {plan}")
     print("Nothing was run (--dry-run).")
 
@@ -101,15 +150,23 @@ def _plan(arguments: argparse.Namespace) -> int:
     config, dtype = _config(arguments), getattr(torch, arguments.dtype)
     given = {"prompt_tokens": arguments.prompt_tokens, "dtype": dtype}
     plan = plan_memory(config, **given)
-    size = items_at_once(config, arguments.prompt_tokens)
-    print(f"{plan.student}: {plan.parameters / 1e6:,.1f} million parameters{', 4-bit' * config.four_bit}, {arguments.dtype}; "
-          f"{size} items at once of {arguments.prompt_tokens} + {config.max_new_tokens} tokens")  # fmt: skip
+    items = items_at_once(config, arguments.prompt_tokens)
+    four_bit = ", 4-bit" if config.four_bit else ""
+    print(
+        f"{plan.student}: {plan.parameters / 1e6:,.1f} million parameters{four_bit}, "
+        f"{arguments.dtype}; {items} items at once of {arguments.prompt_tokens} + "
+        f"{config.max_new_tokens} tokens")
     for name, size in plan.parts.items():
         print(f"  {name:14}{size / 1e6:12,.1f} MB")
-    print(f"a training step needs {plan.training / 1e9:.2f} GB at most, an exam {plan.exam / 1e9:.2f} GB")
+    print(
+        f"a training step needs {plan.training / 1e9:.2f} GB at most, an exam "
+        f"{plan.exam / 1e9:.2f} GB")
     for card in [arguments.card] if arguments.card else CARDS:
-        turns = [f"{name} ({p.peak / 1e9:.1f} GB)" for name, p in knobs(config, plan, card, **given)[:2]]
-        what = "fits" if plan.fits(card) else f"does not fit; first turn {', or '.join(turns)}" if turns else "does not fit"
+        what = "fits"
+        if not plan.fits(card):
+            helping_most = knobs(config, plan, card, **given)[:2]
+            turns = [f"{flag} ({after.peak / 1e9:.1f} GB)" for flag, after in helping_most]
+            what = "does not fit" + (f"; first turn {', or '.join(turns)}" if turns else "")
         print(f"  {card:g} GB card: {what}")
     if arguments.measure:
         _show_time(config)
@@ -123,26 +180,33 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for finding in examine(_config(arguments)):
         print(finding, flush=True)
         able &= finding.state != "MEND"
-    print("The default can run: l2r-lite run" if able else "The default cannot run before what says MEND is mended.")
-    return 0 if able else 1
+    if not able:
+        print("The default cannot run before what says MEND is mended.")
+        return 1
+    print("The default can run: l2r-lite run")
+    return 0
 
 
 def _show_time(config: LoopConfig) -> None:
-    from l2r_lite.app.planner import time_round
+    from l2r_lite.app.timing import time_round
     from l2r_lite.data.problems import load_problems
     from l2r_lite.students.loading import student_from
     from l2r_lite.teachers.open import open_teacher
 
     print("trying a batch of the exam and a few training steps …", flush=True)
     student = student_from(config)
-    problems = load_problems(config.problems, "train", config.limit or None, config.seed, config.data_dir)
+    problems = load_problems(
+        config.problems, "train", config.limit or None, config.seed, config.data_dir)
     took = time_round(config, student, problems)
-    print(f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of {len(problems)} questions "
-          f"{took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so {took.steps} training steps, {took.training:,.0f} s")
+    print(
+        f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of "
+        f"{len(problems)} questions {took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so "
+        f"{took.steps} training steps, {took.training:,.0f} s")
     if config.teacher.startswith("openai:"):
-        asked = problems[: round(len(problems) * took.mistakes)] * config.mistakes_per_question
+        mistaken = problems[: round(len(problems) * took.mistakes)]
         teacher: Any = open_teacher(config)
-        print(f"the teacher in round 1, at most: {teacher.plan(asked, config.lessons)}")
+        plan = teacher.plan(mistaken * config.mistakes_per_question, config.lessons)
+        print(f"the teacher in round 1, at most: {plan}")
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -152,12 +216,17 @@ def _export(arguments: argparse.Namespace) -> int:
 
     if arguments.push_to_hub:
         check_login()
-    to = export_run(arguments.run, arguments.to, dtype=torch.bfloat16 if arguments.half else torch.float32)
-    print(f"{to / 'model'}   for AutoModelForCausalLM.from_pretrained, with a model card")
+    dtype = torch.bfloat16 if arguments.half else torch.float32
+    to = export_run(arguments.run, arguments.to, dtype=dtype)
+    model = to / "model"
+    print(f"{model}   for AutoModelForCausalLM.from_pretrained, with a model card")
     print(f"{to / 'lessons.jsonl'}   for supervised fine-tuning")
-    print(f"{to / 'preferences.jsonl'}   for preference tuning: lessons against the student's own mistakes")
+    print(
+        f"{to / 'preferences.jsonl'}   for preference tuning: lessons against the student's own "
+        "mistakes")
     if arguments.push_to_hub:
-        print(f"{push_to_hub(to / 'model', arguments.push_to_hub)}   private, until you make it public")
+        url = push_to_hub(model, arguments.push_to_hub)
+        print(f"{url}   private, until you make it public")
     return 0
 
 
@@ -165,23 +234,28 @@ def _run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     if arguments.dry_run:
         if not helping():
-            _show_plan(config)
+            _show_amounts(config)
         return 0
-    out = arguments.resume or arguments.out or Path("runs") / f"{arguments.preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    new = Path("runs") / f"{arguments.preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    out = arguments.resume or arguments.out or new
     if helping():
         from l2r_lite.runs.run import run_rounds
 
         run_rounds(config, out)
         return 0
-    told = f"{config.rounds} rounds, student {config.student}, problems {config.problems}, teacher {config.teacher}"
-    print(printable(f"{told}{f' at {config.base_url}' * bool(config.base_url)} → {out}"))
+    where = f" at {config.base_url}" if config.base_url else ""
+    # Printed before the imports below, which take seconds.
+    print(printable(
+        f"{config.rounds} rounds, student {config.student}, problems {config.problems}, teacher "
+        f"{config.teacher}{where} → {out}"))
     from l2r_lite.app import figures
     from l2r_lite.runs.report import as_table
     from l2r_lite.runs.run import run_rounds
 
     def tell(report: dict[str, Any]) -> None:
         last = report["rounds"][-1]
-        print(f"after round {last['round']}: {last['accuracy']:.1%} of the test questions are answered right", flush=True)
+        right = f"{last['accuracy']:.1%} of the test questions are answered right"
+        print(f"after round {last['round']}: {right}", flush=True)
 
     report = run_rounds(config, out, on_round=tell)
     print("\n" + as_table(report) + "\n")
@@ -192,8 +266,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return 130
     print(f"{out / 'report.json'}  all numbers\n{out / 'report.png'}   the same as a figure")
     print(f"{out / 'student'}      the best student (round {report['best_round']})")
-    print(f"Next: l2r-lite run --resume {out} --rounds {config.rounds + 2}   two more rounds"
-          "\n      make lab                                    the notebooks, from 00_the_whole_loop")  # fmt: skip
+    print(f"Next: l2r-lite run --resume {out} --rounds {config.rounds + 2}   two more rounds")
+    print("      make lab                                    the notebooks, from 00_the_whole_loop")
     return 0
 
 
@@ -204,17 +278,26 @@ def _summary(arguments: argparse.Namespace) -> int:
     return 0
 
 
+COMMANDS = {
+    "run": _run, "plan": _plan, "doctor": _doctor, "export": _export, "summary": _summary}
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Entry point. Returns the exit status: 0 done, 1 the doctor's no, 2 bad input (one sentence on stderr), 130 stopped."""
+    """Entry point.
+
+    Returns:
+        The exit status: 0 done, 1 the doctor found what stops the default, 2 bad input (one
+        sentence on stderr), 130 stopped.
+    """
     arguments = build_parser().parse_args(argv)
     try:
-        run = {"run": _run, "plan": _plan, "doctor": _doctor, "export": _export, "summary": _summary}[arguments.command]
-        return run(arguments)
+        return COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except UserError as error:  # one sentence for the user; any other error is a fault of ours and keeps its traceback
-        if not (helping() and isinstance(error, ConfigError)):  # which all processes of a run have
+    except UserError as error:  # any other error is a fault of ours and keeps its traceback
+        # All processes of a run have the same ConfigError: one of them says it.
+        if not (helping() and isinstance(error, ConfigError)):
             print(f"l2r-lite: {error}", file=sys.stderr)
         return 2
 

@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
-import statistics
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,13 +24,6 @@ from torch import nn
 from l2r_lite.app.ledger import step_peak
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
-from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.items import epoch_batches, make_items
-from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import Lesson, Problem
-from l2r_lite.loop.student import Student
-from l2r_lite.loop.training import train_step
-from l2r_lite.students.folding import joined
 from l2r_lite.students.four_bit import four_bit_bytes
 from l2r_lite.students.hub import skip_dead_hub
 from l2r_lite.students.loading import quiet

@@ -1,9 +1,9 @@
-"""Tailored learning itself: the part to read. Everything else in the house makes it fast or shows it.
+"""Tailored learning itself: the part to read. Other rooms make it fast, guard it or show it.
 
 Read in this order; each module stands beside a notebook of its own:
 
     records, config       what flows between the steps, and every setting
-    protocols             the seams: what a lab may replace
+    protocols, parts      the seams: what a lab may replace
     prompts, grading      how a student is asked, and how its answer is read
     exam                  problems → samples, mistakes
     lessons               mistakes → teacher → verified lessons

@@ -1,4 +1,4 @@
-"""Every setting of a run, with its help text; the CLI's flags and the panel's fields come from it."""
+"""Every setting of a run with its help text: the CLI's flags and the panel's fields."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class LoopConfig:
     student_url: str | None = _knob(None, "server for the exams: vLLM, transformers serve")
     # How it is trained.
     reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off)", 0, 10)
-    margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than the mistake", 0, 2)
-    replay: float = _knob(0.5, "replayed items per lesson: earlier ones, own answers (0: none)", 0, 5)
+    margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than a mistake", 0, 2)
+    replay: float = _knob(0.5, "replayed items per lesson: earlier ones, own answers (0: no)", 0, 5)
     epochs: int = _knob(2, "passes over a round's lessons", 1, 100)
     steps: int = _knob(0, "training steps per round (0: as `epochs` says)", 0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)

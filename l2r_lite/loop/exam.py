@@ -9,8 +9,8 @@ from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.protocols import Judge, Prompt, Writer
 from l2r_lite.loop.records import ExamReport, Problem, Sample
 
-# An exam is graded and saved part by part, so that a kill loses little. A part is several times
-# what is written at once, so that a writer can keep its rows full.
+# An exam is graded and saved in parts of so many times the rows that are written at once: a kill
+# loses little, and a writer can keep its rows full.
 ROWS_PER_PART = 4
 
 
@@ -42,14 +42,13 @@ def take_exam(
     for sample in taken:
         found.setdefault(sample.problem_id, []).append(sample)
 
-    bar = tqdm(total=len(problems), desc=describe, unit="question", disable=not progress,
-               leave=False)
+    with tqdm(total=len(problems), desc=describe, unit="question", disable=not progress,
+              leave=False) as bar:
 
-    def token_written(answered: int) -> None:
-        bar.update(answered)
-        on_token()
+        def token_written(answered: int) -> None:
+            bar.update(answered)
+            on_token()
 
-    with bar:
         for start in range(0, len(order), size):
             part = order[start : start + size]
             if all(len(found.get(p.id, ())) == samples for p in part):

@@ -27,10 +27,7 @@ def read_answer(text: str, problem: Problem) -> str | None:
 
 
 def same_answer(answer: str | None, gold: str, kind: Kind) -> bool:
-    """Whether an answer is right: numbers exactly (72.0 = 72), words up to case.
-
-    An answer that is missing or not a number is wrong.
-    """
+    """Whether an answer is right: numbers exactly (72.0 = 72), words up to case; None is not."""
     if answer is None:
         return False
     if kind == "number":

@@ -39,14 +39,14 @@ def make_items(
     """Turn a round's lessons and mistakes into training items.
 
     The anchor is a lesson. The positive is a *different* correct rationale of the same question:
-    another lesson, else the student's own correct sample; without one there is no triplet. The
-    negative is one of the student's own mistakes on the question, with its own wrong answer.
+    another lesson, else the student's own correct sample. The negative is one of the student's
+    own mistakes on the question, with its own wrong answer.
 
     Args:
         correct: problem id → the student's own correct rationales in this round's exam.
         earlier: lessons of earlier rounds.
-        replay: replayed items per lesson (0: the paper). Half come from `earlier`, half from
-            `correct`, on questions without a lesson in this round, as far as there are any.
+        replay: replayed items per lesson (0: the paper), half from `earlier`, half from `correct`,
+            on questions without a lesson in this round.
     """
     problem = {p.id: p for p in problems}
     taught: dict[str, list[str]] = {}
@@ -61,8 +61,8 @@ def make_items(
     items = []
     for key, texts in taught.items():
         for number, anchor in enumerate(texts):
-            # Lessons come in pairs (0 and 1, 2 and 3, …), each the other's positive, both with one
-            # negative: such a pair can be computed in one pass (students/packing.py).
+            # Lessons come in pairs (0 and 1, 2 and 3, …), each the other's positive, both with
+            # one negative: students/packing.py computes such a pair at once.
             partner = texts[number ^ 1 : (number ^ 1) + 1]
             others = [text for text in (*partner, *texts, *correct.get(key, ())) if text != anchor]
             positive = others[0] if others else None

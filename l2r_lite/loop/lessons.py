@@ -18,10 +18,7 @@ OUT_OF_BUDGET = "budget"  # why a mistake was not sent
 
 
 def verify_answer(problem: Problem, text: str, context: Context) -> str | None:
-    """The least that a lesson must pass: it ends in the gold answer, and it is new.
-
-    A run checks more: data/verify.py.
-    """
+    """The least a lesson must pass: right and new. A run checks more (data/verify.py)."""
     answer = read_answer(text, problem)
     if answer is None:
         return "no answer"
@@ -41,23 +38,16 @@ def not_new(text: str, context: Context) -> str | None:
 
 @dataclass
 class Feedback:
-    """What came of the mistakes that were sent to a teacher.
-
-    Attributes:
-        lessons: verified rationales.
-        rejections: refused rationales and empty replies, each with its reason.
-        sent: how many mistakes were sent.
-        without: reason → how many of them brought no lesson in the end.
-    """
+    """What came of the mistakes that were sent to a teacher."""
 
     lessons: list[Lesson] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)  # and replies without a rationale
     sent: int = 0
-    without: Counter[str] = field(default_factory=Counter)
+    without: Counter[str] = field(default_factory=Counter)  # reason → mistakes without a lesson
 
 
 def choose_mistakes(exam: ExamReport, config: LoopConfig, *, seed: int) -> list[Mistake]:
-    """What goes to the teacher in a round: the mistakes on `feedback_limit` questions.
+    """What goes to the teacher: the mistakes on `feedback_limit` questions that the seed draws.
 
     The annotator, the paper's contrast, gets as many questions drawn from all, and no mistake.
     """
@@ -85,7 +75,7 @@ def make_lessons(
 
     Args:
         count: rationales asked for per mistake.
-        per_question: mistakes sent per question, at most: the first ones.
+        per_question: mistakes sent per question, at most.
         fits: whether the student could write a rationale of this length.
         on_reply: called with what each reply brought, once it is verified.
     """
@@ -98,9 +88,8 @@ def make_lessons(
     failed: dict[Mistake, tuple[Rejection, ...]] = {}
 
     def collect(replies: Iterator[Reply], asked: Sequence[Mistake], describe: str) -> None:
-        bar = tqdm(total=len(asked), desc=describe, unit="mistake", disable=not progress,
-                   leave=False)
-        with bar:
+        with tqdm(total=len(asked), desc=describe, unit="mistake", disable=not progress,
+                  leave=False) as bar:
             for reply in in_order(replies, asked):
                 problem = reply.mistake.problem
                 known = accepted.setdefault(problem.id, [])

@@ -84,15 +84,12 @@ def triplet_loss(
     The paper's self-reflection loss:  L_cl = mean max(0, ρ − cos(h, h⁺) + cos(h, h⁻)).
 
     Args:
-        anchor, positive, negative: hidden states of three rationales of the same question, each
-            (batch, hidden).
-        margin: ρ ≥ 0. Cosines lie in [−1, 1], so ρ = 1 asks for h⁺ to be closer than h⁻ by one
-            unit of cosine.
+        anchor, positive, negative: hidden states of rationales of one question, (batch, hidden).
+        margin: ρ ≥ 0; 1 asks for h⁺ to be closer than h⁻ by one unit of cosine.
         has_triplet: (batch,) bool; items without a mistake or a second rationale take no part.
 
     Returns:
-        Scalar; 0 if no item has a triplet (the share of items with one is logged, so that this is
-        never silent).
+        Scalar; 0 if no item has a triplet (training logs the share, so this is never silent).
 
     Raises:
         ValueError: shapes differ, or margin < 0.

@@ -17,17 +17,12 @@ from l2r_lite.loop.student import Student
 
 @dataclass(frozen=True)
 class Parts:
-    """The seams of a run (protocols.py).
-
-    Attributes:
-        curriculum: None takes the config's: lessons and replay, or own answers without a teacher.
-        writer: makes another writer of a student; None takes the student's own.
-    """
+    """The seams of a run; protocols.py says what each does."""
 
     read: Reader = read_answer
     judge: Judge = one_answer_each()
     verify: Verifier = verify_answer
     objective: Objective = tailored_loss
     prompt: Prompt = student_prompt
-    curriculum: Curriculum | None = None
-    writer: Callable[[Student], Writer] | None = None
+    curriculum: Curriculum | None = None  # None: the config's
+    writer: Callable[[Student], Writer] | None = None  # None: the student's own

@@ -31,17 +31,11 @@ class Writer(Protocol):
 
 
 class Teacher(Protocol):
-    """Answers mistakes. Subclass it: everything but `teach` has a default.
+    """Answers mistakes. Subclass it: everything but `teach` has a default."""
 
-    Attributes:
-        meter: what was asked and spent so far; None for a teacher that costs nothing.
-        out_of_budget: a call was not made because it could have passed the budget.
-        can_revise: it can be told what was refused (`teach_again`) and how long a text may be.
-    """
-
-    meter: Any = None
-    out_of_budget: bool = False
-    can_revise: bool = False
+    meter: Any = None  # what was asked and spent so far; None for a teacher that costs nothing
+    out_of_budget: bool = False  # a call was not made, as it could have passed the budget
+    can_revise: bool = False  # can be told what was refused, and how long a text may be
 
     def teach(self, mistakes: Sequence[r.Mistake], count: int) -> Generator[r.Reply]:
         """Ask for `count` rationales per mistake: one reply each, in any order."""
@@ -67,16 +61,11 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a verifier may need besides the text.
+    """What a verifier may need besides the text."""
 
-    Attributes:
-        mistakes, accepted: the student's wrong rationales on the question; lessons on it so far.
-        fits: whether the student can read (or write) a text of this length.
-    """
-
-    mistakes: Sequence[str] = ()
-    accepted: Sequence[str] = ()
-    fits: Callable[[str], bool] = lambda text: True
+    mistakes: Sequence[str] = ()  # the student's wrong rationales on the question
+    accepted: Sequence[str] = ()  # lessons on it so far
+    fits: Callable[[str], bool] = lambda text: True  # the student can read or write so long a text
 
 
 class Verifier(Protocol):
@@ -105,15 +94,10 @@ class Prompt(Protocol):
 
 
 class Students(Protocol):
-    """The student after any round of a run: one base model and an adapter per round.
+    """The student after any round of a run: one base model and an adapter per round."""
 
-    Attributes:
-        rows: rationales written at once in an exam.
-        step: makes the gradients of a training step elsewhere; None: `train_round` does.
-    """
-
-    rows: int
-    step: Any
+    rows: int  # rationales written at once in an exam
+    step: Any  # makes the gradients of a training step elsewhere; None: `train_round` does
 
     def after(self, number: int) -> Student: ...
     def writer(self, number: int) -> Writer: ...

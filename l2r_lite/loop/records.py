@@ -21,8 +21,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Step:
     """One step of a solution program: `left op right = result`.
 
-    `op` is one of + - * / (`result` is their value) or < > (a relation that holds; `result` is 1).
-    Operands are plain ints: the result of an earlier step is written out again.
+    `op` is one of + - * / or, for a relation that holds, < > (then `result` is 1). The result of an
+    earlier step is written out again.
     """
 
     left: int
@@ -37,29 +37,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with its gold answer.
+    """A question with its gold answer."""
 
-    Attributes:
-        id: unique within a data set and the same in every run, e.g. "gsm8k-test-3".
-        question: what the student reads, without the choices (the prompt adds them).
-        answer: gold answer in canonical form: "42" or "3.5", "yes" or "no", a letter "A".."Z".
-        kind: the answer's kind.
-        choices: the options in the order A, B, C, …; empty unless kind is "choice".
-        rationale: the data set's own rationale, or "".
-        skill: the skill it exercises (pocket world) or the data set's own type, or "".
-        template: the wording without numbers, names and objects (pocket world), or "".
-        program: the steps that solve it, in order (pocket world); empty elsewhere.
-    """
-
-    id: str
-    question: str
-    answer: str
+    id: str  # unique within a data set and the same in every run, e.g. "gsm8k-test-3"
+    question: str  # what the student reads, without the choices: the prompt adds them
+    answer: str  # canonical: "42" or "3.5", "yes" or "no", a letter "A".."Z"
     kind: Kind
-    choices: tuple[str, ...] = ()
-    rationale: str = ""
-    skill: str = ""
-    template: str = ""
-    program: tuple[Step, ...] = ()
+    choices: tuple[str, ...] = ()  # the options A, B, C, … of kind "choice"
+    rationale: str = ""  # the data set's own
+    skill: str = ""  # what it exercises (pocket world), or the data set's own type
+    template: str = ""  # the wording without numbers, names and objects (pocket world)
+    program: tuple[Step, ...] = ()  # the steps that solve it, in order (pocket world)
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,9 @@ from l2r_lite.loop.training import train_round
 
 
 class Loop:
-    """One run of tailored learning.
+    """One run of tailored learning, in the folder of `stages`.
 
-    Args:
-        problems: "train", "validation" and "test".
-        stages: the run folder, and who is told what.
-        on_evaluated: called after each evaluation with the round's number.
+    `problems` are "train", "validation" and "test"; `on_evaluated` gets the round's number.
     """
 
     def __init__(
@@ -80,21 +77,19 @@ class Loop:
     def feedback(self, number: int, exam: ExamReport) -> list[Lesson]:
         """Stage 2: mistakes go to the teacher; verified rationales come back as lessons."""
         self.stages.between()
-        file = self._folder(number) / "lessons.jsonl"
+        c, file = self.config, self._folder(number) / "lessons.jsonl"
         if file.exists():
             return read_lines(file, Lesson)
-        c = self.config
         mistakes = choose_mistakes(exam, c, seed=self._seed(number))
-        fits = self.students.fits(number - 1, written=self.teacher.can_revise)
         per_question = Counter(m.problem.id for m in mistakes)
         total = sum(min(n, c.mistakes_per_question) for n in per_question.values())
-        advance = self.stages.tell(number, "feedback", total)
+        fits = self.students.fits(number - 1, written=self.teacher.can_revise)
+        with self.stages.stage(number, "feedback", total) as advance:
 
-        def heard(*_: object) -> None:
-            advance(1)
-            self.stages.check()
+            def heard(*_: object) -> None:
+                advance(1)
+                self.stages.check()
 
-        with self.stages.timed(number, "feedback"):
             found = make_lessons(
                 self.teacher, mistakes, c.lessons, per_question=c.mistakes_per_question,
                 read=self.parts.read, verify=self.parts.verify, fits=fits, on_reply=heard,
@@ -103,10 +98,8 @@ class Loop:
             meter = self.teacher.meter
             write_lines(file.with_name("rejected.jsonl"), found.rejections)
             write_json(file.with_name("feedback.json"), {
-                "teacher_calls": found.sent,
-                "without_lesson": dict(found.without),
-                "so_far": dataclasses.asdict(meter) if meter else {},
-            })
+                "teacher_calls": found.sent, "without_lesson": dict(found.without),
+                "so_far": dataclasses.asdict(meter) if meter else {}})
         write_lines(file, found.lessons)
         return found.lessons
 
@@ -115,43 +108,43 @@ class Loop:
         if self.students.adapter(number).exists():
             return
         self.stages.between()
-        c, seed = self.config, self._seed(number)
+        c, seed, folder = self.config, self._seed(number), self._folder(number)
         history = [read_lines(self._folder(n) / "lessons.jsonl", Lesson) for n in range(1, number)]
         items = self.curriculum(exam, lessons, history, seed=seed)
         student = self.students.to_be_trained(number - 1)
         steps = c.steps or c.epochs * len(epoch_batches(items, c.batch_size, random.Random(seed)))
-        advance = self.stages.tell(number, "training", steps)
+        with self.stages.stage(number, "training", steps) as advance:
 
-        def stepped(logged: dict[str, float]) -> None:
-            advance(1)
-            self.on_step(logged)
+            def stepped(logged: dict[str, float]) -> None:
+                advance(1)
+                self.on_step(logged)
 
-        with self.stages.timed(number, "training"):
             log = train_round(
                 student, items, c, seed=seed, objective=self.parts.objective,
                 step=self.students.step, stop=self.stages.asked_to_stop, on_step=stepped,
                 progress=self.progress)
             self.stages.still_ours()
-            write_lines(self._folder(number) / "training.jsonl", map(_without_problem, items))
-            write_lines(self._folder(number) / "losses.jsonl", log)
+            write_lines(folder / "training.jsonl", map(_without_problem, items))
+            write_lines(folder / "losses.jsonl", log)
         self.students.save(number)
 
-    def _take(self, number: int, name: str, split: str, after: int, samples: int,
-              temperature: float) -> ExamReport:
+    def _take(
+        self, number: int, name: str, split: str, after: int, samples: int, temperature: float
+    ) -> ExamReport:
         """An exam of the student after a round, as a file that grows part by part."""
         self.stages.between()
         problems, file = self.problems[split], self._folder(number) / f"{name}.jsonl"
         if file.exists():
             return ExamReport(tuple(problems), tuple(read_lines(file, Sample)))
         writer, growing = self.students.writer(after), Growing(file, Sample)
-        advance = self.stages.tell(number, name, len(problems), len(growing.taken) / samples)
+        done = len(growing.taken) / samples
+        with self.stages.stage(number, name, len(problems), done) as advance:
 
-        def keep(new: list[Sample]) -> None:
-            growing.append(new)
-            advance(len(new) / samples)
-            self.stages.check()
+            def keep(new: list[Sample]) -> None:
+                growing.append(new)
+                advance(len(new) / samples)
+                self.stages.check()
 
-        with self.stages.timed(number, name):
             report = take_exam(
                 writer, problems, samples=samples, temperature=temperature,
                 seed=self._seed(number), max_new_tokens=self.config.max_new_tokens,

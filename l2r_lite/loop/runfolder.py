@@ -53,10 +53,9 @@ def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
 
 
 class Growing:
-    """A JSON Lines file that grows while its stage runs, and gets its name when the stage is done.
+    """A JSON Lines file that grows while its stage runs, and gets its name in the end.
 
-    Attributes:
-        taken: what an interrupted stage wrote before; a torn last line is left out.
+    `taken` holds what an interrupted stage wrote before, without a torn last line.
     """
 
     def __init__(self, file: Path, cls: type[Record]) -> None:
@@ -124,9 +123,7 @@ _FIELD_TYPES: dict[str, Any] = {
 
 
 def from_json(cls: type, data: dict[str, Any]) -> Any:
-    """A Problem, Sample, Lesson or Rejection from JSON data.
-
-    Unknown fields are ignored, so an older version reads what a newer one wrote.
+    """A record from JSON data; unknown fields are ignored, as a newer version may write them.
 
     Raises:
         TypeError: a field is missing, or has a value of the wrong type.

@@ -25,20 +25,13 @@ class Progress:
 
 @dataclass
 class Stages:
-    """Wraps each stage of the run in the folder `out`.
-
-    Attributes:
-        stop: asked all the time; True ends the run as soon as that is possible.
-        on_progress: called when a stage begins and as it advances.
-        still_ours: raises if the folder was taken away; called wherever `stop` is asked.
-        seal: called between stages, when the files of the one before are finished.
-    """
+    """Wraps each stage of the run in the folder `out`."""
 
     out: Path
-    stop: Callable[[], bool] = lambda: False
+    stop: Callable[[], bool] = lambda: False  # asked all the time; True ends the run
     on_progress: Callable[[Progress], object] = lambda progress: None
-    still_ours: Callable[[], object] = lambda: None
-    seal: Callable[[], object] = lambda: None
+    still_ours: Callable[[], object] = lambda: None  # raises if the folder was taken away
+    seal: Callable[[], object] = lambda: None  # called when the files of a stage are finished
     _waited: float = 0.0  # seconds spent in `stop`, where a paused run waits: no stage's time
 
     def asked_to_stop(self) -> bool:
@@ -59,22 +52,23 @@ class Stages:
         self.seal()
         self.check()
 
-    def tell(self, number: int, name: str, total: int, done: float = 0) -> Callable[[float], None]:
-        """Report that a stage begins; call the result with how many more of its parts are done."""
+    @contextmanager
+    def stage(
+        self, number: int, name: str, total: int, done: float = 0
+    ) -> Iterator[Callable[[float], None]]:
+        """Report a stage, and add its seconds to its round's stages.json unless it is interrupted.
+
+        Yields a function to be called with how many more of its parts are done.
+        """
 
         def advance(more: float) -> None:
             nonlocal done
             done += more
             self.on_progress(Progress(number, name, min(int(done), total), total))
 
-        advance(0)
-        return advance
-
-    @contextmanager
-    def timed(self, number: int, name: str) -> Iterator[None]:
-        """Add the seconds of a stage to its round's stages.json, unless it is interrupted."""
         began = time.monotonic() - self._waited
-        yield
+        advance(0)
+        yield advance
         took = time.monotonic() - self._waited - began
         file = self.out / f"round-{number}" / "stages.json"
         seconds = read_json(file) if file.exists() else {}

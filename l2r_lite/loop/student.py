@@ -71,9 +71,9 @@ class Student:
     def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
         """Token ids of a prompt, and of a completion with the end-of-text token.
 
-        The two never share a token. The prefix is not among them; where there is one, a token that
-        begins every text stands before the prefix.
+        The two never share a token. The prefix is not among them.
         """
+        # A token that begins every text (Llama's <s>) stands before the prefix, if there is one.
         ids = list(self._tokens(prompt, not self.prefix))
         if completion is None:
             return ids, []
@@ -86,18 +86,13 @@ class Student:
     ) -> list[list[str]]:
         """Answer prompts; each text ends after its first answer line or at the end of text.
 
-        Every (seed, prompt, sample) has random numbers of its own, so that a sample does not
-        depend on its neighbours in a batch.
+        Every (seed, prompt, sample) has its own random numbers: neighbours do not matter.
 
         Args:
-            samples: texts per prompt.
-            temperature: 0 is greedy; 1 samples from the model's own distribution.
+            samples, temperature: texts per prompt; 0 is greedy.
             rows: texts in memory at once.
-            progress: called after every token with the number of prompts finished since; an
-                exception from it stops the work.
-
-        Returns:
-            Per prompt, in order, a list of `samples` texts.
+            progress: called after every token with the number of prompts finished since; it may
+                raise to stop the work.
 
         Raises:
             StudentError: a prompt leaves no room for `max_new_tokens`.

@@ -13,7 +13,7 @@ from l2r_lite.loop.protocols import Objective
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
 
-# Adds a batch's gradients to the adapter, scaled by the scaler, and returns what is logged of it.
+# Adds a batch's gradients, scaled, to the adapter; returns what is logged.
 Step = Callable[[Sequence[TrainingItem], LoopConfig, torch.amp.GradScaler], dict[str, float]]
 
 
@@ -27,11 +27,8 @@ def train_step(
 ) -> dict[str, float]:
     """Add the gradients of the objective over `items` to the adapter.
 
-    Args:
-        scaler: scales the loss of fp16 students, whose small gradients would vanish.
-
-    Returns:
-        What the objective logs besides "loss", summed over its parts.
+    `scaler` scales the loss of fp16 students, whose small gradients would vanish. Returns what the
+    objective logs besides "loss", summed over its parts.
     """
     logged: dict[str, float] = {}
     for part in objective(student, items, config):
@@ -39,7 +36,7 @@ def train_step(
         loss.backward()
         for name, value in part.items():
             if name != "loss":
-                logged[name] = logged.get(name, 0.0) + float(value)
+                logged[name] = logged.get(name, 0.0) + value.item()
     return logged
 
 
@@ -51,26 +48,19 @@ def train_round(
 ) -> list[dict[str, float]]:
     """Train the adapter on `round_batches` of the items with a fresh AdamW.
 
-    The learning rate warms up over a twentieth of the steps and falls linearly to a tenth.
-
     Args:
-        step: makes a step's gradients; None computes the objective here (students/devices.py
-            shares it out among several processes).
-        stop: asked between steps.
+        step: makes a step's gradients elsewhere (students/devices.py); None: here.
+        stop: asked between steps; True raises Stopped.
         on_step: called with what each step logged.
 
     Returns:
         Per step: what the objective logs, and "gradient", its norm before clipping.
-
-    Raises:
-        Stopped: `stop()` was True.
     """
     batches = round_batches(items, config, random.Random(f"{seed}/training"))  # noqa: S311
     weights = list(student.trainable.values())
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate(len(batches)))
-    scaler = torch.amp.GradScaler(
-        student.device.type, enabled=student.dtype == torch.float16)
+    scaler = torch.amp.GradScaler(student.device.type, enabled=student.dtype == torch.float16)
     log = []
     student.model.train()
     with tqdm(batches, desc="training", unit="step", disable=not progress, leave=False) as bar:
@@ -95,7 +85,7 @@ def train_round(
 
 
 def rate(steps: int) -> Callable[[int], float]:
-    """Learning rate as a share of its peak: linear warm-up, then linear decay."""
+    """Share of the peak learning rate: warm-up over a twentieth of the steps, then linear decay."""
     warmup = max(1, steps // 20)
 
     def share(step: int) -> float:

@@ -66,7 +66,7 @@ class PlainWriter:
 
 
 class DrawnToken(LogitsProcessor):
-    """Leaves only the token that each row's own random number draws."""
+    """Leaves only the token that each row's random number draws."""
 
     def __init__(self, noise: Tensor, width: int, temperature: float) -> None:
         self.noise, self.width, self.temperature = noise, width, temperature
@@ -91,9 +91,7 @@ class AnswerLine(StoppingCriteria):
 def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
     """Next token of each row: the likeliest, or the one whose slice of [0, 1) holds `uniform`.
 
-    Args:
-        logits: (rows, vocabulary).
-        uniform: (rows,) in [0, 1).
+    logits: (rows, vocabulary); uniform: (rows,) in [0, 1).
     """
     if temperature <= 0 or uniform is None:
         return logits.argmax(-1)

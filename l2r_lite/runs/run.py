@@ -79,8 +79,11 @@ def run_rounds(
         # Problems and teacher come first: a run that cannot start leaves no folder behind.
         problems = {split: _problems(config, out, split) for split in SPLITS}
         stages = Stages(out, stop, on_progress)
-        begin = lambda number: stages.tell(number, "loading", 0)  # noqa: E731
-        students = RunStudent(config, out, problems, parts, team, begin)
+
+        def loading(number: int) -> None:
+            on_progress(Progress(number, "loading", 0, 0))
+
+        students = RunStudent(config, out, problems, parts, team, loading)
         loop = Loop(
             config, problems, students, teacher or open_teacher(config, stop), stages,
             parts=parts, on_step=on_step, progress=progress)

@@ -1,17 +1,13 @@
-"""Asynchronous work in a thread of its own.
-
-A notebook runs in an event loop already, and a thread can have only one.
-"""
-
-from __future__ import annotations
+"""Asynchronous work in a thread of its own: a notebook's thread has an event loop already."""
 
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+Item = TypeVar("Item")
 Put = Callable[[Any], object]
 
 
@@ -63,3 +59,21 @@ def _run(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None], put: Put) ->
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         put(outcome)
+
+
+async def for_each(
+    items: Sequence[Item], work: Callable[[Item], Awaitable[None]], *, at_once: int
+) -> None:
+    """Work on the items, at most `at_once` at a time; the first exception cancels the others."""
+    waiting = iter(items)
+
+    async def worker() -> None:
+        for item in waiting:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(items))):
+                group.create_task(worker())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None

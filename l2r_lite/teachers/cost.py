@@ -5,14 +5,12 @@ cost. So the sum of what is spent and reserved never passes the limit, in whatev
 arrive. A call whose cost stays unknown (timeout, broken connection) counts with the most.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Self
 
 from l2r_lite.loop.errors import UserError
 
@@ -33,7 +31,7 @@ class Price:
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
     @classmethod
-    def parse(cls, text: str) -> Price:
+    def parse(cls, text: str) -> Self:
         """A price as the flag gives it: "0.15,0.60".
 
         Raises:
@@ -70,18 +68,13 @@ def likely_tokens(text: str) -> int:
 
 @dataclass
 class Meter:
-    """What was asked and spent so far.
-
-    Attributes:
-        calls, cached: questions that were sent, and those that the cache answered.
-        dollars: calls of unknown cost count with the most they can cost; None without a price.
-    """
+    """What was asked and spent so far."""
 
     calls: int = 0
-    cached: int = 0
+    cached: int = 0  # questions that the cache answered, without a call
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    dollars: float | None = None
+    dollars: float | None = None  # calls of unknown cost at their most; None without a price
 
     def __str__(self) -> str:
         if self.dollars is None:
@@ -92,24 +85,14 @@ class Meter:
 
 
 class Budget:
-    """A hard limit on what all calls cost together. Not thread-safe: for one event loop.
-
-    Attributes:
-        limit, spent, in_flight: US dollars; limit None: no limit.
-        open: calls in flight.
-        refused: calls that were not made, because they could have passed the limit.
-    """
+    """A hard limit in US dollars (None: no limit) on all calls together, in one event loop."""
 
     def __init__(self, limit: float | None = None) -> None:
-        self.limit, self.spent, self.in_flight = limit, 0.0, 0.0
-        self.open = self.refused = 0
+        self.limit, self.spent, self.in_flight = limit, 0.0, 0.0  # US dollars
+        self.open = self.refused = 0  # calls in flight; calls that were not made
 
     def reserve(self, worst: float) -> bool:
-        """Reserve the most that a call can cost; False, and nothing is reserved, if it is too much.
-
-        Args:
-            worst: US dollars.
-        """
+        """Reserve the most that a call can cost; False if that could pass the limit."""
         if self.limit is not None and self.spent + self.in_flight + worst > self.limit:
             return False
         self.in_flight += worst

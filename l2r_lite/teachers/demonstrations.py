@@ -1,7 +1,5 @@
 """Demonstrations: worked examples before every question (few-shot prompting), by the teacher."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Sequence
 
@@ -14,13 +12,8 @@ from l2r_lite.loop.records import Lesson, Mistake, Problem
 
 
 def make_demonstrations(
-    teacher: Teacher,
-    problems: Sequence[Problem],
-    count: int,
-    *,
-    seed: int = 0,
-    read: Reader = read_answer,
-    verify: Verifier = verify_answer,
+    teacher: Teacher, problems: Sequence[Problem], count: int, *, seed: int = 0,
+    read: Reader = read_answer, verify: Verifier = verify_answer,
 ) -> list[Lesson]:
     """Verified rationales for `count` problems drawn by the seed, for few-shot prompting.
 

@@ -5,8 +5,6 @@ limits are added here: the size of a reply, and the time of a whole call, howeve
 arrive.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,19 +29,13 @@ CONNECT = 4.0  # seconds, per attempt to connect
 
 @dataclass(frozen=True)
 class Heard:
-    """What came back from one call.
-
-    Attributes:
-        text, fault: the reply, or why there is none.
-        prompt_tokens, completion_tokens: as the endpoint counts them; None if it does not say.
-        status: of HTTP; 0 if there was no answer.
-    """
+    """What came back from one call: a text, or a fault."""
 
     text: str = ""
     fault: str = ""
-    prompt_tokens: int | None = None
+    prompt_tokens: int | None = None  # as the endpoint counts them; None if it does not say
     completion_tokens: int | None = None
-    status: int = 200
+    status: int = 200  # of HTTP; 0 if there was no answer
 
     def cost(self, price: Price | None) -> float | None:
         """US dollars: 0 for a refused call or without a price, None if it is unknown."""
@@ -101,8 +93,8 @@ class Endpoint:
         body = {"model": self.model, "messages": list(messages), **parameters}
         try:
             async with asyncio.timeout(self.seconds):
-                # `chat.completions.create` re-checks the types of its input: with it, and without
-                # aiohttp beneath, 1,000 calls take 4 s instead of 2.0.
+                # `chat.completions.create` would re-check the types of its input: with `post`, and
+                # aiohttp beneath, 1,000 calls take 2.0 s instead of 4.
                 raw = await self._client.post(
                     "/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
@@ -129,29 +121,26 @@ class Endpoint:
 
     def _refused(self, error: openai.APIStatusError) -> Heard:
         self._reached, status = True, error.status_code
-        where = f'teacher "openai:{self.model}" at {public_address(self.url)}'
         if status in (401, 403):
-            raise TeacherError(
-                f"{where}: the key is refused ({status}). Put a valid one into the environment "
-                f"variable {self.key_variable}, or give another --base-url. Replies received so "
-                "far are kept.") from None  # the endpoint's own words may repeat the key
-        if status == 404:
-            raise TeacherError(
-                f"{where}: there is no such model, or no chat at this address (404). Check the "
-                "model's name and --base-url (it mostly ends in /v1). Replies received so far are "
-                "kept.") from None
-        if status == 429:
+            what = (f"the key is refused ({status}). Put a valid one into the environment variable "
+                    f"{self.key_variable}, or give another --base-url.")
+        elif status == 404:
+            what = ("there is no such model, or no chat at this address (404). Check the model's "
+                    "name and --base-url (it mostly ends in /v1).")
+        elif status == 429:
             return Heard(fault="rate limit (429)", status=status)
-        name = "server error" if status >= 500 else "request refused"
-        return Heard(fault=f"{name} ({status})", status=status)
+        else:
+            name = "server error" if status >= 500 else "request refused"
+            return Heard(fault=f"{name} ({status})", status=status)
+        raise TeacherError(
+            f'teacher "openai:{self.model}" at {public_address(self.url)}: {what} Replies received '
+            "so far are kept.") from None  # the endpoint's own words may repeat the key
 
 
 class PaidEndpoint:
     """An endpoint whose calls are paid from a budget.
 
-    Args:
-        open_: opens the endpoint, at the first call: a full cache then needs no key.
-        price: None counts every call as free.
+    It is opened at the first call that the cache cannot answer: a full cache needs no key.
     """
 
     def __init__(
@@ -167,9 +156,9 @@ class PaidEndpoint:
             await self._endpoint.close()
 
     async def call(self, messages: list[dict[str, str]], parameters: dict[str, Any]) -> Heard:
-        """Send one conversation, if the most it can cost fits into the budget.
+        """Send one conversation once the most it can cost fits into the budget.
 
-        If it does not, wait for calls in flight, which may cost less than was reserved for them.
+        Calls in flight may free some of it: they mostly cost less than was reserved for them.
         """
         endpoint = self._endpoint = self._endpoint or self._open()
         limit = next(v for k, v in parameters.items() if k.startswith("max_"))

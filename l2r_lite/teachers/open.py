@@ -1,7 +1,5 @@
 """The teacher that a config names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from l2r_lite.loop.config import LoopConfig

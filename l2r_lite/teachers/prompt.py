@@ -1,7 +1,5 @@
 """What a teacher is asked, and how its reply is read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -27,17 +25,8 @@ _TO_A_MISTAKE = {
     "why": "one sentence that tells the student what is wrong there.",
     "tailored": ", made for this student: they spell out what the attempt got wrong",
 }
-_TO_NO_MISTAKE = {
-    "attempt": "",
-    "first_wrong_step": "an empty string.",
-    "why": "an empty string.",
-    "tailored": "",
-}
-
-_REFUSED = (
-    "\nEarlier rationales were refused: `refused` has them, and why. Write new ones without these "
-    "faults.\n")
-
+_NOTHING = "an empty string."
+_TO_NO_MISTAKE = {"attempt": "", "first_wrong_step": _NOTHING, "why": _NOTHING, "tailored": ""}
 _FORM = {
     "json": "Reply with one JSON object that has exactly these three fields, rationales being a "
             "list of strings.",
@@ -69,7 +58,8 @@ def teacher_messages(
     if mistake:
         data |= {"wrong_rationale": mistake.rationale, "wrong_answer": mistake.answer}
     if refused:
-        rules += _REFUSED
+        rules += ("\nEarlier rationales were refused: `refused` has them, and why. Write new ones "
+                  "without these faults.\n")
         data["refused"] = [{"rationale": r.rationale, "reason": r.reason} for r in refused]
     return [
         {"role": "system", "content": f"{rules}\n{_FORM[form]}"},
@@ -80,14 +70,12 @@ def teacher_messages(
 def reply_schema() -> dict[str, Any]:
     """The `response_format` that holds an endpoint to the reply's shape."""
     text = {"type": "string"}
-    fields = {
-        "first_wrong_step": text, "why": text, "rationales": {"type": "array", "items": text}}
-    schema = {
-        "type": "object", "additionalProperties": False, "required": list(fields),
-        "properties": fields}
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "lesson", "strict": True, "schema": schema}}
+    texts = {"type": "array", "items": text}
+    fields = {"first_wrong_step": text, "why": text, "rationales": texts}
+    schema = {"type": "object", "additionalProperties": False, "required": list(fields),
+              "properties": fields}
+    lesson = {"name": "lesson", "strict": True, "schema": schema}
+    return {"type": "json_schema", "json_schema": lesson}
 
 
 def read_teaching(text: str) -> tuple[str, str, list[str]] | None:
@@ -124,17 +112,10 @@ def _tagged(text: str, name: str) -> list[str]:
 
 
 def _elements(text: str, name: str) -> list[tuple[int, int]]:
-    """Where each <name> begins and the next </name> ends.
-
-    Not by a pattern, which would take quadratic time on unclosed tags.
-    """
-    opening, closing = f"<{name}>", f"</{name}>"
-    found: list[tuple[int, int]] = []
-    end = 0
-    while (start := text.find(opening, end)) >= 0:
-        close = text.find(closing, start)
-        if close < 0:
-            break
-        end = close + len(closing)
+    """Where each <name> begins and the next </name> ends."""
+    # A regular expression would take quadratic time on tags that are never closed.
+    found, end, closing = [], 0, f"</{name}>"
+    while (start := text.find(f"<{name}>", end)) >= 0 and (at := text.find(closing, start)) >= 0:
+        end = at + len(closing)
         found.append((start, end))
     return found

@@ -1,7 +1,5 @@
 """The recorded teacher: rationales that a real LLM wrote earlier, from a file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -23,15 +21,12 @@ class RecordedTeacher(Teacher):
     The file is JSON Lines or a JSON list. Each entry has a question ("question" or "input") and
     rationales: "rationale", "rationales", "completion", or "chain" with the LLM's own "answer".
     In the layout of Faithful-CoT it has an id, and questions.jsonl beside it has the questions.
-
-    Attributes:
-        rationales: question key → rationales.
-        replies: (question key, mistake) → feedback and rationales.
     """
 
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file).expanduser()
-        self.rationales: dict[str, list[str]] = {}
+        self.rationales: dict[str, list[str]] = {}  # by question
+        # By question and mistake: feedback and rationales.
         self.replies: dict[tuple[str, str], tuple[str, list[str]]] = {}
         entries = _read_entries(self.file)
         questions = {}
@@ -68,7 +63,7 @@ def _read_entries(file: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise TeacherError(f'teacher "recorded:{file}": cannot be read ({error}).') from error
     if text.lstrip().startswith("["):
-        entries = _parse(text, f"{file}\"")
+        entries = _parse(text, f'{file}"')
     else:
         lines = [(f'{file}", line {n}', line) for n, line in enumerate(text.split("\n"), 1)]
         entries = [_parse(line, where) for where, line in lines if line.strip()]

@@ -6,8 +6,6 @@ The key is a hash of endpoint, model, messages and parameters. With the file a c
 key, and RecordedTeacher reads it too (`--teacher recorded:FILE`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

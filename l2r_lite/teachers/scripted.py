@@ -1,7 +1,5 @@
 """The scripted teacher, which knows the pocket world's solution programs; and no teacher."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Generator, Sequence
 

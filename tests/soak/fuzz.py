@@ -20,7 +20,6 @@ from pathlib import Path
 import atheris
 from atheris.import_hook import HookManager
 
-from l2r_lite.runs.config_file import read_config
 
 # `instrument_imports` would trace every comparison too: that takes half the speed, and finds what WORDS below has already.
 with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
@@ -31,6 +30,7 @@ with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
     from l2r_lite.loop import config, prompts, runfolder
     from l2r_lite.loop.errors import UserError, printable
     from l2r_lite.loop.records import Lesson, Problem, Sample
+    from l2r_lite.runs.config_file import read_config
     from l2r_lite.teachers import endpoint, replies
     from l2r_lite.teachers import scripted as teacher
 

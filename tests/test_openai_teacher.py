@@ -212,7 +212,8 @@ def test_a_lesson_that_the_student_could_not_write_is_too_long() -> None:
     assert not feedback.lessons and dict(feedback.without) == {"too long": 1} and server.count == 2
 
 
-@pytest.mark.parametrize(("status", "remedy"), [("401 Unauthorized", "L2R_API_KEY"), ("404 Not Found", "model's name")])
+@pytest.mark.parametrize(("status", "remedy"), [("401 Unauthorized", "L2R_API_KEY"), ("403 Forbidden", "L2R_API_KEY"),
+                                                ("404 Not Found", "model's name")])  # fmt: skip
 def test_what_no_call_can_mend_stops_at_once_with_a_remedy(status: str, remedy: str, tmp_path: Path) -> None:
     async def refuses_later(call: Call) -> None:
         await (call.teach_well() if call.number <= 3 else call.error(status, f"Incorrect API key provided: {KEY}"))

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from l2r_lite.app.ledger import step_peak
 from l2r_lite.app.planner import _key, _shape, _skeleton, student_shape
-from l2r_lite.app.recipes import (
+from l2r_course.recipes import (
     CARDS,
     PROMPT,
     SHARE,

@@ -5,24 +5,28 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2r_lite.data.answers import extract_answer, same_answer
+from l2r_lite.data.answers import read, same_answer
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problem
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.items import epoch_batches, make_items, own_items, round_batches
+from l2r_lite.loop.exam import grade
+from l2r_lite.loop.items import epoch_batches, make_items, own_answers, round_batches
 from l2r_lite.loop.lessons import make_lessons
 from l2r_lite.loop.prompts import answer_line
-from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, TrainingItem, _grade
+from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, Sample, TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import Stopped, train_round
-from l2r_lite.students.packing import pack
+from l2r_lite.runs.run import USUAL
+from l2r_lite.students.loading import load_student
+from l2r_lite.students.packing import pack, packed_loss
 from l2r_lite.teachers.scripted import ScriptedTeacher
 
 
@@ -65,7 +69,8 @@ def an_exam_with_mistakes(draw: st.DrawFn) -> tuple[list[Problem], ExamReport]:
         rng = random.Random(draw(st.integers(0, 2**32)))
         problem = make_problem(skill, rng.choice(skill.wordings), rng, f"p{number}")
         problems.append(problem)
-        for index in range(draw(st.integers(1, 4))):
+        texts = []
+        for _ in range(draw(st.integers(1, 4))):
             text = write_rationale(problem, draw(st.integers(0, 2)))
             how = draw(st.sampled_from(["right", "wrong answer", "wrong number", "cut", "gold inside", "nothing"]))
             if how == "wrong answer":
@@ -79,7 +84,8 @@ def an_exam_with_mistakes(draw: st.DrawFn) -> tuple[list[Problem], ExamReport]:
                 text = f"It may be {problem.answer}. {answer_line(wrong_answer(problem), problem.kind)}"
             elif how == "nothing":
                 text = ""
-            samples.append(_grade(problem, index, text))
+            texts.append(text)
+        samples += grade(problem, texts, USUAL.judge)
     return problems, ExamReport(tuple(problems), tuple(samples))
 
 
@@ -90,14 +96,14 @@ def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
 ) -> None:
     """The reference code appends the gold answer to mistakes: its negatives end in the right answer."""
     problems, exam = sat
-    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False).lessons
+    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, read=USUAL.read, verify=USUAL.verify, progress=False).lessons
     items = make_items(problems, lessons, exam.mistakes, exam.correct, replay=replay)
     said = {(m.problem.id, m.rationale): m.answer for m in exam.mistakes}
     for item in items:
         if item.negative is None:
             continue
         assert (item.problem.id, item.negative) in said, "a negative that the student never wrote"
-        answer = extract_answer(item.negative, item.problem.kind, item.problem.choices)
+        answer = read(item.negative, item.problem)
         assert answer == said[item.problem.id, item.negative]
         assert not same_answer(answer, item.problem.answer, item.problem.kind)
 
@@ -108,11 +114,10 @@ def test_anchor_and_positive_are_right_and_different_rationales_of_the_same_ques
     sat: tuple[list[Problem], ExamReport], count: int
 ) -> None:
     problems, exam = sat
-    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, progress=False).lessons
+    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, read=USUAL.read, verify=USUAL.verify, progress=False).lessons
     for item in make_items(problems, lessons, exam.mistakes, exam.correct):
         for text in filter(None, (item.anchor, item.positive)):
-            answer = extract_answer(text, item.problem.kind, item.problem.choices)
-            assert same_answer(answer, item.problem.answer, item.problem.kind)
+            assert same_answer(read(text, item.problem), item.problem.answer, item.problem.kind)
         assert item.positive != item.anchor
 
 
@@ -175,22 +180,19 @@ def test_without_replay_there_are_lessons_only(problems: list[Problem]) -> None:
     assert len(items) == 10 and {i.source for i in items} == {"lesson"}
 
 
-@pytest.mark.parametrize(("replay", "old", "own"), [(0.5, 2, 3), (1.0, 5, 5), (0.2, 1, 1), (5.0, 16, 15)])
-def test_replay_adds_its_share_half_earlier_lessons_and_half_own_correct_samples(
-    problems: list[Problem], replay: float, old: int, own: int
+def test_replay_adds_its_share_half_earlier_lessons_and_half_own_correct_samples_as_far_as_there_are_any(
+    problems: list[Problem]
 ) -> None:
     correct = {p.id: [write_rationale(p, 0), write_rationale(p, 1)] for p in problems[:20]}
-    items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
-                       earlier=lessons_on(problems[:5] + problems[20:], 1), replay=replay)  # fmt: skip
-    assert Counter(i.source for i in items) == {"lesson": 10, "replay": old, "own": own}
-    taught = {p.id for p in problems[:5]}
-    assert not {i.problem.id for i in items if i.source != "lesson"} & taught
-    assert not any(i.has_triplet for i in items if i.source != "lesson")
-
-
-def test_replay_takes_what_there_is(problems: list[Problem]) -> None:
-    items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), {}, replay=2.0)
-    assert Counter(i.source for i in items) == {"lesson": 10}
+    for replay, old, own in [(0.5, 2, 3), (1.0, 5, 5), (0.2, 1, 1), (5.0, 16, 15)]:
+        items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
+                           earlier=lessons_on(problems[:5] + problems[20:], 1), replay=replay)  # fmt: skip
+        assert Counter(i.source for i in items) == {"lesson": 10, "replay": old, "own": own}
+        taught = {p.id for p in problems[:5]}
+        assert not {i.problem.id for i in items if i.source != "lesson"} & taught
+        assert not any(i.has_triplet for i in items if i.source != "lesson")
+    none = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), {}, replay=2.0)
+    assert Counter(i.source for i in none) == {"lesson": 10}
 
 
 def test_the_seed_decides_what_is_replayed(problems: list[Problem]) -> None:
@@ -225,7 +227,9 @@ def test_steps_bound_a_rounds_training_whatever_the_number_of_lessons(problems: 
 
 
 def test_self_training_takes_every_own_correct_rationale_and_nothing_else(problems: list[Problem]) -> None:
-    made = own_items(problems, {problems[3].id: ["one", "two"], problems[1].id: ["three"]})
+    said = [Sample(problems[n].id, k, t, "7", True) for n, k, t in ((3, 0, "one"), (3, 1, "two"), (1, 0, "three"))]
+    wrong = [Sample(problems[2].id, 0, "four", "8", False)]
+    made = own_answers(ExamReport(tuple(problems), (*said, *wrong)), lessons_on(problems, 1), [lessons_on(problems, 1)], seed=0)
     assert [(i.problem.id, i.anchor) for i in made] == [(problems[n].id, t) for n, t in ((1, "three"), (3, "one"), (3, "two"))]
     assert not any(i.has_triplet for i in made) and {i.source for i in made} == {"own"}
 
@@ -233,12 +237,17 @@ def test_self_training_takes_every_own_correct_rationale_and_nothing_else(proble
 # --- one round ---
 
 
-QUICK = LoopConfig(epochs=4, batch_size=12, learning_rate=1e-2, reflection_weight=0.5)
+QUICK = LoopConfig(epochs=1, batch_size=12, learning_rate=1e-2, reflection_weight=0.5)
 
 
 @pytest.fixture(scope="module")
 def items(problems: list[Problem]) -> list[TrainingItem]:
     return make_items(problems[:18], lessons_on(problems[:18], 2), mistakes_on(problems[:18]), {})
+
+
+def train(student: Student, items: list[TrainingItem], config: LoopConfig = QUICK, **options: Any) -> list[dict[str, float]]:
+    """A round of training as a run does it."""
+    return train_round(student, items, config, **{"seed": 0, "objective": packed_loss, "progress": False, **options})
 
 
 def weights_of(student: Student) -> dict[str, torch.Tensor]:
@@ -248,7 +257,7 @@ def weights_of(student: Student) -> dict[str, torch.Tensor]:
 def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, items: list[TrainingItem]) -> None:
     def trained(seed: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
         student = load_tiny()
-        log = train_round(student, items, QUICK.with_(epochs=1), seed=seed, progress=False)
+        log = train(student, items, seed=seed)
         return weights_of(student), log
 
     (one, log), (same, same_log), (other, _) = trained(1), trained(1), trained(2)
@@ -258,8 +267,8 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, 
 
 
 def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:
-    student = load_student("pocket", device="cpu")
-    log = train_round(student, items, LoopConfig(epochs=8, batch_size=12, reflection_weight=0.5), seed=0, progress=False)
+    config = LoopConfig(epochs=8, batch_size=12, reflection_weight=0.5)
+    log = train(load_student("pocket", device="cpu"), items, config)
     steps = len(items) // 12
     assert len(log) == 8 * steps
     first, last = log[:steps], log[-steps:]
@@ -268,48 +277,54 @@ def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:
     assert all(e["gradient"] > 0 and e["triplets"] == 1 for e in log)
 
 
-def test_a_round_leaves_the_base_model_as_it_was(tiny: Student, items: list[TrainingItem]) -> None:
+def test_a_round_with_the_plain_losses_in_micro_batches_or_with_checkpointing_takes_the_same_steps_up_to_rounding(
+    load_tiny: Callable, items: list[TrainingItem]
+) -> None:
+    usual = train(load_tiny(), items)
+    others = [
+        train_round(load_tiny(), items, QUICK, seed=0, progress=False),
+        train(load_tiny(), items, QUICK.with_(micro_batch=5)),
+        train(load_tiny(gradient_checkpointing=True), items),
+    ]
+    for other in others:
+        for one, same in zip(usual, other, strict=True):
+            assert same == pytest.approx(one, rel=1e-3)
+
+
+def test_a_round_leaves_the_base_model_as_it_was_and_ends_in_eval_mode_without_gradients(
+    tiny: Student, items: list[TrainingItem]
+) -> None:
     before = {n: p.detach().clone() for n, p in tiny.model.named_parameters() if n not in tiny.trainable}
-    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
+    train(tiny, items)
     after = dict(tiny.model.named_parameters())
     assert all(torch.equal(before[n], after[n]) for n in before)
-
-
-def test_a_round_ends_in_eval_mode_without_gradients_left(tiny: Student, items: list[TrainingItem]) -> None:
-    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
     assert not tiny.model.training
     assert all(p.grad is None for p in tiny.trainable.values())
 
 
 def test_a_round_without_lessons_leaves_the_student_as_it_was(tiny: Student) -> None:
     before = weights_of(tiny)
-    assert train_round(tiny, [], QUICK, seed=0, progress=False) == []
+    assert train(tiny, []) == []
     assert all(torch.equal(before[n], w) for n, w in weights_of(tiny).items())
 
 
 def test_stop_ends_the_round_between_two_steps_and_the_student_stays_usable(tiny: Student, items: list[TrainingItem]) -> None:
     steps: list[dict[str, float]] = []
     with pytest.raises(Stopped):
-        train_round(tiny, items, QUICK, seed=0, stop=lambda: len(steps) == 2, on_step=steps.append, progress=False)
+        train(tiny, items, QUICK.with_(epochs=4), stop=lambda: len(steps) == 2, on_step=steps.append)
     assert len(steps) == 2
     assert tiny.generate(["2 + 2 ="], max_new_tokens=4) == tiny.generate(["2 + 2 ="], max_new_tokens=4)
-    train_round(tiny, items, QUICK.with_(epochs=1), seed=0, progress=False)
+    train(tiny, items)
     assert all(w.isfinite().all() for w in tiny.trainable.values())
 
 
-def test_micro_batches_take_the_same_steps_up_to_rounding(load_tiny: Callable, items: list[TrainingItem]) -> None:
-    logs = []
-    for micro_batch in (None, 5):
-        config = QUICK.with_(epochs=1, micro_batch=micro_batch)
-        logs.append(train_round(load_tiny(), items, config, seed=0, progress=False))
-    for whole, parts in zip(*logs, strict=True):
-        assert parts == pytest.approx(whole, rel=1e-3)
+def test_another_objective_trains_another_student_and_logs_what_it_yields(tiny: Student, items: list[TrainingItem]) -> None:
+    """The seam of a lab: any loss, whole or in parts that add up."""
 
+    def smallest(student: Student, batch: list[TrainingItem], config: LoopConfig) -> Iterator[dict[str, torch.Tensor]]:
+        for _ in range(2):
+            size = sum(weight.pow(2).sum() for weight in student.trainable.values())
+            yield {"loss": size, "size": size}
 
-def test_gradient_checkpointing_changes_nothing_but_memory(load_tiny: Callable, items: list[TrainingItem]) -> None:
-    logs = []
-    for on in (False, True):
-        student = load_tiny(gradient_checkpointing=on)
-        logs.append(train_round(student, items, QUICK.with_(epochs=1), seed=0, progress=False))
-    for plain, checkpointed in zip(*logs, strict=True):
-        assert plain == pytest.approx(checkpointed, rel=1e-3)
+    log = train(tiny, items, QUICK.with_(epochs=4, reflection_weight=0.0), objective=smallest)
+    assert set(log[0]) == {"size", "gradient"} and log[-1]["size"] < 0.9 * log[0]["size"]

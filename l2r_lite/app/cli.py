@@ -15,6 +15,7 @@ from typing import Any
 from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, UserError, printable
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.students.devices import helping
 from l2r_lite.students.presets import PRESETS
 
@@ -113,7 +114,7 @@ def _config(arguments: argparse.Namespace) -> LoopConfig:
     names = [field.name for field in dataclasses.fields(LoopConfig)]
     given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     resumed = getattr(arguments, "resume", None)
-    base = LoopConfig.read(resumed / "config.json") if resumed else PRESETS[arguments.preset]
+    base = read_config(resumed / "config.json") if resumed else PRESETS[arguments.preset]
     return base.with_(**given)
 
 

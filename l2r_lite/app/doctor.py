@@ -197,7 +197,8 @@ def _four_bit() -> Iterator[Finding]:
     odd = _worst_error(ODD_WIDTH, device, dtype)
     if odd > TOLERANCE:
         how = f"off by {odd:.0%}" if math.isfinite(odd) else "it raises an error"
-        says += f"; it reads sizes that are no multiple of 64 wrongly ({how}), such students are refused"
+        wrongly = f"sizes that are no multiple of 64 wrongly ({how})"
+        says += f"; it reads {wrongly}, such students are refused"
     yield Finding("4-bit", says)
     if _worst_error(WIDTH, device, dtype, plain_layout=False) > TOLERANCE:
         lost = "repack weights in an exam and lose the gradient after it"

@@ -1,7 +1,5 @@
 """What all figures share: the palette, the style, and a figure that a notebook shows by itself."""
 
-from __future__ import annotations
-
 import io
 import threading
 from base64 import b64encode
@@ -15,37 +13,42 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 # Okabe and Ito's palette: told apart by readers with any common colour blindness.
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#767676"
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+RED, PURPLE, GREY = "#D55E00", "#CC79A7", "#767676"
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 SHADES = "cividis"  # for heat maps: even in lightness, the same to all readers
 STYLE = {
-    "font.size": 12, "axes.titlesize": 14, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "figure.facecolor": "white", "savefig.facecolor": "white",
+    "font.size": 12, "axes.titlesize": 14, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
+    "figure.facecolor": "white", "savefig.facecolor": "white",
     "text.parse_math": False,  # questions hold dollar signs
-}  # fmt: skip
+}
+# matplotlib's settings are one for all threads, and a panel draws beside a cell.
+_STYLING = threading.RLock()
 
 
 class Picture(Figure):
     """A figure that a notebook shows by itself, whichever matplotlib backend it has."""
 
     def _repr_png_(self) -> bytes:
-        buffer, small = io.BytesIO(), io.BytesIO()
-        self.savefig(buffer, dpi=100, format="png")
-        # 128 colours are as many as a figure shows, and make its notebook a third as large.
-        Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        large, small = io.BytesIO(), io.BytesIO()
+        self.savefig(large, dpi=100, format="png")
+        # A figure shows no more than 128 colours, and its notebook becomes a third as large.
+        palette = Image.open(large).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        palette.save(small, "png", optimize=True)
         return small.getvalue()
 
 
 def as_html(figure: Figure) -> str:
-    """A figure as an HTML image that shrinks with its page; its title, which says what is to be seen, is read out."""
+    """A figure as an HTML image that shrinks with its page; its title is the alternative text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100, format="png")
-    title = figure.get_suptitle() or " ".join(axes.get_title(loc="left") or axes.get_title() for axes in figure.axes).strip()
-    return (f'<img alt="{escape(title)}" style="max-width:100%;height:auto" '
-            f'src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">')  # fmt: skip
-
-
-_STYLING = threading.RLock()  # matplotlib's settings are one for all threads, and a panel draws beside a cell
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+    title = figure.get_suptitle() or " ".join(titles).strip()
+    data = b64encode(buffer.getvalue()).decode()
+    return (
+        f'<img alt="{escape(title)}" style="max-width:100%;height:auto" '
+        f'src="data:image/png;base64,{data}">')
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def style() -> Iterator[None]:
 
 
 def shorten(text: str, most: int) -> str:
-    """A name from outside that fits into a figure: on one line, at most so long, and with no character that cannot be drawn."""
+    """A name on one line of at most `most` characters; what cannot be drawn becomes □."""
     line = "".join(c if c.isprintable() else "□" for c in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 

@@ -39,6 +39,7 @@ from l2r_course.figures.grading import (
     reading,
     readings,
 )
+from l2r_course.figures.loop import loss_curves, round_diagram
 from l2r_course.figures.planning import card_planner, card_table, memory_by_part
 from l2r_course.figures.quantisation import codes_in_use, error_by_block, memory_to_train
 from l2r_course.figures.reflection import cosine_histograms, hidden_map
@@ -56,8 +57,6 @@ from l2r_lite.app.figures.panels import losses_by_round, mistakes_by_fate, runs_
 from l2r_lite.app.figures.runs import (
     accuracy_by_round,
     accuracy_by_skill,
-    loss_curves,
-    round_diagram,
     run_overview,
 )
 

@@ -18,17 +18,20 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test soak lab lint notebooks pocket bench evidence results badges versions lock clean
+.PHONY: help demo test test-all soak lab lint notebooks pocket bench evidence results badges versions lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
 	@echo "Variables: CPU=1 (torch without CUDA, on Linux), PYTHON=python3.12 (another Python), ARGS=\"…\" (passed on)."
 
 demo: $(VENV)/.installed-run ## run three rounds on the pocket world, one to two minutes on a CPU
 	@$(VENV)/bin/l2r-lite run $(ARGS)
 
-test: $(VENV)/.installed-test ## run every test
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+test: $(VENV)/.installed-test ## run the quick tests, at most 5 minutes on 2 cores
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-test ## run every test: notebooks, browser, kills and devices too
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed-test ## kills, memory, hostile input and fuzzing in their long form, many hours
 	@$(PY) tests/soak/everything.py $(ARGS)
@@ -44,13 +47,13 @@ notebooks: $(VENV)/.installed-test ## execute the notebooks and keep their outpu
 	@$(PY) tests/run_notebooks.py $(ARGS)
 
 pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 minutes on 2 cores
-	@$(PY) -m l2r_lite.pocket.pretrain $(ARGS)
+	@$(PY) -m l2r_course.pretrain $(ARGS)
 
 bench: $(VENV)/.installed-test ## speed and memory against the textbook's way and TRL's, on this machine
 	@$(PY) tests/bench.py $(ARGS)
 
-evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed; a log in notebooks/evidence
-	@$(PY) -m l2r_lite.experiments $(ARGS)
+evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed
+	@$(PY) -m l2r_course.research.experiments $(ARGS)
 
 results: $(VENV)/.installed-test ## the README's tables of results, from these logs
 	@$(PY) tests/results.py
@@ -83,7 +86,7 @@ lock: ## resolve pyproject.toml to the newest versions and write constraints.txt
 
 clean: ## delete .venv, caches and build files; runs/ stays
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find l2r_lite tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find l2r_lite notebooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:
 	@command -v "$(PYTHON)" >/dev/null || \

@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from l2r_lite.app.cli import _config, build_parser, main
+from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.students.presets import PRESETS
@@ -38,8 +39,22 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def parsed(*arguments: str) -> LoopConfig:
-    return _config(build_parser().parse_args(["run", *arguments]))
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LoopConfig]:
+    """The config that `l2r-lite run` would start a run with."""
+    started: list[LoopConfig] = []
+
+    def run_rounds(config: LoopConfig, *_: object, **__: object) -> None:
+        started.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("l2r_lite.runs.run.run_rounds", run_rounds)
+
+    def parse(*arguments: str) -> LoopConfig:
+        assert main(["run", *arguments]) == 130
+        return started[-1]
+
+    return parse
 
 
 # --- flags ---
@@ -49,59 +64,51 @@ def test_this_file_knows_every_knob() -> None:
     assert OTHER.keys() == KNOBS.keys()
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_every_knob_has_a_flag_that_sets_it(knob: str) -> None:
-    flag, value = "--" + knob.replace("_", "-"), OTHER[knob]
-    given = [flag, str(value)] if not isinstance(value, bool) else [flag if value else flag.replace("--", "--no-")]
-    if knob == "problems":  # the scripted teacher knows the pocket world only
-        given += ["--teacher", "recorded:x.jsonl"]
-    config = parsed(*given)
-    got = getattr(config, knob)
-    assert got == value and type(got) is type(value)
-    untouched = {k for k in KNOBS if k not in (knob, "teacher")}
-    assert all(getattr(config, k) == getattr(LoopConfig(), k) for k in untouched)
+def test_every_knob_has_a_flag_that_sets_it_and_nothing_else(parsed: Callable[..., LoopConfig]) -> None:
+    for knob, value in OTHER.items():
+        flag = "--" + knob.replace("_", "-")
+        given = [flag, str(value)] if not isinstance(value, bool) else [flag if value else flag.replace("--", "--no-")]
+        if knob == "problems":  # the scripted teacher knows the pocket world only
+            given += ["--teacher", "recorded:x.jsonl"]
+        config = parsed(*given)
+        got = getattr(config, knob)
+        assert got == value and type(got) is type(value)
+        untouched = {k for k in KNOBS if k not in (knob, "teacher")}
+        assert all(getattr(config, k) == getattr(LoopConfig(), k) for k in untouched)
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_every_knob_is_explained_in_the_help(knob: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_knob_is_explained_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["run", "--help"])
     assert end.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--" + knob.replace("_", "-") in shown or "--[no-]" + knob.replace("_", "-") in shown
-    assert KNOBS[knob].metadata["help"].split()[0] in shown
+    for knob, about in KNOBS.items():
+        flag = knob.replace("_", "-")
+        assert f"--{flag}" in shown or f"--[no-]{flag}" in shown
+        assert about.metadata["help"].split()[0] in shown
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_is_the_start_and_flags_change_it(preset: str) -> None:
-    assert parsed("--preset", preset) == PRESETS[preset]
-    assert parsed("--preset", preset, "--seed", "3") == dataclasses.replace(PRESETS[preset], seed=3)
+def test_a_preset_is_allowed_and_the_start_that_flags_change(parsed: Callable[..., LoopConfig]) -> None:
+    for name, preset in PRESETS.items():
+        preset.check()
+        assert parsed("--preset", name) == preset
+        assert parsed("--preset", name, "--seed", "3") == dataclasses.replace(preset, seed=3)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_allowed(preset: str) -> None:
-    PRESETS[preset].check()
-
-
-def test_resuming_starts_from_the_runs_own_settings(tmp_path: Path) -> None:
+def test_resuming_starts_from_the_runs_own_settings(tmp_path: Path, parsed: Callable[..., LoopConfig]) -> None:
     config = LoopConfig(seed=9, samples=3)
     (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
     assert parsed("--resume", str(tmp_path), "--rounds", "8") == dataclasses.replace(config, rounds=8)
 
 
-@pytest.mark.parametrize("knob", [k for k, f in KNOBS.items() if f.metadata["low"] is not None])
-def test_every_numeric_knob_refuses_what_is_out_of_its_range(knob: str) -> None:
-    low, high = KNOBS[knob].metadata["low"], KNOBS[knob].metadata["high"]
-    for value in [low - 1, *([high * 2 + 1] if high is not None else []), float("nan"), float("inf"), "3", True]:
-        with pytest.raises(ConfigError, match=f"^{knob} = "):
-            LoopConfig().with_(**{knob: value})
-    LoopConfig().with_(**{knob: low})
-
-
-@pytest.mark.parametrize("knob", [k for k in KNOBS if HINTS[k] in (int, int | None)])
-def test_a_knob_that_counts_refuses_fractions(knob: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{knob} = "):
-        LoopConfig().with_(**{knob: KNOBS[knob].metadata["low"] + 1.5})
+def test_every_numeric_knob_refuses_what_is_out_of_its_range_and_a_counting_one_fractions() -> None:
+    for knob in [k for k, f in KNOBS.items() if f.metadata["low"] is not None]:
+        low, high = KNOBS[knob].metadata["low"], KNOBS[knob].metadata["high"]
+        bad = [low - 1, *([high * 2 + 1] if high is not None else []), float("nan"), float("inf"), "3", True]
+        for value in bad + [low + 1.5] * (HINTS[knob] in (int, int | None)):
+            with pytest.raises(ConfigError, match=f"^{knob} = "):
+                LoopConfig().with_(**{knob: value})
+        LoopConfig().with_(**{knob: low})
 
 
 def test_an_unknown_knob_is_named_with_the_known_ones() -> None:
@@ -139,11 +146,11 @@ BAD = {
     "too many samples": (["--samples", "65"], "samples = 65: must be between 1 and 64"),
     "not a number": (["--learning-rate", "nan"], "learning_rate = nan: must be a number"),
     "scripted teacher, real problems": (["--problems", "gsm8k"], '"scripted" can teach the pocket world only.*recorded:FILE'),
-    "recorded without a file": (["--preset", "smol"], "name the file"),
     "a recorded file that is not there": (["--teacher", "recorded:gone.jsonl"], "gone.jsonl.*cannot be read"),
     "unknown teacher": (["--teacher", "plato"], 'teacher "plato".*scripted'),
     "no such run": (["--resume", "nowhere"], "nowhere.*is this a run folder"),
     "no such student": (["--student", "./nowhere"], 'student "./nowhere": there is no such folder'),
+    "recorded without a file": (["--preset", "smol"], "name the file"),
 }  # fmt: skip
 
 
@@ -153,23 +160,19 @@ def files(elsewhere: Path) -> None:
     (elsewhere / "bad.jsonl").write_text('{"question": "a", "anwser": 3}\n')
 
 
-@pytest.mark.parametrize("case", BAD)
 @pytest.mark.usefixtures("files")
-def test_bad_input_exits_with_2_and_one_sentence(case: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, message = BAD[case]
-    assert main(["run", *arguments]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("l2r-lite: ") and "Traceback" not in said
-    assert len(said.strip().splitlines()) <= 2
-    assert re.search(message, said), said
-
-
-@pytest.mark.parametrize("case", [c for c in BAD if c != "no such run"])
-@pytest.mark.usefixtures("files")
-def test_a_run_that_cannot_start_leaves_no_run_folder(case: str, elsewhere: Path) -> None:
-    """Else the next try, with the setting put right, would be refused: the folder "holds a run with other settings"."""
-    assert main(["run", *BAD[case][0], "--out", "mine"]) == 2
-    assert not (elsewhere / "mine" / "config.json").exists()
+def test_bad_input_exits_with_2_and_one_sentence_and_leaves_no_run_folder(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    """A folder left behind would refuse the next try, with the setting put right: it "holds a run with other settings"."""
+    for case, (arguments, message) in BAD.items():
+        place = [] if "--resume" in arguments else ["--out", "mine"]
+        assert main(["run", *arguments, *place]) == 2, case
+        said = capsys.readouterr().err
+        assert said.startswith("l2r-lite: ") and "Traceback" not in said
+        assert len(said.strip().splitlines()) <= 2
+        assert re.search(message, said), said
+        assert not (elsewhere / "mine" / "config.json").exists(), case
 
 
 def test_another_run_in_the_same_folder_is_refused(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,14 +181,12 @@ def test_another_run_in_the_same_folder_is_refused(elsewhere: Path, capsys: pyte
     assert "seed = 0 there, 5 asked for" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["walk"], ["run", "--rounds", "many"], ["run", "--preset", "huge"], ["run", "--nonsense"]], ids=repr
-)
-def test_what_argparse_refuses_exits_with_2_too(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    assert "usage: l2r-lite" in capsys.readouterr().err
+def test_what_argparse_refuses_exits_with_2_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["walk"], ["run", "--rounds", "many"], ["run", "--preset", "huge"], ["run", "--nonsense"]):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 2
+        assert "usage: l2r-lite" in capsys.readouterr().err
 
 
 def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object, **__: object) -> None:
         raise ValueError("ours")
 
-    monkeypatch.setattr("l2r_lite.rounds.run_rounds", broken)
+    monkeypatch.setattr("l2r_lite.runs.run.run_rounds", broken)
     with pytest.raises(ValueError, match="ours"):
         main(["run"])
 
@@ -221,7 +222,7 @@ def imported_by(*arguments: str) -> set[str]:
 import sys
 sys.argv = ["l2r-lite", {", ".join(map(repr, arguments))}]
 try:
-    {"from l2r_lite.cli import main; main()" if arguments else "import l2r_lite"}
+    {"from l2r_lite.app.cli import main; main()" if arguments else "import l2r_lite"}
 except SystemExit:
     pass
 print("MODULES", *sys.modules, file=sys.stderr)
@@ -230,13 +231,11 @@ print("MODULES", *sys.modules, file=sys.stderr)
     return set(done.stderr.partition("MODULES")[2].split())
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("--help",), ("run", "--help"), ("--version",), ("run", "--rounds", "-1"), ("run", "--dry-run")], ids=repr
-)
-def test_torch_is_not_imported_before_it_is_needed(arguments: tuple[str, ...]) -> None:
-    modules = imported_by(*arguments)
-    assert "l2r_lite" in modules
-    assert not {"torch", "transformers", "bitsandbytes", "peft", "matplotlib", "ipywidgets"} & modules
+def test_torch_is_not_imported_before_it_is_needed() -> None:
+    for arguments in ((), ("--help",), ("run", "--help"), ("--version",), ("run", "--rounds", "-1"), ("run", "--dry-run")):
+        modules = imported_by(*arguments)
+        assert "l2r_lite" in modules
+        assert not {"torch", "transformers", "bitsandbytes", "peft", "matplotlib", "ipywidgets"} & modules, arguments
 
 
 def test_the_installed_command_answers() -> None:

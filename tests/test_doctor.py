@@ -67,10 +67,15 @@ def run_elsewhere(extra: Path, *arguments: str) -> tuple[int, str]:
     """The command in a process of its own that finds the packages in `extra` before the real ones."""
     path = f"{extra}{os.pathsep}{Path(__file__).parent.parent}"
     env = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "l2r_lite.cli", "doctor", *arguments]
+    command = [sys.executable, "-m", "l2r_lite.app.cli", "doctor", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout
+
+
+def finding(about: str) -> doctor.Finding:
+    """What the doctor says of one thing; what would be looked at after it is not."""
+    return next(found for found in doctor.examine() if found.about == about)
 
 
 # --- the machine
@@ -120,8 +125,8 @@ def test_four_bit_layers_are_really_computed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Linear4bit, "forward", lambda self, x: whole(self, x.detach()) + 0 * x)
     forward, gradient = doctor.four_bit_errors(256, cpu, torch.float32)
     assert forward < 1e-5 and gradient > 0.9
-    (finding,) = doctor._four_bit()
-    assert finding.state == "MEND" and "gradient by 100%" in finding.says
+    found = finding("4-bit")
+    assert found.state == "MEND" and "gradient by 100%" in found.says
 
 
 def test_the_width_that_bitsandbytes_reads_wrongly_is_found() -> None:
@@ -137,7 +142,7 @@ def test_too_little_memory_or_disk_is_to_be_mended(monkeypatch: pytest.MonkeyPat
     assert 0 < free < 1e13
     monkeypatch.setattr(doctor, "MEMORY_GB", 2 * free / 1e9)
     monkeypatch.setattr(doctor, "DISK_GB", 1e6)
-    assert [f.state for f in (*doctor._memory(), *doctor._disk())] == ["MEND", "MEND"]
+    assert [finding("memory").state, finding("disk").state] == ["MEND", "MEND"]
 
 
 def test_a_containers_limit_counts_and_not_the_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

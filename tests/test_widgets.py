@@ -22,7 +22,7 @@ import pytest
 from fake_endpoint import Server
 
 from l2r_lite.app.panels import compare_panel, loop_panel, mistake_browser
-from l2r_lite.app.panels.live import Forecast, Sparing
+from l2r_lite.app.panels.live import DrawBudget, Forecast
 from l2r_lite.app.panels.settings import folder_for
 from l2r_lite.app.panels.words import duration
 from l2r_lite.data.pocket.rationales import write_rationale
@@ -334,7 +334,7 @@ def test_a_folder_with_another_run_in_it_is_left_alone(
     show(config).run()
     other = show(config.with_(limit=17, epochs=2))
     until(lambda: (tmp_path / "panel" / "config.json").exists())
-    other._look()
+    other._settings_changed()
     assert other.out.name == "panel-limit17-epochs2" and "holds a run with other settings" in told(other)
 
 
@@ -414,11 +414,11 @@ def test_the_time_left_is_what_the_stages_took_so_far() -> None:
 
 
 def test_drawing_takes_a_small_share_of_the_time() -> None:
-    sparing, drawn = Sparing(share=0.1), 0
+    budget, drawn = DrawBudget(share=0.1), 0
     began = time.monotonic()
     while time.monotonic() - began < 1.0:
-        if sparing.due():
-            sparing.draw(lambda: time.sleep(0.02))
+        if budget.due():
+            budget.draw(lambda: time.sleep(0.02))
             drawn += 1
         time.sleep(0.001)
     assert 2 <= drawn <= 6  # 0.02 s each, a tenth of the time

@@ -70,7 +70,7 @@ def test_no_student_is_pretrained_or_trained_on_what_transfer_is_measured_with()
 
 
 def test_a_problem_is_one_of_its_skill_in_words_and_in_kind() -> None:
-    for skill, problem in [(skill, p) for skill in SKILLS for p in problems_of(skill)]:
+    for skill, problem in [(name, p) for name in SKILLS for p in problems_of(name)]:
         assert (problem.skill, problem.kind) == (skill, SKILLS[skill].kind)
         assert "{" not in problem.question
         used = {int(n) for n in re.findall(r"\d+", problem.question)}

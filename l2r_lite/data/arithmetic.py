@@ -1,7 +1,6 @@
-"""Equations in a rationale: every `a op b = c`, recomputed exactly, so that a lesson can be checked step by step."""
+"""Equations in a rationale, recomputed exactly, so that a lesson can be checked step by step."""
 
-from __future__ import annotations
-
+import operator
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +10,14 @@ from l2r_lite.data.answers import SCALES, plain_text
 
 @dataclass(frozen=True)
 class Equation:
-    """One claim `left = right` found in a text. A chain "2 + 3 = 5 + 1 = 6" makes two: 2 + 3 = 5 + 1 and 5 + 1 = 6.
+    """One claim `left = right` found in a text.
+
+    A chain "2 + 3 = 5 + 1 = 6" makes two: 2 + 3 = 5 + 1, and 5 + 1 = 6.
 
     Attributes:
         text: the claim as it stands in the (cleaned) text.
-        left, right: the values of its two sides; None where a side divides by zero.
-        holds: whether they are equal, exactly or up to the rounding of the last decimal written (10 / 3 = 3.33).
+        left, right: the values of its two sides; None for a side that divides by zero.
+        holds: whether they are equal, exactly or as rounded in the text (10 / 3 = 3.33).
     """
 
     text: str
@@ -26,11 +27,11 @@ class Equation:
 
 
 def equations(text: str) -> list[Equation]:
-    """Every arithmetic claim in a rationale, so that a teacher's lesson can be checked step by step.
+    """Every arithmetic claim in a rationale. Never raises.
 
-    Reads + - * / x × ÷ −, "plus", "times", …, brackets, thousands separators, currency and units ("32 apples + 4 apples
-    = 36"). What it cannot read for certain (variables, powers, remainders, "2 dozen") it leaves out: an equation that
-    is reported as wrong should be wrong. Never raises.
+    Reads + - * / x × ÷ −, "plus", "times", …, brackets, thousands separators, currency and units
+    ("32 apples + 4 apples = 36"). What it cannot read for certain (variables, powers, remainders,
+    "2 dozen") is left out: an equation that is reported as wrong should be wrong.
     """
     found: list[Equation] = []
     tokens = list(_TOKEN.finditer(plain_text(_LIST_MARK.sub("", text))))
@@ -48,7 +49,7 @@ def equations(text: str) -> list[Equation]:
 
 
 def wrong_equations(text: str) -> list[Equation]:
-    """The arithmetic claims of a rationale that are false; empty for a rationale whose arithmetic is right."""
+    """The arithmetic claims of a rationale that are false."""
     return [equation for equation in equations(text) if not equation.holds]
 
 
@@ -56,19 +57,22 @@ _LIST_MARK = re.compile(r"^[ \t]{0,8}(?:[-*•+]|(?:Step )?[0-9]{1,2}[.):])[ \t]
 _TOKEN = re.compile(
     r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
     r"|(?P<equals>(?:\n[ \t]{0,20})?(?<![<>!=])[=≈](?![=>]))"
-    r"|(?P<op>\*\*|[-+*/×÷·]|\bx\b(?=\s?[(\d])|(?<=[0-9])x(?=[0-9])|\b(?:plus|minus|times|divided by|multiplied by)\b)"
+    r"|(?P<op>\*\*|[-+*/×÷·]|\bx\b(?=\s?[(\d])|(?<=[0-9])x(?=[0-9])"
+    r"|\b(?:plus|minus|times|divided by|multiplied by)\b)"
     r"|(?P<open>\()(?![A-Za-z ]{1,40}\))|(?P<close>\))"
     r"|(?P<unit>\([A-Za-z ]{1,40}\)|%|¢|[^\W\d_]+(?:['’/-][^\W\d_]+)*)"
     r"|(?P<other>[^\s~\"'])|(?P<line>\n)"
 )
-_OPERATORS = {"x": "*", "×": "*", "·": "*", "÷": "/", "plus": "+", "minus": "-", "times": "*"}
-_OPERATORS |= {"divided by": "/", "multiplied by": "*"}
+_OPERATORS = {
+    "x": "*", "×": "*", "·": "*", "÷": "/", "plus": "+", "minus": "-", "times": "*",
+    "divided by": "/", "multiplied by": "*"}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+_COMPUTE = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 _NO_UNIT = set(
-    "a an and are as at but by dozen get gets had has have he hundred hundreds is it left make makes million of off "
-    "or over pair pairs she so that the their then they thousand to total twice was we were which will".split()
-)
-_PARTS = {"%", "percent", "half", "third", "quarter", "twice", "double", "thirds", "fourths", "quarters", "fifths"}
+    "a an and are as at but by dozen get gets had has have he hundred hundreds is it left make "
+    "makes million of off or over pair pairs she so that the their then they thousand to total "
+    "twice was we were which will".split())
+_PARTS = set("% percent half third quarter twice double thirds fourths quarters fifths".split())
 _UNREADABLE = set("^/²³<>√)!±")
 _SCALING = {"remainder", "rem", "dozen"} | SCALES.keys()
 _HUNDREDTHS = {"%", "¢", "cent", "cents", "percent"}
@@ -77,23 +81,27 @@ _MAX_TOKENS, _MAX_NUMBER = 120, 25
 
 @dataclass
 class _Side:
-    """One side of an equation: its tokens [start, end), operands as written, and what a shunting-yard made of them."""
+    """One side of an equation.
+
+    Attributes:
+        start, end: its tokens are [start, end).
+        postfix: its numbers as written, marked "%" if they may be hundredths, and its operators,
+            in postfix order.
+        operators: how many it has.
+        labelled: words stand before its "=": "3 days = 12 / 4" is a label, no claim.
+    """
 
     start: int
     end: int
-    postfix: list[str]  # numbers as written, "%"-marked where they may be hundredths, and operators
+    postfix: list[str]
     operators: int = 0
-    labelled: bool = False  # words stand before its "=": in "3 days = 12 / 4" that makes a label, not a claim
+    labelled: bool = False
 
 
 def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
-    """An expression starts at a number, "(" or adjacent minus that does not continue something unread before it."""
+    """Whether an expression starts here, and does not continue something that was not read."""
     token = tokens[i]
-    if token.lastgroup == "op":
-        nxt = tokens[i + 1] if i + 1 < len(tokens) else None
-        if token[0] != "-" or nxt is None or nxt.lastgroup != "number" or nxt.start() != token.end():
-            return False
-    elif token.lastgroup not in ("number", "open"):
+    if token.lastgroup not in ("number", "open") and not _is_sign(tokens, i):
         return False
     if i == 0:
         return True
@@ -103,29 +111,42 @@ def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
     if before.lastgroup == "unit":
         glued = before.end() == token.start()
         word, prior = before[0].lower(), tokens[i - 2] if i > 1 else None
-        part_of = word == "of" and prior and (prior.lastgroup == "number" or prior[0].lower() in _PARTS)
-        return not (glued or part_of or word in ("x", "y", "over", "by"))
+        part = prior and (prior.lastgroup == "number" or prior[0].lower() in _PARTS)
+        return not (glued or (word == "of" and part) or word in ("x", "y", "over", "by"))
     return True
 
 
+def _is_sign(tokens: list[re.Match[str]], i: int) -> bool:
+    """Whether the token is a minus that belongs to the number right behind it."""
+    if tokens[i][0] != "-" or i + 1 >= len(tokens):
+        return False
+    return tokens[i + 1].lastgroup == "number" and tokens[i + 1].start() == tokens[i].end()
+
+
 def _read_chain(tokens: list[re.Match[str]], start: int) -> tuple[int, list[_Side]]:
-    """The sides of `side = side = …` from `start`, and the token after them; fewer than two sides are no equation."""
+    """The sides of `side = side = …`, and the token after them; one side is no equation."""
     sides: list[_Side] = []
     i = start
     while True:
         side, stopped = _read_side(tokens, i)
         if side is None:
-            start = max(start, stopped - 1 if stopped - i >= _MAX_TOKENS else start)  # too long to read: skip it whole
+            if stopped - i >= _MAX_TOKENS:  # too long to read: skip it whole
+                start = max(start, stopped - 1)
             break
         sides.append(side)
-        if side.end >= len(tokens) or tokens[side.end].lastgroup != "equals" or len(sides) > _MAX_TOKENS:
+        if side.end >= len(tokens) or tokens[side.end].lastgroup != "equals":
+            break
+        if len(sides) > _MAX_TOKENS:
             break
         i = side.end + 1
     return (sides[-1].end if len(sides) > 1 else start + 1), sides
 
 
 def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
-    """One expression turned into postfix (shunting-yard), and where it stopped; None if not readable for certain."""
+    """One expression in postfix order (by a shunting-yard), and where reading stopped.
+
+    None if it cannot be read for certain.
+    """
     start, side = i, _Side(i, i, [])
     stack: list[str] = []
     want_number = True
@@ -137,13 +158,7 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
             elif group == "number" and len(token[0]) <= _MAX_NUMBER:
                 side.postfix.append(token[0].replace(",", ""))
                 want_number = False
-            elif (
-                token[0] == "-"
-                and i + 1 < len(tokens)
-                and tokens[i + 1].lastgroup == "number"
-                and len(tokens[i + 1][0]) <= _MAX_NUMBER
-                and tokens[i + 1].start() == token.end()
-            ):
+            elif _is_sign(tokens, i) and len(tokens[i + 1][0]) <= _MAX_NUMBER:
                 side.postfix.append("-" + tokens[i + 1][0].replace(",", ""))
                 want_number, i = False, i + 1
             else:
@@ -153,10 +168,13 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
         after = _skip_units(tokens, i, side)
         if after is None:
             return None, i
-        ends = after >= len(tokens) or tokens[after].lastgroup not in ("op", "close", "equals", "open")
-        if ends or (tokens[after].lastgroup == "open" and tokens[after].start() != tokens[after - 1].end()):
+        if after >= len(tokens):
             break
         i, token, group = after, tokens[after], tokens[after].lastgroup
+        if group not in ("op", "close", "equals", "open"):
+            break
+        if group == "open" and token.start() != tokens[i - 1].end():
+            break
         if group == "equals":
             side.labelled = tokens[i - 1].lastgroup == "unit" and tokens[i - 1][0][0].isalpha()
             break
@@ -184,13 +202,17 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
 
 
 def _skip_units(tokens: list[re.Match[str]], i: int, side: _Side) -> int | None:
-    """Past the unit after a number if an operator or "=" follows; None if what follows makes the number unreadable."""
+    """The token after a number's unit, if an operator or "=" follows; else `i`.
+
+    None if the words make the number unreadable: 5x is a variable, 2 dozen is 24.
+    """
     j = i
     while j < min(len(tokens), i + 9) and tokens[j].lastgroup == "unit":
         word = tokens[j][0].lower()
         glued = tokens[j].start() == tokens[j - 1].end()
-        if len(word) == 1 and word.isalpha() and (glued or word in "xyzr") or word in _SCALING:
-            return None  # 5x is a variable, 2 dozen is 24
+        variable = len(word) == 1 and word.isalpha() and (glued or word in "xyzr")
+        if variable or word in _SCALING:
+            return None
         if word in _HUNDREDTHS and j == i and tokens[i - 1].lastgroup == "number":
             side.postfix[-1] = side.postfix[-1].rstrip("%") + "%"
         j += 1
@@ -199,39 +221,45 @@ def _skip_units(tokens: list[re.Match[str]], i: int, side: _Side) -> int | None:
         return None
     if j < len(tokens) and tokens[j][0] in ("^", "²", "³", "!", "**", "√"):
         return None
-    if j == i or j >= len(tokens) or tokens[j].lastgroup not in ("op", "equals", "close"):
-        return j if j == i else i  # the words belong to the sentence: the expression ends before them
-    return j if j - i <= 4 and not _NO_UNIT.intersection(words) - ({"of"} if words[0] != "of" else set()) else i
+    if not words or j >= len(tokens) or tokens[j].lastgroup not in ("op", "equals", "close"):
+        return i  # the words belong to the sentence: the expression ends before them
+    sentence = _NO_UNIT.intersection(words)
+    if words[0] != "of":
+        sentence -= {"of"}  # "3 bags of sand" is a unit
+    return i if sentence or len(words) > 4 else j
 
 
 def _judge(tokens: list[re.Match[str]], left: _Side, right: _Side) -> Equation:
-    """Recompute both sides; percent and cents may mean hundredths or plain numbers: either reading will do."""
+    """Recompute both sides. Percent and cents may mean hundredths or not: one reading must hold."""
     first, last = tokens[left.start], tokens[right.end - 1]
     text = " ".join(first.string[first.start() : last.end()].split())
-    holds, values = False, (_compute(left, 1), _compute(right, 1))
+    values = _compute(left, 1), _compute(right, 1)
     readings = [values]
     if any(item.endswith("%") for item in (*left.postfix, *right.postfix)):
         readings.append((_compute(left, 100), _compute(right, 100)))
+    holds = False
     for a, b in readings:
         if a is not None and b is not None:
-            holds = holds or a == b or any(_rounds_to(x, side, y) for x, side, y in ((a, right, b), (b, left, a)))
-    return Equation(text, values[0], values[1], holds)
+            holds = holds or a == b or _rounds_to(a, right, b) or _rounds_to(b, left, a)
+    return Equation(text, *values, holds)
 
 
 def _rounds_to(value: Fraction, side: _Side, written: Fraction) -> bool:
     """Whether `side`, one number as written, is `value` rounded or cut off after its last decimal."""
     decimals = len(side.postfix[0].rstrip("%").partition(".")[2])
-    return side.operators == 0 and decimals > 0 and abs(value - written) < Fraction(1, 10**decimals)
+    if side.operators or not decimals:
+        return False
+    return abs(value - written) < Fraction(1, 10**decimals)
 
 
 def _compute(side: _Side, hundredths: int) -> Fraction | None:
     stack: list[Fraction] = []
     for item in side.postfix:
-        if item not in _PRECEDENCE:
+        if item not in _COMPUTE:
             stack.append(Fraction(item.rstrip("%")) / (hundredths if item.endswith("%") else 1))
             continue
         b, a = stack.pop(), stack.pop()
         if item == "/" and b == 0:
             return None
-        stack.append(a + b if item == "+" else a - b if item == "-" else a * b if item == "*" else a / b)
+        stack.append(_COMPUTE[item](a, b))
     return stack[0]

@@ -24,29 +24,36 @@ View = Callable[..., Figure | tuple[Figure, Table]]
 class explore:  # noqa: N801 - used like a function
     """A figure with a control for each of its settings; on a page without a kernel, the figure at the first setting.
 
-    A control is what ipywidgets makes of it: (low, high, step) a slider, a list a menu, True or False a box; to begin elsewhere
-    than in the middle, pass a widget, as ipywidgets.FloatSlider(0.5, min=0, max=1). The argument's name labels it. A slider
-    has a number field beside it, which is what the label belongs to: ipywidgets' sliders have no name for a screen reader.
+    A control is what ipywidgets makes of it: (low, high, step) a slider, a list a menu, True or
+    False a box; to begin elsewhere than in the middle, pass a widget, as
+    ipywidgets.FloatSlider(0.5, min=0, max=1). The argument's name labels it. A slider has a number
+    field beside it, which is what the label belongs to: ipywidgets' sliders have no name for a
+    screen reader.
 
         explore(figures.stopping_rule, patience=[1, 2, 3], minimal_gain=(0.0, 0.2, 0.05))
 
     Args:
         view: what to draw for a setting: a figure, or a figure and a table of its numbers.
-        moving: draw while a slider moves, for views that take a fraction of a second; else once, when it is let go.
+        moving: draw while a slider moves, for views that take a fraction of a second; else once,
+            when it is let go.
         controls: one for each argument of `view`.
     """
 
     def __init__(self, view: View, *, moving: bool = False, **controls: Any) -> None:
         self._view = view
-        self.controls: dict[str, Any] = {name: w.interactive.widget_from_abbrev(c) for name, c in controls.items()}
+        self.controls: dict[str, Any] = {
+            name: w.interactive.widget_from_abbrev(c) for name, c in controls.items()}
         self._picture, self._numbers, self._trouble = w.HTML(), w.HTML(), w.Output()
         self._numbers.layout.display = "none"
-        self.numbers_button = w.ToggleButton(description="Show the numbers", tooltip="the figure as a table", icon="table",
-                                             layout=w.Layout(width="auto", align_self="flex-start"))  # fmt: skip
+        self.numbers_button = w.ToggleButton(
+            description="Show the numbers", tooltip="the figure as a table", icon="table",
+            layout=w.Layout(width="auto", align_self="flex-start"))
         self.numbers_button.observe(self._show_numbers, "value")
         for control in self.controls.values():
             control.observe(lambda _: self._redraw(), "value")
-        rows = [_labelled(name.replace("_", " "), control, moving) for name, control in self.controls.items()]
+        rows = [
+            _labelled(name.replace("_", " "), control, moving)
+            for name, control in self.controls.items()]
         self.panel = stack(*rows, self._picture, self.numbers_button, self._numbers, self._trouble)
 
     def look(self) -> tuple[Figure, Table | None]:
@@ -70,8 +77,10 @@ class explore:  # noqa: N801 - used like a function
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         figure, table = self.look()
         self._show(figure, table)
-        chosen = [[name.replace("_", " "), control.value] for name, control in self.controls.items()]
-        return {**alive(self.panel), **static_form(figure, table or Table(["setting", "value"], chosen))}
+        chosen = [
+            [name.replace("_", " "), control.value] for name, control in self.controls.items()]
+        return {**alive(self.panel),
+                **static_form(figure, table or Table(["setting", "value"], chosen))}
 
 
 def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
@@ -101,7 +110,8 @@ def nf4_explorer(weight: Tensor) -> explore:
 
     def view(block: int, block_size: int, outlier: float) -> tuple[Figure, Table]:
         # A larger block size leaves fewer blocks; the number is then that of the last one.
-        seen = figures.Block.of(weight, min(block, weight.numel() // block_size - 1), block_size, outlier)
+        seen = figures.Block.of(
+            weight, min(block, weight.numel() // block_size - 1), block_size, outlier)
         return figures.one_block(seen), figures.block_table(seen)
 
     return explore(
@@ -121,7 +131,8 @@ def temperature_explorer(scores: TokenScores, place: int = 0) -> explore:
     """
 
     def view(place: int, temperature: float) -> tuple[Figure, Table]:
-        return figures.next_token(scores, place, temperature), figures.next_token_table(scores, place, temperature)
+        return figures.next_token(scores, place, temperature), figures.next_token_table(
+            scores, place, temperature)
 
     return explore(
         view,
@@ -139,12 +150,12 @@ def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
     """
 
     def view(**setting: float) -> tuple[Figure, Table]:
-        triplet = figures.Triplet.descend(
-            setting["margin"], setting["angle_to_h⁺"], setting["angle_to_h⁻"], int(setting["steps_downhill"])
-        )
+        triplet = figures.Triplet.descend(setting["margin"], setting["angle_to_h⁺"],
+                                          setting["angle_to_h⁻"], int(setting["steps_downhill"]))
         return figures.triplet_plane(triplet, items), figures.triplet_table(triplet, items)
 
-    angles = {"angle_to_h⁺": w.IntSlider(40, min=0, max=180, step=5), "angle_to_h⁻": w.IntSlider(70, min=0, max=180, step=5)}
+    angles = {"angle_to_h⁺": w.IntSlider(40, min=0, max=180, step=5),
+              "angle_to_h⁻": w.IntSlider(70, min=0, max=180, step=5)}
     return explore(
         view,
         moving=True,
@@ -157,20 +168,24 @@ def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
 def planner_explorer(student: str = "consumer", card: int = 12) -> explore:
     """What fits: a student, a card, items at once and the length of a rationale; when it does not, what to turn.
 
-    The first look at a setting takes seconds (a training step is counted through); later ones are remembered.
+    The first look at a setting takes seconds (a training step is counted through); later ones are
+    remembered.
 
     Args:
         student: the preset to begin with, any but "pocket".  card: its GB.
     """
     others = {name: config for name, config in PRESETS.items() if config.student != "pocket"}
-    names = {f"{config.student.rpartition('/')[2]} ({name})": name for name, config in others.items()}
+    names = {
+        f"{config.student.rpartition('/')[2]} ({name})": name for name, config in others.items()}
 
     def view(**s: Any) -> tuple[Figure, Table]:
         items, checkpointing = s["items_at_once"], s["recompute_activations"]
-        config = PRESETS[s["student"]].with_(batch_size=items, micro_batch=items, gradient_checkpointing=checkpointing)
+        config = PRESETS[s["student"]].with_(
+            batch_size=items, micro_batch=items, gradient_checkpointing=checkpointing)
         tokens = {"prompt_tokens": s["prompt_tokens"], "rationale_tokens": s["rationale_tokens"]}
         plan, card = plan_memory(config, **tokens), s["card_GB"]
-        return figures.card_planner(plan, card), figures.card_table(plan, card, knobs(config, plan, card, **tokens))
+        return figures.card_planner(plan, card), figures.card_table(
+            plan, card, knobs(config, plan, card, **tokens))
 
     return explore(
         view,

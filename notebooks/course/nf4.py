@@ -16,17 +16,21 @@ from torch.nn.functional import pad
 
 from l2r_lite.students.four_bit import BLOCK, LEVELS, SECOND_BLOCK
 
-INT4 = torch.arange(-7, 8) / 7  # plain 4-bit integers, to compare with: −7 to 7, equally spaced (−8 would have no +8)
+# plain 4-bit integers, to compare with: −7 to 7, equally spaced (−8 would have no +8)
+INT4 = torch.arange(-7, 8) / 7
 
 
 def normal_levels(outermost: float = 1 - (1 / 30 + 1 / 32) / 2) -> Tensor:
     """How LEVELS were made: quantiles of the normal distribution at evenly spaced probabilities, the largest made 1.
 
-    From the probability `outermost` (the one at 1 would be infinite) it is eight even steps down to the middle, and seven
-    on the other side; the middle, 0, is there once. So there are sixteen, and 0 is among them.
+    From the probability `outermost` (the one at 1 would be infinite) it is eight even steps down to
+    the middle, and seven on the other side; the middle, 0, is there once. So there are sixteen, and
+    0 is among them.
     """
-    above = torch.special.ndtri(torch.linspace(0.5, outermost, 9, dtype=torch.float64))  # 0 and eight positive quantiles
-    below = -torch.special.ndtri(torch.linspace(outermost, 0.5, 8, dtype=torch.float64))[:-1]  # seven negative ones
+    # 0 and eight positive quantiles
+    above = torch.special.ndtri(torch.linspace(0.5, outermost, 9, dtype=torch.float64))
+    # seven negative ones
+    below = -torch.special.ndtri(torch.linspace(outermost, 0.5, 8, dtype=torch.float64))[:-1]
     return (torch.cat([below, above]) / above[-1]).float()
 
 
@@ -44,10 +48,12 @@ def quantise_block(block: Tensor, levels: Tensor = LEVELS) -> tuple[Tensor, Tens
     """Numbers as codes and a scale: block ≈ levels[codes] · scale. Takes one block or many, each along the last dimension.
 
     Returns:
-        codes (…, block size): indices of the nearest levels; scale (…): each block's absmax, 0 for a block of zeros.
+        codes (…, block size): indices of the nearest levels; scale (…): each block's absmax, 0 for
+        a block of zeros.
     """
     scale = block.abs().amax(-1)
-    # bitsandbytes multiplies by the inverse where one could divide: the last bit of a quotient decides ties.
+    # bitsandbytes multiplies by the inverse where one could divide: the last bit of a quotient
+    # decides ties.
     between = block * (1 / scale.clamp_min(1e-38)).unsqueeze(-1)  # in [−1, 1]
     halfway = (levels[1:] + levels[:-1]) / 2
     return torch.bucketize(between, halfway), scale
@@ -70,8 +76,9 @@ def double_quantise(scales: Tensor, *, table: int = 2**16) -> Scales:
     """Scales are all positive: take off their mean, so that both signs of the levels are used, and quantise what is left.
 
     Args:
-        table: bitsandbytes' CPU code looks the nearest level up in a table of so many entries, and a number within half
-            an entry of the middle between two levels may get the farther one. 0 always takes the nearest.
+        table: bitsandbytes' CPU code looks the nearest level up in a table of so many entries, and
+            a number within half an entry of the middle between two levels may get the farther one.
+            0 always takes the nearest.
     """
     levels, offset = eight_bit_levels(), scales.mean()
     blocks = pad(scales - offset, (0, -len(scales) % SECOND_BLOCK)).view(-1, SECOND_BLOCK)

@@ -1,9 +1,10 @@
 """How the pocket student was made: `python -m l2r_lite.pocket.pretrain` (or `make pocket`).
 
-A Llama-shaped LM is trained from random weights on the pocket world's *known* skills, in training wordings only, and on
-arithmetic drills. The withheld skills are never shown. In the last part of the run every weight that will be stored in
-4 bits is seen through NF4 in the forward pass (straight-through gradients), so that quantisation costs the finished
-student next to nothing. One seed decides everything; the weights are written as float16 safetensors.
+A Llama-shaped LM is trained from random weights on the pocket world's *known* skills, in training
+wordings only, and on arithmetic drills. The withheld skills are never shown. In the last part of
+the run every weight that will be stored in 4 bits is seen through NF4 in the forward pass
+(straight-through gradients), so that quantisation costs the finished student next to nothing. One
+seed decides everything; the weights are written as float16 safetensors.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Cycle:
 
     Attributes:
         nf4_from: the share of the steps after which weights are seen through NF4.
-        drills: the share of lines that are drills; drill_kinds: what they are about ("?": which letter an option has).
+        drills: the share of lines that are drills; drill_kinds: what they are about ("?": which
+            letter an option has).
         prompt_weight: how much predicting a question's tokens counts; a rationale's tokens count 1.
         skills: drawn with equal chances; one named twice is drawn twice as often.
     """
@@ -53,13 +55,12 @@ class Cycle:
     skills: tuple[str, ...]
 
 
-# After the first cycle the student had learned multiplication, division and comparison, but was still off by one in sums
-# and did not find an option's letter: the second cycle dwells on these.
-CYCLES = (
-    Cycle(1500, 96, 3e-3, 0.7, 0.15, 6, "+-*/<>", 0.1, world.PRETRAINED),
-    Cycle(2400, 64, 2e-3, 0.7, 0.25, 3, "+++---*/<?????", 0.3,
-          (*world.PRETRAINED, "who-has-more", "who-has-more", "pick-sum", "subtract", "add-subtract", "add-subtract")),
-)  # fmt: skip
+# After the first cycle the student had learned multiplication, division and comparison, but was
+# still off by one in sums and did not find an option's letter: the second cycle dwells on these.
+CYCLES = (Cycle(1500, 96, 3e-3, 0.7, 0.15, 6, "+-*/<>", 0.1, world.PRETRAINED),
+          Cycle(2400, 64, 2e-3, 0.7, 0.25, 3, "+++---*/<?????", 0.3,
+                (*world.PRETRAINED, "who-has-more", "who-has-more", "pick-sum", "subtract",
+                 "add-subtract", "add-subtract")))
 
 
 def corpus_line(rng: random.Random, cycle: Cycle) -> tuple[str, str]:
@@ -72,7 +73,8 @@ def corpus_line(rng: random.Random, cycle: Cycle) -> tuple[str, str]:
         if world.split_of(world.template_name(skill.clauses, wording)) == "train":
             break
     problem = world.make_problem(skill, wording, rng, "pretraining")
-    return student_prompt(problem), completion(rationales.write_rationale(problem, rng.randrange(3)))
+    return student_prompt(problem), completion(
+        rationales.write_rationale(problem, rng.randrange(3)))
 
 
 def _drill(rng: random.Random, kinds: str) -> str:
@@ -102,17 +104,21 @@ def build_tokenizer(seed: int) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     rng = random.Random(seed)  # noqa: S311
-    # The tokenizer may know the words of all skills: it is the reasoning that is withheld, not the alphabet.
-    texts = [student_prompt(p) + completion(rationales.write_rationale(p, rng.randrange(3)))
-             for p in world.make_problems("train", 6000, seed)]  # fmt: skip
+    # The tokenizer may know the words of all skills: it is the reasoning that is withheld, not the
+    # alphabet.
+    texts = [
+        student_prompt(p) + completion(rationales.write_rationale(p, rng.randrange(3)))
+        for p in world.make_problems("train", 6000, seed)]
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(r" ?[0-9]| ?[^\s0-9A-Za-z]| ?[A-Za-z]+|\s"), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
-    )
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=VOCAB, special_tokens=[END], initial_alphabet=alphabet, show_progress=False))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
@@ -121,12 +127,10 @@ def build_model(seed: int) -> Any:
 
     torch.manual_seed(seed)
     return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=INTERMEDIATE, num_hidden_layers=LAYERS,
-            num_attention_heads=HEADS, num_key_value_heads=HEADS, max_position_embeddings=512, tie_word_embeddings=True,
-            bos_token_id=None, eos_token_id=0, pad_token_id=0,
-        )
-    )  # fmt: skip
+        LlamaConfig(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=INTERMEDIATE,
+                    num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
+                    max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None,
+                    eos_token_id=0, pad_token_id=0))
 
 
 class ThroughNF4(nn.Module):
@@ -136,24 +140,29 @@ class ThroughNF4(nn.Module):
         return weight + (round_to_nf4(weight.detach()) - weight.detach())
 
 
-def make_batch(tokenizer: Any, lines: list[tuple[str, str]], prompt_weight: float) -> tuple[Tensor, Tensor]:
+def make_batch(
+    tokenizer: Any, lines: list[tuple[str, str]], prompt_weight: float
+) -> tuple[Tensor, Tensor]:
     """Right-padded ids and loss weights (0 on padding), each (batch, length)."""
     prompts = tokenizer([p for p, _ in lines]).input_ids
     rows, weights = [], []
     for prompt, text in zip(prompts, tokenizer([c for _, c in lines]).input_ids, strict=True):
         rows.append(torch.tensor(prompt + text + [tokenizer.eos_token_id]))
         weights.append(torch.tensor([prompt_weight] * len(prompt) + [1.0] * (len(text) + 1)))
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True), nn.utils.rnn.pad_sequence(weights, batch_first=True)
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True), nn.utils.rnn.pad_sequence(
+        weights, batch_first=True)
 
 
 def train_cycle(model: Any, tokenizer: Any, cycle: Cycle, seed: int) -> float:
     """Run one cycle on a fp32 model, leave it with float16 weights, and return the mean loss of its last 100 steps."""
     model.float().train()
     rng = random.Random(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=cycle.lr, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=cycle.lr, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min(1.0, (s + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * s / cycle.steps)))
-    )
+        optimizer,
+        lambda s: min(1.0, (s + 1) / 200)
+        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * s / cycle.steps))))
     losses: list[float] = []
     progress = tqdm(range(cycle.steps), desc="pretraining", unit="step", mininterval=5)
     for step in progress:
@@ -161,10 +170,13 @@ def train_cycle(model: Any, tokenizer: Any, cycle: Cycle, seed: int) -> float:
             for module in model.modules():
                 if isinstance(module, nn.Linear) and module is not model.lm_head:
                     parametrize.register_parametrization(module, "weight", ThroughNF4())
-        ids, weight = make_batch(tokenizer, [corpus_line(rng, cycle) for _ in range(cycle.batch)], cycle.prompt_weight)
-        # Rows are padded on the right and attention is causal: no real token sees padding, so no mask is needed.
+        ids, weight = make_batch(
+            tokenizer, [corpus_line(rng, cycle) for _ in range(cycle.batch)], cycle.prompt_weight)
+        # Rows are padded on the right and attention is causal: no real token sees padding, so no
+        # mask is needed.
         logits = model(input_ids=ids).logits[:, :-1]
-        token_loss = nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        token_loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         loss = (token_loss * weight[:, 1:].flatten()).sum() / weight[:, 1:].sum()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -188,7 +200,8 @@ def pretrain(out: Path, seed: int = 0, cycles: tuple[Cycle, ...] = CYCLES) -> di
     for number, cycle in enumerate(cycles):
         loss = train_cycle(model, tokenizer, cycle, seed + 1 + number)
         measured.append(asdict(cycle) | {"loss": loss})
-    return save(out, model, tokenizer, seed=seed, cycles=measured, minutes=round((time.time() - started) / 60, 1))
+    return save(out, model, tokenizer, seed=seed, cycles=measured,
+                minutes=round((time.time() - started) / 60, 1))
 
 
 def save(out: Path, model: Any, tokenizer: Any, **facts: Any) -> dict[str, Any]:

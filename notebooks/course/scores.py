@@ -19,7 +19,8 @@ class TokenScores:
 
     Attributes:
         tokens: the text's tokens, the end of text last.
-        logits: (tokens, vocabulary); row i are the scores from which token i is chosen, after the tokens before it.
+        logits: (tokens, vocabulary); row i are the scores from which token i is chosen, after the
+            tokens before it.
         vocabulary: every token as text, with the space that it may begin with.
     """
 
@@ -27,10 +28,14 @@ class TokenScores:
     logits: Tensor
     vocabulary: list[str]
 
-    def likeliest(self, place: int, temperature: float = 1.0, count: int = 6) -> list[tuple[str, float]]:
+    def likeliest(
+        self, place: int, temperature: float = 1.0, count: int = 6
+    ) -> list[tuple[str, float]]:
         """The likeliest tokens at a place, and their probabilities."""
         chances, ids = probabilities(self.logits[place], temperature).topk(count)
-        return [(self.vocabulary[i], chance) for i, chance in zip(ids.tolist(), chances.tolist(), strict=True)]
+        return [
+            (self.vocabulary[i], chance)
+            for i, chance in zip(ids.tolist(), chances.tolist(), strict=True)]
 
 
 @torch.inference_mode()
@@ -43,7 +48,9 @@ def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenSco
     student.model.eval()
     asked, written = student.encode(prompt, completion(rationale) if rationale else "")
     ids = torch.tensor([asked + written], device=student.device)
-    hidden = student.decoder(input_ids=ids, past_key_values=prefix_cache(student, 1)).last_hidden_state[0]
+    hidden = student.decoder(
+        input_ids=ids, past_key_values=prefix_cache(student, 1)).last_hidden_state[0]
     before = hidden[len(asked) - 1 : -1]  # each written token
     vocabulary = student.tokenizer.batch_decode([[i] for i in range(student.head.out_features)])
-    return TokenScores([vocabulary[i] for i in written], student.head(before).float().cpu(), vocabulary)
+    return TokenScores(
+        [vocabulary[i] for i in written], student.head(before).float().cpu(), vocabulary)

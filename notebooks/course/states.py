@@ -16,14 +16,18 @@ from l2r_lite.students.prefix import prefix_cache
 
 
 @torch.no_grad()
-def rationale_states(student: Student, problems: Sequence[Problem], rationales: Sequence[str], *, rows: int = 64) -> Tensor:
+def rationale_states(
+    student: Student, problems: Sequence[Problem], rationales: Sequence[str], *, rows: int = 64
+) -> Tensor:
     """What self-reflection compares: one vector for each rationale, as the student has it in mind after its last token.
 
-    The last layer's hidden state at the end-of-text token that follows the rationale, which has seen the question and every
-    word of the rationale. For looking at; in training, `losses` computes the same vectors with their gradients.
+    The last layer's hidden state at the end-of-text token that follows the rationale, which has
+    seen the question and every word of the rationale. For looking at; in training, `losses`
+    computes the same vectors with their gradients.
 
     Args:
-        problems, rationales: the question that each rationale answers, and the rationale; of equal length.
+        problems, rationales: the question that each rationale answers, and the rationale; of equal
+            length.
         rows: sequences in memory at once.
 
     Returns:
@@ -33,12 +37,15 @@ def rationale_states(student: Student, problems: Sequence[Problem], rationales: 
         ValueError: not as many problems as rationales.
     """
     student.model.eval()
-    texts = [student.encode(student.prompt(p), completion(r)) for p, r in zip(problems, rationales, strict=True)]
+    texts = [
+        student.encode(student.prompt(p), completion(r))
+        for p, r in zip(problems, rationales, strict=True)]
     ids = [torch.tensor(prompt + answer) for prompt, answer in texts]
     found = [torch.empty(0, student.decoder.config.hidden_size)]
     for start in range(0, len(ids), rows):
         batch = ids[start : start + rows]
-        # Padding lies on the right, where no real token can look: the student is causal, so that no mask is needed.
+        # Padding lies on the right, where no real token can look: the student is causal, so that no
+        # mask is needed.
         padded = pad_sequence(batch, True, student.tokenizer.pad_token_id).to(student.device)
         cache = prefix_cache(student, len(batch))
         hidden = student.decoder(input_ids=padded, past_key_values=cache).last_hidden_state
@@ -59,7 +66,8 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
     if not all(item.has_triplet for item in items):
         raise ValueError("an item has no triplet; keep those with item.has_triplet")
     three = [(i.problem, text or "") for i in items for text in (i.anchor, i.positive, i.negative)]
-    place = {pair: number for number, pair in enumerate(dict.fromkeys(three))}  # many items share texts
+    # many items share texts
+    place = {pair: number for number, pair in enumerate(dict.fromkeys(three))}
     states = rationale_states(student, [p for p, _ in place], [t for _, t in place])
     rows = torch.tensor([place[pair] for pair in three], dtype=torch.long)
     h, h_plus, h_minus = states[rows].view(len(items), 3, -1).unbind(1)  # each (items, hidden)
@@ -73,8 +81,8 @@ def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:
         states: (n, hidden), n ≥ 2.
 
     Returns:
-        Coordinates (n, 2), signs fixed so that the same states give the same picture; and the share of the variance that
-        each of the two axes holds, (2,).
+        Coordinates (n, 2), signs fixed so that the same states give the same picture; and the share
+        of the variance that each of the two axes holds, (2,).
     """
     centred = states - states.mean(0)
     _, strength, directions = torch.linalg.svd(centred, full_matrices=False)
@@ -83,14 +91,17 @@ def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:
     return centred @ axes.T, strength[:2] ** 2 / (strength**2).sum()
 
 
-def neighbours_agree(states: Tensor, questions: Sequence[str], labels: Sequence[object]) -> tuple[float, float]:
+def neighbours_agree(
+    states: Tensor, questions: Sequence[str], labels: Sequence[object]
+) -> tuple[float, float]:
     """What hidden states are sorted by: how often the nearest state of *another* question has the same label.
 
     Other questions only, because two rationales of one question share all its words.
 
     Args:
         states: (n, hidden), compared by cosine.
-        questions, labels: for each state, which question it belongs to, and what it may be sorted by.
+        questions, labels: for each state, which question it belongs to, and what it may be sorted
+            by.
 
     Returns:
         That share, and the share that a state of another question drawn by chance would give.

@@ -1,6 +1,4 @@
-"""What the panels share: how they look, how text from outside is shown, and their form on a page without a kernel."""
-
-from __future__ import annotations
+"""What the panels share: their look, safe text, and their form on a page without a kernel."""
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
@@ -12,9 +10,10 @@ from matplotlib.figure import Figure
 from l2r_lite.app import figures
 from l2r_lite.runs.show import PLAIN, Table
 
-# JupyterLab's own variables follow its theme; the values behind them are for pages that have none.
+# JupyterLab's own variables follow its theme; the values behind them are for pages without one.
 LOOK = """<style>
-.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere; --jp-widgets-margin: 0px; row-gap: 4px}
+.l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere;
+  --jp-widgets-margin: 0px; row-gap: 4px}
 .l2r-panel :is(button, input, select, textarea, summary):focus-visible {
   outline: 3px solid var(--jp-brand-color1, #0072b2) !important; outline-offset: -1px}
 .l2r-panel .l2r-help, .l2r-panel .l2r-fault {font-size: 12px; line-height: 1.35; margin: 0 0 4px}
@@ -22,17 +21,19 @@ LOOK = """<style>
 .l2r-panel .l2r-fault {color: var(--jp-error-color1, #b3261e); font-weight: 600}
 .l2r-panel .widget-html-content {line-height: 1.45}
 .l2r-panel .l2r-say {line-height: 1.5; margin: 2px 0}
-.l2r-panel progress {width: 100%; max-width: 42em; height: 14px; accent-color: var(--jp-brand-color1, #0072b2)}
+.l2r-panel progress {width: 100%; max-width: 42em; height: 14px;
+  accent-color: var(--jp-brand-color1, #0072b2)}
 .l2r-panel table {border-collapse: collapse; color: inherit}
-.l2r-panel :is(th, td) {border: 1px solid var(--jp-border-color2, #bdbdbd); padding: 3px 8px; color: inherit}
-.l2r-panel mark {background: none; color: inherit; font-weight: 700; text-decoration: underline wavy 2px;
-  text-decoration-color: var(--jp-error-color1, #b3261e)}
+.l2r-panel :is(th, td) {border: 1px solid var(--jp-border-color2, #bdbdbd); padding: 3px 8px;
+  color: inherit}
+.l2r-panel mark {background: none; color: inherit; font-weight: 700;
+  text-decoration: underline wavy 2px; text-decoration-color: var(--jp-error-color1, #b3261e)}
 .l2r-panel img {background: white; max-width: 100%; height: auto}
 </style>"""
 
 
 def say(html: str, kind: str = "say") -> str:
-    """A line of a panel. `html` is the panel's own words; what comes from outside went through `safe`."""
+    """A line of a panel. Text from outside must have gone through `safe` before."""
     return f'<div class="l2r-{kind} {PLAIN}">{html}</div>'
 
 
@@ -45,11 +46,12 @@ def stack(*children: w.Widget) -> w.VBox:
 
 def side_by_side(*children: w.Widget) -> w.HBox:
     """Widgets beside each other as far as the page is wide."""
-    return w.HBox(children, layout=w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px"))
+    layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px")
+    return w.HBox(children, layout=layout)
 
 
 def alive(widget: w.Widget) -> dict[str, Any]:
-    """What a page with a kernel shows of a widget; ipywidgets 7, which Colab has, cannot be asked for it."""
+    """A widget's MIME bundle; ipywidgets 7, which Colab has, does not make one."""
     if hasattr(widget, "_repr_mimebundle_"):
         return widget._repr_mimebundle_()
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
@@ -57,16 +59,17 @@ def alive(widget: w.Widget) -> dict[str, Any]:
 
 
 def static_form(figure: Figure, table: Table) -> dict[str, str]:
-    """What a page without a kernel shows of a panel: a figure and a table (pages that take HTML take no image beside it)."""
+    """What a page without a kernel shows of a panel: a figure and a table."""
     return {
         "image/png": b64encode(figure._repr_png_()).decode(),  # type: ignore[attr-defined]
+        # Pages that show HTML show no image beside it: the HTML has the figure, too.
         "text/html": figures.as_html(figure) + table._repr_html_(),
         "text/plain": repr(table),
     }
 
 
 class Panel(ABC):
-    """A panel shows itself: alive beside a kernel, and elsewhere as a figure and a table of the same data."""
+    """Widgets beside a kernel; elsewhere a figure and a table of the same data."""
 
     panel: w.Widget
 

@@ -1,7 +1,5 @@
 """The compare panel: runs side by side, and what each fixed that another did not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,82 +13,92 @@ from l2r_lite.runs.compare import compare_runs
 from l2r_lite.runs.show import Table
 
 _MOST = 40  # questions in one table
+_LOOK = {
+    "style": {"description_width": "8.5em"}, "layout": {"width": "24em", "max_width": "100%"}}
 
 
 class compare_panel(Panel):  # noqa: N801 - used like a function
-    """Two or more runs side by side: curves with intervals, the settings that differ, and what each fixed.
+    """Two or more runs side by side: curves with intervals, differing settings, what each fixed.
 
         compare_panel(["runs/plain", "runs/replay"], labels=["replay 0", "replay 1"])
 
-    Fixed and broken compare a run's student (the one kept, or that of a round) with the untrained one, on the test questions
-    that all runs share.
+    Fixed and broken compare a run's student (the one kept, or that of a round) with the untrained
+    one, on the test questions that all runs share.
 
     Args:
-        run_folders: runs of which at least the first evaluation is finished.  labels: what to call them.
+        run_folders: runs with at least the first evaluation.
+        labels: what to call them.
         after: the round whose students are compared first; None: those that the runs kept.
 
     Raises:
         RunError: fewer than two runs, or runs that cannot be compared; the message says why.
     """
 
-    def __init__(self, run_folders: Sequence[str | Path], labels: Sequence[str] = (), after: int | None = None) -> None:
+    def __init__(
+        self, run_folders: Sequence[str | Path], labels: Sequence[str] = (),
+        after: int | None = None,
+    ) -> None:
         self._folders, self._labels = list(run_folders), list(labels)
         self.found = compare_runs(self._folders, self._labels, after)
-        names = [(printable(label)[:40], number) for number, label in enumerate(self.found.labels)]
-        look = {"style": {"description_width": "8.5em"}, "layout": {"width": "24em", "max_width": "100%"}}
-        self.by = w.Dropdown(description="fixed by", options=names, value=0, tooltip="right now, wrong before", **look)
-        self.not_by = w.Dropdown(description="and not by", options=names, value=1, tooltip="still wrong there", **look)
-        self._questions = w.HTML()
+        names = [(printable(label)[:40], i) for i, label in enumerate(self.found.labels)]
+        self.by = w.Dropdown(
+            description="fixed by", options=names, value=0, tooltip="right now, wrong before",
+            **_LOOK)
+        self.not_by = w.Dropdown(
+            description="and not by", options=names, value=1, tooltip="still wrong there", **_LOOK)
         rounds = range(1, min(len(report["rounds"]) for report in self.found.reports))
-        # 0 stands for the students kept: ipywidgets shows an option whose value is None as an empty menu.
+        # 0 stands for the students kept: ipywidgets shows the value None as an empty menu.
+        students = [("kept (best on validation)", 0), *((f"after round {n}", n) for n in rounds)]
         self.after = w.Dropdown(
-            description="students", options=[("kept (best on validation)", 0), *((f"after round {n}", n) for n in rounds)],
-            tooltip="which student of each run is compared", value=after or 0, **look,
-        )  # fmt: skip
+            description="students", options=students, value=after or 0,
+            tooltip="which student of each run is compared", **_LOOK)
         for menu in (self.by, self.not_by):
             menu.observe(lambda _: self._list(), "value")
         self.after.observe(lambda _: self._draw(), "value")
         self._picture = w.HTML(layout=w.Layout(width="800px", max_width="100%"))
-        self._reached = w.HTML()
+        self._reached, self._questions = w.HTML(), w.HTML()
         self.panel = stack(
-            self.after, self._picture, w.HTML(say(self._caution())), self._reached, side_by_side(self.by, self.not_by),
-            self._questions,
-        )  # fmt: skip
+            self.after, self._picture, w.HTML(say(self._caution())), self._reached,
+            side_by_side(self.by, self.not_by), self._questions)
         self._draw()
 
     def figure(self) -> Figure:
-        """Accuracy by round of all runs, beside what each fixed and broke."""
-        return figures.runs_compared(self.found.reports, self.found.labels, self.found.changed, self.after.value or None)
+        """Accuracy by round of all runs, and what each fixed and broke."""
+        found = self.found
+        return figures.runs_compared(
+            found.reports, found.labels, found.changed, self.after.value or None)
 
     def table(self) -> Table:
-        """One row a run: the settings in which the runs differ, and what it reached, fixed and broke."""
-        rows, differing = [], self.found.differing
-        for i, (label, report, changed) in enumerate(
-            zip(self.found.labels, self.found.reports, self.found.changed, strict=True)
-        ):
-            settings = ["–" if values[i] is None else values[i] for values in differing.values()]
+        """One row per run: the differing settings, and what it reached, fixed and broke."""
+        rows, found = [], self.found
+        runs = zip(found.labels, found.reports, found.changed, strict=True)
+        for i, (label, report, changed) in enumerate(runs):
+            values = [of_runs[i] for of_runs in found.differing.values()]
+            settings = ["–" if value is None else value for value in values]
             number = self.after.value or report["best_round"]
             reached = report["rounds"][number]
             interval = " – ".join(f"{bound:.1%}" for bound in reached["ci95"])
             counts = len(changed.fixed), len(changed.only), len(changed.broken)
-            rows.append([label, *settings, number, f"{reached['accuracy']:.1%}", interval, *counts])
-        head = ["run", *differing, "student of round", "test accuracy", "95 % interval", "fixed", "by it alone", "broken"]
-        return Table(head, rows)
+            accuracy = f"{reached['accuracy']:.1%}"
+            rows.append([label, *settings, number, accuracy, interval, *counts])
+        return Table(
+            ["run", *found.differing, "student of round", "test accuracy", "95 % interval",
+             "fixed", "by it alone", "broken"], rows)
 
     def questions(self) -> Table:
-        """Test questions that the one run fixed and the other did not, with what both students wrote."""
-        by, other = self.by.value, self.not_by.value
-        keys = sorted(self.found.changed[by].fixed - self.found.changed[other].fixed)
-        answers = self.found.answers
-        rows = [
-            [self.found.problems[k].skill, self.found.problems[k].question, self.found.problems[k].answer,
-             answers[by][k].rationale, answers[other][k].rationale]
-            for k in keys[:_MOST]
-        ]  # fmt: skip
+        """Test questions that one run fixed and the other did not, with both students' words."""
+        by, other, found = self.by.value, self.not_by.value, self.found
+        keys = sorted(found.changed[by].fixed - found.changed[other].fixed)
+        rows = []
+        for key in keys[:_MOST]:
+            problem, answers = found.problems[key], found.answers
+            rows.append([
+                problem.skill, problem.question, problem.answer, answers[by][key].rationale,
+                answers[other][key].rationale])
         if len(keys) > _MOST:
             rows.append(["…", f"and {len(keys) - _MOST} more", "", "", ""])
-        labels = self.found.labels
-        return Table(["skill", "question", "answer", f"{labels[by]} writes", f"{labels[other]} writes"], rows)
+        writers = [f"{found.labels[i]} writes" for i in (by, other)]
+        return Table(["skill", "question", "answer", *writers], rows)
 
     def _draw(self) -> None:
         self.found = compare_runs(self._folders, self._labels, self.after.value or None)
@@ -100,12 +108,17 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     def _list(self) -> None:
         table = self.questions()
-        by, other = self.found.changed[self.by.value], self.found.changed[self.not_by.value]
-        told = f'<div role="status">{len(by.fixed - other.fixed)} of {len(by.fixed)} fixed questions are not fixed there.</div>'
-        self._questions.value = say(told) + (table._repr_html_() if table.rows else "")
+        by, other = (self.found.changed[menu.value] for menu in (self.by, self.not_by))
+        count = f"{len(by.fixed - other.fixed)} of {len(by.fixed)} fixed questions"
+        line = say(f'<div role="status">{count} are not fixed there.</div>')
+        self._questions.value = line + table._repr_html_() if table.rows else line
 
     def _caution(self) -> str:
-        left_out = f" ({self.found.left_out} that not all of them have are left out)" if self.found.left_out else ""
-        differ = "" if self.found.differing else " No setting differs."
-        return (f"{len(self.found.problems)} test questions that all runs share{left_out}.{differ} One run of each setting "
-                "decides nothing: another seed may turn the order round (notebook 08).")  # fmt: skip
+        words = f"{len(self.found.problems)} test questions that all runs share"
+        if self.found.left_out:
+            words += f" ({self.found.left_out} that not all of them have are left out)"
+        if not self.found.differing:
+            words += ". No setting differs"
+        return (
+            f"{words}. One run of each setting decides nothing: another seed may turn the order "
+            "round (notebook 08).")

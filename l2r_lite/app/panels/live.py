@@ -1,6 +1,4 @@
-"""A run beside the kernel's main thread: started, paused, stopped, gone on with, and watched without slowing it down."""
-
-from __future__ import annotations
+"""A run in a thread of its own: started, paused, stopped, resumed and watched."""
 
 import contextvars
 import threading
@@ -17,11 +15,12 @@ from l2r_lite.loop.stages import Progress
 
 Stop = Callable[[], bool]
 AT_WORK = ("running", "pausing", "paused", "stopping")
-STAGES = ("exam", "feedback", "training", "validation", "test")  # of a round, in their order; round 0 has the last two
+# The stages of a round, in their order; round 0 has the last two.
+STAGES = ("exam", "feedback", "training", "validation", "test")
 
 
 class LiveFigure:
-    """A figure that is drawn anew after each round: pass it to run_rounds as `on_round`."""
+    """A figure that is drawn again after each round: pass it to run_rounds as `on_round`."""
 
     def __init__(self) -> None:
         self.handle: Any = None
@@ -47,48 +46,54 @@ class Live:
         self.lock = threading.Condition(threading.RLock())
         self.state = "idle"
         self.error: BaseException | None = None
-        self._on_change, self._go, self._stopping, self._held = on_change, threading.Event(), False, 0.0
+        self._on_change = on_change
+        self._go = threading.Event()  # cleared while the run is to pause
+        self._stopping = False
+        self._seconds_paused = 0.0
 
     def start(self, work: Callable[[Stop], object], folder: Path, who: str) -> None:
         """Call `work` in a thread of its own; it gets a `stop` to ask between its steps.
 
         Args:
-            folder: the run folder; no other run of this kernel may be at work in it.  who: says whose run this is.
+            folder: the run folder; no other run of this kernel may be at work in it.
+            who: whose run this is, for the message to another panel.
 
         Raises:
-            RunError: this one or another is at work already.
+            RunError: this run or another one is at work already.
         """
         with self.lock:
             if self.state in AT_WORK:
                 raise RunError("the run is at work already; stop it first.")
-            _take(folder, who)
-            self._stopping, self._held, self.error = False, 0.0, None
+            _claim(folder, who)
+            self._stopping, self._seconds_paused, self.error = False, 0.0, None
             self._go.set()
             self._become("running")
-        # With the caller's context, what a library prints goes to the cell that started the run and to no other.
+        # With the caller's context, what a library prints goes to the cell that started the run.
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._run, work, folder), daemon=True, name=f"l2r-lite {folder}").start()
+        threading.Thread(
+            target=context.run, args=(self._run, work, folder), daemon=True,
+            name=f"l2r-lite {folder}").start()
 
     def _run(self, work: Callable[[Stop], object], folder: Path) -> None:
         try:
-            work(self._ask)
+            work(self._should_stop)
             outcome = "idle"
         except BaseException as error:  # noqa: BLE001 - whatever it is, the panel has to say it
             self.error, outcome = error, "failed"
         finally:
-            _give_back(folder)
+            _release(folder)
         with self.lock:
             self._become(outcome)
 
-    def _ask(self) -> bool:
-        """The run asks between its steps whether to stop; a paused run waits here."""
+    def _should_stop(self) -> bool:
+        """The run asks this between its steps; while it is paused, the answer waits."""
         if not self._go.is_set():
             with self.lock:
                 if self.state == "pausing":
                     self._become("paused")
             began = time.monotonic()
             self._go.wait()
-            self._held += time.monotonic() - began
+            self._seconds_paused += time.monotonic() - began
         return self._stopping
 
     def _become(self, state: str) -> None:
@@ -100,21 +105,21 @@ class Live:
                 self.lock.notify_all()
 
     def pause(self) -> None:
-        """Hold the run at its next step; nothing is lost, and the student stays in memory."""
+        """Pause the run at its next step; nothing is lost, and the student stays in memory."""
         with self.lock:
             if self.state == "running":
                 self._go.clear()
                 self._become("pausing")
 
     def go_on(self) -> None:
-        """Let a paused run go on."""
+        """Resume a paused run."""
         with self.lock:
             if self.state in ("pausing", "paused"):
                 self._become("running")
                 self._go.set()
 
     def stop(self) -> None:
-        """End the run at its next step; it can be gone on with from its folder."""
+        """End the run at its next step; it can be resumed from its folder."""
         with self.lock:
             if self.state in AT_WORK:
                 self._stopping = True
@@ -124,27 +129,30 @@ class Live:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the run is paused or has ended, at most so many seconds; whether it is."""
         with self.lock:
-            return self.lock.wait_for(lambda: self.state not in AT_WORK or self.state == "paused", seconds)
+            return self.lock.wait_for(
+                lambda: self.state not in AT_WORK or self.state == "paused", seconds)
 
     def clock(self) -> float:
         """Seconds on a clock that stands still while the run is paused."""
-        return time.monotonic() - self._held
+        return time.monotonic() - self._seconds_paused
 
 
-_AT_WORK: dict[Path, str] = {}  # folders in which a run of this kernel is at work, and whose it is
-_AT_WORK_LOCK = threading.Lock()
+_CLAIMED: dict[Path, str] = {}  # folders in which a run of this kernel is at work, and whose it is
+_CLAIMING = threading.Lock()
 
 
-def _take(folder: Path, who: str) -> None:
-    with _AT_WORK_LOCK:
-        if holder := _AT_WORK.get(folder.resolve()):
-            raise RunError(f"{folder} is in use by {holder}; stop that run, or give this panel another name.")
-        _AT_WORK[folder.resolve()] = who
+def _claim(folder: Path, who: str) -> None:
+    with _CLAIMING:
+        holder = _CLAIMED.get(folder.resolve())
+        if holder:
+            raise RunError(
+                f"{folder} is in use by {holder}; stop that run, or give this panel another name.")
+        _CLAIMED[folder.resolve()] = who
 
 
-def _give_back(folder: Path) -> None:
-    with _AT_WORK_LOCK:
-        _AT_WORK.pop(folder.resolve(), None)
+def _release(folder: Path) -> None:
+    with _CLAIMING:
+        _CLAIMED.pop(folder.resolve(), None)
 
 
 class Forecast:
@@ -154,27 +162,36 @@ class Forecast:
         self.now: Progress | None = None
         self._since = 0.0
         self._seconds: dict[str, float] = {}
-        self._parts: dict[str, int] = {}
-        self._size: dict[str, int] = {}  # parts of a stage when it was last done
+        self._parts: dict[str, int] = {}  # parts of a stage that these seconds were for
+        self._size: dict[str, int] = {}  # parts of a stage when it was last begun
 
     def tell(self, progress: Progress, clock: float) -> None:
-        """Take note of how far the run is, by a clock that stands still while it is paused."""
-        last = self.now
-        if last and (last.round, last.stage) == (progress.round, progress.stage):
-            self._seconds[progress.stage] = self._seconds.get(progress.stage, 0.0) + clock - self._since
-            self._parts[progress.stage] = self._parts.get(progress.stage, 0) + progress.done - last.done
-        self._size[progress.stage] = progress.total
+        """Note how far the run is, by a clock that stands still while it is paused."""
+        last, stage = self.now, progress.stage
+        if last and (last.round, last.stage) == (progress.round, stage):
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + clock - self._since
+            self._parts[stage] = self._parts.get(stage, 0) + progress.done - last.done
+        self._size[stage] = progress.total
         self.now, self._since = progress, clock
 
     def left(self, rounds: int) -> tuple[float, list[str]]:
-        """Seconds until the last round is evaluated, and the stages that were not measured yet and are not in them."""
-        if self.now is None or self.now.stage not in STAGES:
+        """Seconds until the last round is evaluated, and stages without a measurement yet.
+
+        The latter are not included in the seconds.
+        """
+        now = self.now
+        if now is None or now.stage not in STAGES:
             return 0.0, list(STAGES)
-        here = STAGES.index(self.now.stage)
+        here = STAGES.index(now.stage)
         seconds, unknown = 0.0, []
         for number, stage in enumerate(STAGES):
-            times = max(rounds - self.now.round, 0) + (number > here) - (self.now.round == 0 and here < number < 3)
-            parts = times * self._size.get(stage, 0) + (number == here) * (self.now.total - self.now.done)
+            times = max(rounds - now.round, 0)  # once in every round to come …
+            in_this_round = now.round > 0 or number >= STAGES.index("validation")
+            if number > here and in_this_round:
+                times += 1
+            parts = times * self._size.get(stage, 0)
+            if number == here:
+                parts += now.total - now.done  # … and what is left of this one
             if self._parts.get(stage):
                 seconds += parts * self._seconds[stage] / self._parts[stage]
             elif times or parts:
@@ -182,7 +199,7 @@ class Forecast:
         return seconds, unknown
 
 
-class Sparing:
+class DrawBudget:
     """Decides when to draw, so that drawing takes at most `share` of the time."""
 
     def __init__(self, share: float = 0.02) -> None:
@@ -192,7 +209,7 @@ class Sparing:
         return time.monotonic() >= self._next
 
     def draw(self, how: Callable[[], object]) -> None:
-        """Draw now, and find out when the next drawing is due."""
+        """Draw now; the longer it takes, the later the next drawing is due."""
         began = time.monotonic()
         how()
         now = time.monotonic()

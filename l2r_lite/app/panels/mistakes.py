@@ -1,7 +1,5 @@
 """The mistake browser: every question that a student got wrong in a run, and what became of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,86 +11,103 @@ from l2r_lite.app import figures
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import RunError, printable
 from l2r_lite.runs.show import Table
-from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, read_stories
+from l2r_lite.runs.stories import (
+    FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, read_stories)
 
 _ALL, _NEW, _NO_SKILL = "all", "newly wrong", "(none named)"
 _MOST_LISTED, _MOST_IN_TABLE = 500, 10
+_LOOK = {"style": {"description_width": "10em"}, "layout": {"width": "24em", "max_width": "100%"}}
 
 
 class mistake_browser(Panel):  # noqa: N801 - used like a function
-    """What a student got wrong: its rationale with the first wrong step marked, the teacher's words, the next exam's answer.
+    """A student's mistakes: the rationale, its first wrong step, the lessons, the next exam.
 
         mistake_browser("runs/notebook-00")
 
-    Fixed means that all samples of the next exam are right; newly wrong, that all of the exam before were. Training questions
-    are asked again in the next round's exam; validation questions (which bring no lessons) after each round.
+    Fixed means that all samples of the next exam are right; newly wrong, that all of the exam
+    before were. Training questions are asked again in the next round's exam, validation questions
+    (which bring no lessons) after each round.
 
     Args:
-        run_folder: a run with at least one finished exam; it may be still at work.
+        run_folder: a run with at least one finished exam; it may still be at work.
 
     Attributes:
-        shown: the stories that the filters leave.
+        shown: the stories that pass the filters.
 
     Raises:
         RunError: the folder is no run, or has no finished exam yet.
     """
 
     def __init__(self, run_folder: str | Path) -> None:
-        self._stories = {"exam": read_stories(run_folder), "validation": read_stories(run_folder, "validation")}
+        self._stories = {
+            split: read_stories(run_folder, split) for split in ("exam", "validation")}
         if not any(self._stories.values()):
-            raise RunError(f"{run_folder}: there is no mistake in it yet; run at least the first exam.")
+            raise RunError(
+                f"{run_folder}: there is no mistake in it yet; run at least the first exam.")
         self.shown: list[Story] = []
         self._quiet = False
+        splits = [("exam (training)", "exam"), ("validation", "validation")]
+        fates = [_ALL, FIXED, STILL_WRONG, _NEW, NOT_ASKED]
         self.filters = {
-            "asked": _menu("asked in", [("exam (training)", "exam"), ("validation", "validation")], "which questions"),
+            "asked": _menu("asked in", splits, "which questions"),
             "round": _menu("round", [_ALL], "the round whose exam it was"),
             "skill": _menu("skill", [_ALL], "the skill that the question exercises"),
-            "fate": _menu("what became of it", [_ALL, FIXED, STILL_WRONG, _NEW, NOT_ASKED], "by the next and the last exam"),
-            "text": w.Text(description="search", placeholder="in questions, rationales and lessons", continuous_update=False,
-                           tooltip="words to be found in the question, the rationales, the lessons or what the teacher said",
-                           style=_STYLE, layout=_LAYOUT),
-        }  # fmt: skip
-        self._count, self._story, self._picture = w.HTML(), w.HTML(), w.HTML(layout=w.Layout(width="620px", max_width="100%"))
-        self.list = w.Select(description="mistakes", rows=12, style={"description_width": "5.5em"},
-                             tooltip="choose one to read it", layout=w.Layout(width="26em", max_width="100%"))  # fmt: skip
-        self._story.layout = w.Layout(flex="1 1 24em", max_width="60em")
+            "fate": _menu("what became of it", fates, "by the next and the last exam"),
+            "text": w.Text(
+                description="search", placeholder="in questions, rationales and lessons",
+                tooltip="words to be found in the question, the rationales, the lessons or what "
+                "the teacher said", continuous_update=False, **_LOOK),
+        }
+        self._count = w.HTML()
+        self._story = w.HTML(layout=w.Layout(flex="1 1 24em", max_width="60em"))
+        self._picture = w.HTML(layout=w.Layout(width="620px", max_width="100%"))
+        self.list = w.Select(
+            description="mistakes", rows=12, style={"description_width": "5.5em"},
+            tooltip="choose one to read it", layout=w.Layout(width="26em", max_width="100%"))
         self.filters["asked"].observe(lambda _: self._offer(), "value")
         for name in ("round", "skill", "fate", "text"):
             self.filters[name].observe(lambda _: self._filter(), "value")
-        self.list.observe(lambda _: self._read(), "value")
+        self.list.observe(lambda _: self._show_story(), "value")
         self.panel = stack(
-            side_by_side(*self.filters.values()), self._count, side_by_side(self.list, self._story), self._picture
-        )
+            side_by_side(*self.filters.values()), self._count,
+            side_by_side(self.list, self._story), self._picture)
         if not self._stories["exam"]:
             self.filters["asked"].value = "validation"
         self._offer()
 
     def figure(self) -> Figure:
-        """What became of the mistakes that the filters leave, by skill."""
+        """What became of the mistakes that pass the filters, by skill."""
         return figures.mistakes_by_fate(self.shown)
 
     def table(self) -> Table:
-        """The first of the mistakes that the filters leave."""
-        rows = [
-            [s.round, s.problem.skill, s.problem.question, s.problem.answer, s.mistake, first_wrong(s.problem, s.mistake)[1],
-             f"{_NEW}, {s.fate}" if s.new else s.fate]
-            for s in self.shown[:_MOST_IN_TABLE]
-        ]  # fmt: skip
+        """The first of the mistakes that pass the filters."""
+        rows: list[list[Any]] = []
+        for story in self.shown[:_MOST_IN_TABLE]:
+            problem = story.problem
+            _, why = first_wrong(problem, story.mistake)
+            fate = f"{_NEW}, {story.fate}" if story.new else story.fate
+            rows.append([
+                story.round, problem.skill, problem.question, problem.answer, story.mistake, why,
+                fate])
         if len(self.shown) > _MOST_IN_TABLE:
-            rows.append(["…", "", f"and {len(self.shown) - _MOST_IN_TABLE} more", "", "", "", ""])
-        head = ["round", "skill", "question", "answer", "the student wrote", "where it went wrong", "what became of it"]
-        return Table(head, rows)
+            more = f"and {len(self.shown) - _MOST_IN_TABLE} more"
+            rows.append(["…", "", more, "", "", "", ""])
+        return Table(
+            ["round", "skill", "question", "answer", "the student wrote", "where it went wrong",
+             "what became of it"], rows)
 
     def _offer(self) -> None:
-        """The rounds and skills that there are among these questions."""
+        """Fill the menus with the rounds and skills that these questions have."""
         stories = self._stories[self.filters["asked"].value]
+        found: dict[str, list[Any]] = {
+            "round": sorted({s.round for s in stories}),
+            "skill": sorted({_skill(s) for s in stories})}
         self._quiet = True
-        for name, values in (("round", sorted({s.round for s in stories})), ("skill", sorted({_skill(s) for s in stories}))):
+        for name, values in found.items():
             menu = self.filters[name]
-            options = [(_ALL, _ALL), *((printable(str(value))[:60], value) for value in values)]
             kept = menu.value
-            menu.options = options
-            menu.value = kept if kept in [value for _, value in options] else _ALL
+            menu.options = [(_ALL, _ALL), *((printable(str(v))[:60], v) for v in values)]
+            menu.value = kept if kept in values else _ALL
         self._quiet = False
         self._filter()
 
@@ -101,39 +116,37 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
             return
         stories = self._stories[self.filters["asked"].value]
         self.shown = [story for story in stories if self._wanted(story)]
-        listed = [(f"{number + 1}. {_line(story)}", number) for number, story in enumerate(self.shown[:_MOST_LISTED])]
-        self.list.options = listed
-        self.list.value = 0 if listed else None
-        told = f"{len(self.shown)} of {len(stories)} questions answered wrong"
-        cut = f"; the list has the first {_MOST_LISTED}" if len(self.shown) > _MOST_LISTED else ""
-        self._count.value = say(f'<div role="status">{told}{cut}.</div>')
+        lines = enumerate(map(_line, self.shown[:_MOST_LISTED]))
+        self.list.options = [(f"{number + 1}. {line}", number) for number, line in lines]
+        self.list.value = 0 if self.shown else None
+        count = f"{len(self.shown)} of {len(stories)} questions answered wrong"
+        if len(self.shown) > _MOST_LISTED:
+            count += f"; the list has the first {_MOST_LISTED}"
+        self._count.value = say(f'<div role="status">{count}.</div>')
         self._picture.value = figures.as_html(self.figure()) if self.shown else ""
-        self._read()
+        self._show_story()
 
     def _wanted(self, story: Story) -> bool:
         chosen: dict[str, Any] = {name: field.value for name, field in self.filters.items()}
-        text = chosen["text"].strip().casefold()
+        text, fate = chosen["text"].strip().casefold(), chosen["fate"]
         return (
             chosen["round"] in (_ALL, story.round)
             and chosen["skill"] in (_ALL, _skill(story))
-            and (chosen["fate"] in (_ALL, story.fate) or (chosen["fate"] == _NEW and story.new))
-            and (not text or any(text in part.casefold() for part in _texts(story)))
-        )
+            and (fate in (_ALL, story.fate) or (fate == _NEW and story.new))
+            and (not text or any(text in part.casefold() for part in _texts(story))))
 
-    def _read(self) -> None:
+    def _show_story(self) -> None:
         number = self.list.value
-        if number is None or number >= len(self.shown):
-            self._story.value = say("No mistake passes these filters." if not self.shown else "")
+        if not self.shown:
+            self._story.value = say("No mistake passes these filters.")
+        elif number is None or number >= len(self.shown):  # while the list is filled anew
+            self._story.value = say("")
         else:
             self._story.value = self.shown[number]._repr_html_()
 
 
-_STYLE = {"description_width": "10em"}
-_LAYOUT = {"width": "24em", "max_width": "100%"}
-
-
 def _menu(label: str, options: Sequence[Any], tooltip: str) -> w.Dropdown:
-    return w.Dropdown(description=label, options=options, tooltip=tooltip, style=_STYLE, layout=_LAYOUT)
+    return w.Dropdown(description=label, options=options, tooltip=tooltip, **_LOOK)
 
 
 def _skill(story: Story) -> str:
@@ -142,9 +155,12 @@ def _skill(story: Story) -> str:
 
 def _line(story: Story) -> str:
     text = " ".join(printable(story.problem.question).split())
-    return f"round {story.round} · {printable(_skill(story))[:24]} · {story.fate} · {text[:60]}"
+    skill = printable(_skill(story))[:24]
+    return f"round {story.round} · {skill} · {story.fate} · {text[:60]}"
 
 
 def _texts(story: Story) -> list[str]:
-    refused = [r.rationale for r in story.rejected]
-    return [story.problem.question, story.mistake, *story.others, story.feedback, *story.lessons, *refused, *story.afterwards]
+    refused = [rejection.rationale for rejection in story.rejected]
+    return [
+        story.problem.question, story.mistake, *story.others, story.feedback, *story.lessons,
+        *refused, *story.afterwards]

@@ -1,6 +1,4 @@
-"""What the loop panel says of a run: where it is, how long it will take, what it reached, what its teacher cost."""
-
-from __future__ import annotations
+"""What the loop panel says of a run: its state, the time left, what it reached and cost."""
 
 from typing import Any
 
@@ -12,29 +10,50 @@ from l2r_lite.runs.show import safe
 from l2r_lite.teachers.cost import Meter
 
 _STATES = {
-    "idle": "Ready", "running": "Running", "pausing": "Pausing after this step", "paused": "Paused",
-    "stopping": "Stopping after this step", "stopped": "Stopped", "finished": "Finished", "failed": "Failed",
-}  # fmt: skip
-_PARTS = {"validation": "questions", "test": "questions", "exam": "questions", "feedback": "mistakes", "training": "steps"}
+    "idle": "Ready", "running": "Running", "pausing": "Pausing after this step",
+    "paused": "Paused", "stopping": "Stopping after this step", "stopped": "Stopped",
+    "finished": "Finished", "failed": "Failed",
+}
+_PARTS = {
+    "validation": "questions", "test": "questions", "exam": "questions", "feedback": "mistakes",
+    "training": "steps",
+}
 
 
-def status(state: str, report: dict[str, Any] | None, forecast: Forecast, rounds: int, error: BaseException | None) -> str:
-    """The state of a run in one line of HTML, with a bar while it is at work. Screen readers hear it when it changes."""
+def status(
+    state: str, report: dict[str, Any] | None, forecast: Forecast, rounds: int,
+    error: BaseException | None,
+) -> str:
+    """The state of a run in one line of HTML that screen readers announce when it changes.
+
+    There is a progress bar while the run is at work.
+    """
     if state in AT_WORK:
-        told = f"{_STATES[state]}: {_place(forecast.now, rounds)}{_time_left(forecast, rounds) * (state == 'running')}"
-        return f'<div role="status">{told}</div>{_bar(forecast.now)}'
-    reached = _reached(report) if report and report["rounds"] else ""
+        line = f"{_STATES[state]}: {_place(forecast.now, rounds)}"
+        if state == "running":
+            line += _time_left(forecast, rounds)
+        return f'<div role="status">{line}</div>{_bar(forecast.now)}'
     if state == "failed":
-        what = safe(error) if isinstance(error, UserError) else f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
-        return f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept, and can be gone on with.</div>'
-    if state == "stopped":
-        why = "the budget is used up" if report and report["stopped"] == "budget" else "it can be gone on with"
-        reached = f"{why}. {reached}"
-    if state == "finished" and report and report["stopped"] == "no-improvement":
-        reached = f"no better round for {report['config']['patience']} rounds. {reached}"
+        what = safe(error)
+        if not isinstance(error, UserError):
+            what = f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
+        return (
+            f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept, and '
+            "can be resumed.</div>")
+    reached = _reached(report) if report and report["rounds"] else ""
+    stopped = report["stopped"] if report else ""
+    if state == "stopped" and stopped == "budget":
+        line = f"Stopped: the budget is used up. {reached}"
+    elif state == "stopped":
+        line = f"Stopped. Press Continue to resume. {reached}"
+    elif state == "finished" and report and stopped == "no-improvement":
+        patience = report["config"]["patience"]
+        line = f"Finished: no better round for {patience} rounds. {reached}"
     elif state == "finished":
-        reached = f"{reached} More rounds go on with it, another setting begins another run."
-    return f'<div role="status">{_STATES[state]}{f": {reached}" if reached else "."}</div>'
+        line = f"Finished: {reached} More rounds continue it; another setting starts a new run."
+    else:
+        line = f"{_STATES[state]}: {reached}" if reached else f"{_STATES[state]}."
+    return f'<div role="status">{line}</div>'
 
 
 def _place(now: Progress | None, rounds: int) -> str:
@@ -49,20 +68,22 @@ def _place(now: Progress | None, rounds: int) -> str:
 def _bar(now: Progress | None) -> str:
     if now is None or not now.total:
         return '<progress aria-label="getting ready"></progress>'
-    return f'<progress aria-label="{now.stage} of round {now.round}" max="{now.total}" value="{now.done}"></progress>'
+    label = f"{now.stage} of round {now.round}"
+    return f'<progress aria-label="{label}" max="{now.total}" value="{now.done}"></progress>'
 
 
 def _time_left(forecast: Forecast, rounds: int) -> str:
     seconds, unknown = forecast.left(rounds)
     if seconds == 0:
         return ""
-    about = "at least" if unknown else "about"
-    missing = f" ({', '.join(unknown)} not measured yet)" if unknown else ""
-    return f" · {about} {duration(seconds)} left{missing}"
+    if unknown:
+        missing = ", ".join(unknown)
+        return f" · at least {duration(seconds)} left ({missing} not measured yet)"
+    return f" · about {duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:
-    """A time as precise as a forecast is: 8 s, 1 min 20 s, 2 h 5 min."""
+    """A time as precise as a forecast is: 8 s, 2 min, 2 h 5 min."""
     if seconds < 100:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
@@ -70,23 +91,29 @@ def duration(seconds: float) -> str:
 
 
 def _reached(report: dict[str, Any]) -> str:
-    rounds = report["rounds"]
-    number = len(rounds) - 1
-    if not number:
-        return f"test accuracy before any training {rounds[0]['accuracy']:.1%}."
-    kept = f"the student of round {report['best_round']} is kept" if report["best_round"] else "the untrained student is kept"
-    was, now = rounds[0]["accuracy"], rounds[-1]["accuracy"]
-    return f"{number} round{'s' * (number > 1)}, test accuracy {was:.1%} → {now:.1%}; {kept} (best on validation)."
+    before, number = report["rounds"][0]["accuracy"], len(report["rounds"]) - 1
+    if number == 0:
+        return f"test accuracy before any training {before:.1%}."
+    now, best = report["rounds"][-1]["accuracy"], report["best_round"]
+    rounds = "1 round" if number == 1 else f"{number} rounds"
+    kept = f"student of round {best}" if best else "untrained student"
+    return (
+        f"{rounds}, test accuracy {before:.1%} → {now:.1%}; the {kept} is kept (best on "
+        "validation).")
 
 
 def cost(config: LoopConfig | None, meter: Meter | None, report: dict[str, Any] | None) -> str:
-    """What the teacher was asked and what it cost: in this start of the run, or in its last one."""
+    """How often the teacher was asked and what it cost, in this start of the run or its last."""
     if meter is None and report:
         noted = [r["teacher_cost_so_far"] for r in report["rounds"] if "teacher_cost_so_far" in r]
         meter = Meter(**noted[-1]) if noted else None
     if meter is None:
-        return "Teacher: costs nothing." if config and not config.teacher.startswith("openai:") else ""
+        free = config is not None and not config.teacher.startswith("openai:")
+        return "Teacher: costs nothing." if free else ""
     tokens = f"{meter.prompt_tokens:,} tokens to it, {meter.completion_tokens:,} from it"
-    dollars = "price not known" if meter.dollars is None else f"${meter.dollars:.4f}"
-    limit = f" of at most ${config.budget:.2f}" if config and config.budget is not None and meter.dollars is not None else ""
-    return f"Teacher: {meter.calls} calls, {meter.cached} from the cache, {tokens}, {dollars}{limit}."
+    dollars = "price not known"
+    if meter.dollars is not None:
+        dollars = f"${meter.dollars:.4f}"
+        if config and config.budget is not None:
+            dollars += f" of at most ${config.budget:.2f}"
+    return f"Teacher: {meter.calls} calls, {meter.cached} from the cache, {tokens}, {dollars}."

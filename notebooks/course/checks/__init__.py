@@ -1,82 +1,22 @@
-"""The exercises' checks, one module a notebook."""
+"""The exercises' checks, one module per notebook."""
+
+# ruff: noqa: F401, I001 - names for notebooks, several per line
 
 from l2r_course.checks.base import progress
 from l2r_course.checks.budget import check_budget
 from l2r_course.checks.evidence import (
-    check_holm,
-    check_paired_bootstrap,
-    check_seeds_needed,
-    check_two_stories,
-)
+    check_holm, check_paired_bootstrap, check_seeds_needed, check_two_stories)
 from l2r_course.checks.exam import (
-    check_mistakes,
-    check_pass_at_k,
-    check_probabilities,
-    check_wilson_interval,
-)
+    check_mistakes, check_pass_at_k, check_probabilities, check_wilson_interval)
 from l2r_course.checks.four_bit import (
-    check_four_bit_bytes,
-    check_lora,
-    check_quantise_block,
-    check_trainable,
-)
+    check_four_bit_bytes, check_lora, check_quantise_block, check_trainable)
 from l2r_course.checks.grading import check_choice, check_extract_answer, check_same_number
 from l2r_course.checks.leaks import check_leaks
 from l2r_course.checks.reflection import (
-    check_positive,
-    check_pushing_margins,
-    check_triplet_loss,
-    check_triplet_texts,
-)
+    check_positive, check_pushing_margins, check_triplet_loss, check_triplet_texts)
 from l2r_course.checks.replay import check_knobs, check_replay
 from l2r_course.checks.rounds import check_forgotten, check_stopping
 from l2r_course.checks.teacher import check_new_calls, check_verdicts, check_verifier, six_replies
 from l2r_course.checks.training import (
-    check_joint_loss,
-    check_lm_loss,
-    check_mask,
-    check_weights,
-    check_what_moves,
-)
+    check_joint_loss, check_lm_loss, check_mask, check_weights, check_what_moves)
 from l2r_course.checks.your_turn import check_bill, check_items, check_line
-
-__all__ = [
-    "check_bill",
-    "check_budget",
-    "check_choice",
-    "check_extract_answer",
-    "check_forgotten",
-    "check_four_bit_bytes",
-    "check_holm",
-    "check_items",
-    "check_joint_loss",
-    "check_knobs",
-    "check_leaks",
-    "check_line",
-    "check_lm_loss",
-    "check_lora",
-    "check_mask",
-    "check_mistakes",
-    "check_new_calls",
-    "check_paired_bootstrap",
-    "check_pass_at_k",
-    "check_positive",
-    "check_probabilities",
-    "check_pushing_margins",
-    "check_quantise_block",
-    "check_replay",
-    "check_same_number",
-    "check_seeds_needed",
-    "check_stopping",
-    "check_trainable",
-    "check_triplet_loss",
-    "check_triplet_texts",
-    "check_two_stories",
-    "check_verdicts",
-    "check_verifier",
-    "check_weights",
-    "check_what_moves",
-    "check_wilson_interval",
-    "progress",
-    "six_replies",
-]

@@ -25,7 +25,8 @@ _solved: set[str] = set()
 class Likely:
     """A typical error: a sentence about it, and a function that makes it.
 
-    A wrong answer whose results are this function's, on every case where this function is wrong, is told the sentence.
+    A wrong answer whose results are this function's, on every case where this function is wrong, is
+    told the sentence.
     """
 
     sentence: str
@@ -44,20 +45,23 @@ def exercise(number: str, title: str) -> Callable[[Callable[..., None]], Callabl
 
 
 def judge(
-    number: str, theirs: Callable[..., Any], right: Callable[..., Any], cases: Sequence[tuple[Any, ...]],
-    likely: Sequence[Likely] = (), *, tolerance: float = 1e-5,
-) -> None:  # fmt: skip
+    number: str, theirs: Callable[..., Any], right: Callable[..., Any],
+    cases: Sequence[tuple[Any, ...]], likely: Sequence[Likely] = (), *, tolerance: float = 1e-5,
+) -> None:
     """Check the reader's function on all cases, print the verdict, and note it for `progress()`.
 
     Args:
         number: the exercise's, "05.1".
         right: the library's function, or the solution.
-        cases: tuples of arguments, the simplest first; the first that fails is the one that is shown.
+        cases: tuples of arguments, the simplest first; the first that fails is the one that is
+            shown.
         likely: typical errors, the most typical first.
         tolerance: numbers may differ by this much, absolutely or relatively.
     """
     if not callable(theirs):
-        _say(number, False, f"✗ this check wants your function itself, as in check(my_function); it got {_short(theirs)}")
+        _say(number, False,
+             "✗ this check wants your function itself, as in check(my_function); it got "
+             f"{_short(theirs)}")
         return
     name = getattr(theirs, "__name__", "your function")
     results = [outcome(theirs, case) for case in cases]
@@ -65,17 +69,28 @@ def judge(
         _say(number, False, f"○ not solved yet: {name} returned None")
         return
     wanted = [outcome(right, case) for case in cases]
-    failed = [i for i, (a, b) in enumerate(zip(results, wanted, strict=True)) if not same(a, b, tolerance)]
+    failed = [
+        i for i, (a, b) in enumerate(zip(results, wanted, strict=True))
+        if not same(a, b, tolerance)]
     if not failed:
         _say(number, True, f"✓ {len(cases)} of {len(cases)} cases")
         return
     first = failed[0]
-    why = _likely_error(results, wanted, cases, likely, tolerance) or _in_general(results[first], wanted[first])
-    told = f"✗ case {first + 1} of {len(cases)}: got {_short(results[first])}, expected {_short(wanted[first])}"
-    _say(number, False, "\n".join(filter(None, [told, why and f"  {why}", f"  {name}({_arguments(cases[first])})"])))
+    why = _likely_error(results, wanted, cases, likely, tolerance) or _in_general(
+        results[first], wanted[first])
+    told = (
+        f"✗ case {first + 1} of {len(cases)}: got {_short(results[first])}, expected "
+        f"{_short(wanted[first])}")
+    _say(number, False,
+         "\n".join(
+             filter(None, [told, why and f"  {why}", f"  {name}({_arguments(cases[first])})"])))
 
 
-def judge_answer(number: str, answer: Any, right: Any, likely: Mapping[Any, str] | Callable[[Any], str | None] = {}) -> None:  # noqa: B006
+# noqa: B006
+def judge_answer(
+    number: str, answer: Any, right: Any,
+    likely: Mapping[Any, str] | Callable[[Any], str | None] = {},
+) -> None:
     """Check a reader's answer that is a value: a choice, a number, a list.
 
     Args:
@@ -86,14 +101,17 @@ def judge_answer(number: str, answer: Any, right: Any, likely: Mapping[Any, str]
     elif same(answer, right):
         _say(number, True, "✓ right")
     else:
-        why = likely(answer) if callable(likely) else next((v for k, v in likely.items() if same(answer, k)), None)
+        why = likely(answer) if callable(likely) else next(
+            (v for k, v in likely.items() if same(answer, k)), None)
         _say(number, False, f"✗ {_short(answer)} is not it." + (f"\n  {why}" if why else ""))
 
 
 def progress() -> Table:
     """All exercises of the course, and which of them are solved here."""
     notes = _notes()
-    rows = [[number, title, "✓" if number in notes else "○"] for number, title in sorted(_titles.items())]
+    rows = [
+        [number, title, "✓" if number in notes else "○"]
+        for number, title in sorted(_titles.items())]
     done = sum(row[2] == "✓" for row in rows)
     return Table(["exercise", f"{done} of {len(rows)} solved", ""], rows)
 
@@ -104,14 +122,19 @@ def same(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
         return isinstance(a, Raised) and isinstance(b, Raised) and a.kind == b.kind
     if isinstance(a, torch.Tensor | np.ndarray) or isinstance(b, torch.Tensor | np.ndarray):
         try:
-            x, y = (np.asarray(v.detach().cpu() if isinstance(v, torch.Tensor) else v, dtype=float) for v in (a, b))
+            x, y = (
+                np.asarray(v.detach().cpu() if isinstance(v, torch.Tensor) else v, dtype=float)
+                for v in (a, b))
         except (TypeError, ValueError, RuntimeError):
             return False
-        return x.shape == y.shape and bool(np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True))
+        return x.shape == y.shape and bool(
+            np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(a, bool) or isinstance(b, bool):
-        return isinstance(a, bool | np.bool_) and isinstance(b, bool | np.bool_) and bool(a) == bool(b)
+        return isinstance(a, bool | np.bool_) and isinstance(b, bool | np.bool_) and bool(
+            a) == bool(b)
     if isinstance(a, int | float | np.number) and isinstance(b, int | float | np.number):
-        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) or (math.isnan(a) and math.isnan(b))
+        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) or (
+            math.isnan(a) and math.isnan(b))
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
@@ -133,16 +156,20 @@ class Raised:
 def outcome(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
     try:
         return function(*copy.deepcopy(case))
-    except Exception as error:  # noqa: BLE001 - a reader's mistake is shown in a sentence, not as a traceback
+    # noqa: BLE001 - a reader's mistake is shown in a sentence, not as a traceback
+    except Exception as error:
         return Raised(type(error).__name__, str(error).split("\n")[0])
 
 
 def _likely_error(
-    results: Sequence[Any], wanted: Sequence[Any], cases: Sequence[tuple[Any, ...]], likely: Sequence[Likely], tolerance: float
+    results: Sequence[Any], wanted: Sequence[Any], cases: Sequence[tuple[Any, ...]],
+    likely: Sequence[Likely], tolerance: float,
 ) -> str | None:
     for error in likely:
         wrong = [outcome(error.wrong, case) for case in cases]
-        telling = [i for i, (w, r) in enumerate(zip(wrong, wanted, strict=True)) if not same(w, r, tolerance)]
+        telling = [
+            i for i, (w, r) in enumerate(zip(wrong, wanted, strict=True))
+            if not same(w, r, tolerance)]
         if telling and all(same(results[i], wrong[i], tolerance) for i in telling):
             return error.sentence
     return None
@@ -153,9 +180,12 @@ def _in_general(got: Any, wanted: Any) -> str | None:
         return "Your function ended in an exception here."
     if got is None:
         return "It returned None here: is a `return` missing in one branch?"
-    shapes = [tuple(v.shape) if isinstance(v, torch.Tensor | np.ndarray) else None for v in (got, wanted)]
+    shapes = [
+        tuple(v.shape) if isinstance(v, torch.Tensor | np.ndarray) else None for v in (got, wanted)]
     if shapes[0] != shapes[1]:
-        told = [f"shape {s}" if s is not None else f"a {type(v).__name__}" for s, v in zip(shapes, (got, wanted), strict=True)]
+        told = [
+            f"shape {s}" if s is not None else f"a {type(v).__name__}"
+            for s, v in zip(shapes, (got, wanted), strict=True)]
         return f"Yours is {told[0]}, it should be {told[1]}."
     if isinstance(got, float) and math.isnan(got):
         return "nan: something was divided by zero, or infinity was multiplied by zero."
@@ -174,7 +204,8 @@ def _short(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
         text = ", ".join(map(_short, value))
-        text = f"[{text}]" if isinstance(value, list) else f"({text}{',' if len(value) == 1 else ''})"
+        text = f"[{text}]" if isinstance(
+            value, list) else f"({text}{',' if len(value) == 1 else ''})"
     else:
         text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
@@ -188,7 +219,8 @@ def _say(number: str, solved: bool, text: str) -> None:
     print(text)
     if solved:
         _solved.add(number)
-        with suppress(OSError):  # a folder that cannot be written: the note lives as long as this kernel
+        # a folder that cannot be written: the note lives as long as this kernel
+        with suppress(OSError):
             scratch = NOTES.with_suffix(".writing")
             scratch.write_text(json.dumps(sorted(_notes())), encoding="utf-8")
             scratch.replace(NOTES)
@@ -198,5 +230,6 @@ def _notes() -> set[str]:
     """The numbers of what was solved, here or in an earlier kernel."""
     with suppress(OSError, ValueError):
         found = json.loads(NOTES.read_text(encoding="utf-8"))
-        return _solved | {x for x in found if isinstance(x, str)} if isinstance(found, list) else _solved
+        return _solved | {x for x in found if isinstance(x, str)} if isinstance(
+            found, list) else _solved
     return _solved

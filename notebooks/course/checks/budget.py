@@ -15,10 +15,10 @@ _BY_HAND: list[tuple[float, list[Event]]] = [
     (1.0, [("ask", 0.75), ("reply", 0, 0.25), ("ask", 0.5)]),
     (1.0, [("ask", 0.5), ("ask", 0.5), ("ask", 0.25)]),
     (1.0, [("ask", 0.5), ("reply", 0, None), ("ask", 0.75)]),
-    (1.0, [("ask", 0.5), ("ask", 0.5), ("reply", 1, 0.0), ("ask", 0.5), ("reply", 0, 0.5), ("ask", 0.25)]),
-    (1.0, [("ask", 2.0), ("ask", 0.5)]),
-    (0.0, [("ask", 0.0), ("reply", 0, 0.0), ("ask", 0.25)]),
-]
+    (1.0,
+     [("ask", 0.5), ("ask", 0.5), ("reply", 1, 0.0), ("ask", 0.5), ("reply", 0, 0.5),
+      ("ask", 0.25)]), (1.0, [("ask", 2.0), ("ask", 0.5)]),
+    (0.0, [("ask", 0.0), ("reply", 0, 0.0), ("ask", 0.25)])]
 
 
 def _games(count: int, seed: int) -> list[tuple[float, list[Event]]]:
@@ -32,7 +32,8 @@ def _games(count: int, seed: int) -> list[tuple[float, list[Event]]]:
         while len(events) < 24:
             if on_their_way and draw.random() < 0.45:
                 number, worst = on_their_way.pop(draw.randrange(len(on_their_way)))
-                events.append(("reply", number, None if draw.random() < 0.2 else draw.randint(0, worst) / 64))
+                events.append(
+                    ("reply", number, None if draw.random() < 0.2 else draw.randint(0, worst) / 64))
             else:
                 worst = draw.randint(4, 24)
                 on_their_way.append((asked, worst))
@@ -42,7 +43,9 @@ def _games(count: int, seed: int) -> list[tuple[float, list[Event]]]:
     return games
 
 
-def _player(kind: Callable[[float], Any]) -> Callable[[float, Sequence[Event]], dict[str, Any] | None]:
+def _player(
+    kind: Callable[[float], Any]
+) -> Callable[[float, Sequence[Event]], dict[str, Any] | None]:
     """Plays events on a new budget: which questions it lets go, what it says was spent, what is billed at worst."""
 
     def play(limit: float, events: Sequence[Event]) -> dict[str, Any] | None:
@@ -61,7 +64,8 @@ def _player(kind: Callable[[float], Any]) -> Callable[[float, Sequence[Event]], 
                 cost = event[2]  # type: ignore[misc]
                 budget.settle(worsts[int(event[1])], cost)
                 billed += worsts[int(event[1])] if cost is None else cost
-        return {"sent": " ".join("yes" if s else "no" for s in sent), "spent": budget.spent, "billed": billed}
+        return {"sent": " ".join("yes" if s else "no" for s in sent), "spent": budget.spent,
+                "billed": billed}
 
     play.__name__ = getattr(kind, "__name__", "MyBudget")
     return play
@@ -132,21 +136,30 @@ def check_budget(my_budget: Any) -> None:
     if not callable(my_budget):  # an object of the class, say
         judge("04.4", my_budget, _player(Budget), ())
         return
-    judge("04.4", _player(my_budget), _player(Budget), [*_BY_HAND, *_games(40, seed=4)], [
-        Likely("reserve looks at what is spent and not at what is reserved: calls on their way are not paid yet, but will be.",
-               _player(_WithoutReservations)),
-        Likely("settle never gives the reservation back: after some calls nothing is free although little was spent.",
-               _player(_NothingBack)),
-        Likely("settle gives back the cost instead of the reservation: worst was set aside, so worst must be freed.",
-               _player(_CostBack)),
-        Likely("You take an unknown cost (None) for 0. The call may well be billed: count it with its worst.",
-               _player(_UnknownIsFree)),
-        Likely("`cost or worst` takes a cost of 0 for an unknown one; ask whether cost is None.", _player(_ZeroIsUnknown)),
-        Likely("You book the worst for every call; where the cost is known, that is what was spent.", _player(_AlwaysWorst)),
-        Likely("You refuse a call that reaches the limit exactly; only passing it is forbidden.", _player(_BelowTheLimit)),
-        Likely("You ask whether the limit is reached already, not whether this call's worst still fits below it.",
-               _player(_LooksBackOnly)),
-        Likely("You set the worst aside before you know that it fits; a call that is refused must not stay reserved.",
-               _player(_ReservesTheRefused)),
-        Likely("settle frees the reservation but never adds the cost to `spent`.", _player(_NeverSpends)),
-    ])  # fmt: skip
+    judge("04.4", _player(my_budget), _player(Budget), [*_BY_HAND, *_games(40, seed=4)], {
+        "reserve looks at what is spent and not at what is reserved: calls on their way are not "
+        "paid yet, but will be.":
+            _player(_WithoutReservations),
+        "settle never gives the reservation back: after some calls nothing is free although "
+        "little was spent.":
+            _player(_NothingBack),
+        "settle gives back the cost instead of the reservation: worst was set aside, so worst "
+        "must be freed.":
+            _player(_CostBack),
+        "You take an unknown cost (None) for 0. The call may well be billed: count it with its "
+        "worst.":
+            _player(_UnknownIsFree),
+        "`cost or worst` takes a cost of 0 for an unknown one; ask whether cost is None.":
+            _player(_ZeroIsUnknown),
+        "You book the worst for every call; where the cost is known, that is what was spent.":
+            _player(_AlwaysWorst),
+        "You refuse a call that reaches the limit exactly; only passing it is forbidden.":
+            _player(_BelowTheLimit),
+        "You ask whether the limit is reached already, not whether this call's worst still fits "
+        "below it.":
+            _player(_LooksBackOnly),
+        "You set the worst aside before you know that it fits; a call that is refused must not "
+        "stay reserved.":
+            _player(_ReservesTheRefused),
+        "settle frees the reservation but never adds the cost to `spent`.": _player(_NeverSpends),
+        })

@@ -35,20 +35,26 @@ def _raise(z: Numbers) -> list[float]:
     raise ZeroDivisionError
 
 
-# A wrong idea comes with any way to treat T = 0, and with or without care for overflow: all of them are the same error.
+# A wrong idea comes with any way to treat T = 0, and with or without care for overflow: all of them
+# are the same error.
 _AT_ZERO: tuple[Callable[[Numbers], list[float]], ...] = (_greedy, _raise, _softmax)
 
 
-def _temperature(sentence: str, at_t: Callable[[Numbers, float, bool], list[float]]) -> list[Likely]:
+def _temperature(
+    sentence: str, at_t: Callable[[Numbers, float, bool], list[float]]
+) -> list[Likely]:
     def likely(zero: Callable[[Numbers], list[float]] | None, stable: bool) -> Likely:
         return Likely(sentence, lambda z, t: zero(z) if zero and t == 0 else at_t(z, t, stable))
 
-    return [likely(zero, stable) for zero, stable in itertools.product((*_AT_ZERO, None), (True, False))]
+    return [
+        likely(zero, stable)
+        for zero, stable in itertools.product((*_AT_ZERO, None), (True, False))]
 
 
 def _zero(sentence: str, at_zero: Callable[[Numbers], Any]) -> list[Likely]:
     def likely(stable: bool) -> Likely:
-        return Likely(sentence, lambda z, t: at_zero(z) if t == 0 else _softmax([v / t for v in z], stable))
+        return Likely(
+            sentence, lambda z, t: at_zero(z) if t == 0 else _softmax([v / t for v in z], stable))
 
     return [likely(True), likely(False)]
 
@@ -56,32 +62,40 @@ def _zero(sentence: str, at_zero: Callable[[Numbers], Any]) -> list[Likely]:
 @exercise("03.1", "temperature")
 def check_probabilities(theirs: Callable[..., Any]) -> None:
     """Probabilities of the next token, as a list, from its logits and a temperature."""
-    judge(
-        "03.1", theirs, lambda z, t: probabilities(torch.tensor(z), t).tolist(),
-        [
-            ([2.0, 0.0], 2.0), ([1.0, 3.0, 2.0], 1.0), ([1.0, 3.0, 2.0], 0.5), ([-1.0, -1.0], 0.7), ([4.0], 1.5),
-            ([1.0, 3.0, 2.0], 0.0), ([-2.0, -5.0], 0.0), ([3.0, 1.0, 3.0], 0.0), ([900.0, 899.0], 1.0), ([12.0, 10.0], 0.01),
-        ],
-        [
-            *_temperature("You multiplied the logits by T. Dividing by a small T is what stretches them apart: z / T.",
-                          lambda z, t, stable: _softmax([v * t for v in z], stable)),
-            *_temperature("T has no effect in your function: softmax(z) is temperature 1.", lambda z, t, s: _softmax(z, s)),
-            *_temperature("You divided the probabilities by T, after the softmax. T divides the logits, before it.",
-                          lambda z, t, stable: [v / t for v in _softmax(z, stable)]),
-            *_temperature("Yours do not add up to 1: divide each exp(z / T) by their sum.",
-                          lambda z, t, stable: [math.exp(v / t) for v in z]),
-            *_zero("T = 0 is a division by zero. It stands for greedy: all probability on the likeliest token.", _raise),
-            *_zero("You treat T = 0 like T = 1. It stands for greedy: all probability on the likeliest token.", _softmax),
-            *_zero("At T = 0 two tokens tie and you chose both. Greedy takes one token: the first of the likeliest.",
-                   lambda z: [float(v == max(z)) for v in z]),
-            *_zero("At T = 0 two tokens tie and you halved. Greedy takes one token: the first of the likeliest.",
-                   lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
-            *_zero("At T = 0 you return the token's number. Asked for are probabilities: 1 for that token, 0 for the others.",
-                   lambda z: z.index(max(z))),
-            Likely("exp(900) is too large for a float. Subtract the largest z / T first: the shares stay the same.",
-                   lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False)),
-        ],
-    )  # fmt: skip
+    judge("03.1", theirs, lambda z, t: probabilities(torch.tensor(z), t).tolist(),
+          [([2.0, 0.0], 2.0), ([1.0, 3.0, 2.0], 1.0), ([1.0, 3.0, 2.0], 0.5), ([-1.0, -1.0], 0.7),
+           ([4.0], 1.5), ([1.0, 3.0, 2.0], 0.0), ([-2.0, -5.0], 0.0), ([3.0, 1.0, 3.0], 0.0),
+           ([900.0, 899.0], 1.0), ([12.0, 10.0], 0.01)],
+          {
+              "You multiplied the logits by T. Dividing by a small T is what stretches them "
+              "apart: z / T.":
+                  _temperature(lambda z, t, stable: _softmax([v * t for v in z], stable)),
+              "T has no effect in your function: softmax(z) is temperature 1.":
+                  _temperature(lambda z, t, s: _softmax(z, s)),
+              "You divided the probabilities by T, after the softmax. T divides the logits, "
+              "before it.":
+                  _temperature(lambda z, t, stable: [v / t for v in _softmax(z, stable)]),
+              "Yours do not add up to 1: divide each exp(z / T) by their sum.":
+                  _temperature(lambda z, t, stable: [math.exp(v / t) for v in z]),
+              "T = 0 is a division by zero. It stands for greedy: all probability on the "
+              "likeliest token.":
+                  _zero(_raise),
+              "You treat T = 0 like T = 1. It stands for greedy: all probability on the likeliest "
+              "token.":
+                  _zero(_softmax),
+              "At T = 0 two tokens tie and you chose both. Greedy takes one token: the first of "
+              "the likeliest.":
+                  _zero(lambda z: [float(v == max(z)) for v in z]),
+              "At T = 0 two tokens tie and you halved. Greedy takes one token: the first of the "
+              "likeliest.":
+                  _zero(lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
+              "At T = 0 you return the token's number. Asked for are probabilities: 1 for that "
+              "token, 0 for the others.":
+                  _zero(lambda z: z.index(max(z))),
+              "exp(900) is too large for a float. Subtract the largest z / T first: the shares "
+              "stay the same.":
+                  lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False),
+          })
 
 
 # --- 03.2: mistakes, each once ---
@@ -89,7 +103,8 @@ def check_probabilities(theirs: Callable[..., Any]) -> None:
 
 def _library_mistakes(samples: Answers) -> Found:
     problems = {q: Problem(q, q, "", "number") for q, _, _ in samples}
-    report = ExamReport(tuple(problems.values()), tuple(Sample(q, i, r, None, c) for i, (q, r, c) in enumerate(samples)))
+    report = ExamReport(tuple(problems.values()),
+                        tuple(Sample(q, i, r, None, c) for i, (q, r, c) in enumerate(samples)))
     return [(m.problem.id, m.rationale) for m in report.mistakes]
 
 
@@ -121,38 +136,42 @@ def _neighbours_once(samples: Answers) -> Found:
 @exercise("03.2", "mistakes, each once")
 def check_mistakes(theirs: Callable[..., Any]) -> None:
     """The different mistakes among (question, rationale, correct) triples, as (question, rationale) pairs."""
-    judge(
-        "03.2", theirs, _library_mistakes,
-        [
-            ([("q1", "so 8", False), ("q1", "so 8", False), ("q1", "so 7", True), ("q2", "so 8", False)],),
-            ([("q1", "so 7", True), ("q1", "it is 7", True)],),
-            ([("q1", "so 8", False), ("q1", "so 9", False)],),
-            ([("q2", "so 4", False), ("q1", "so 3", False), ("q2", "so 4", False), ("q2", "so 6", False)],),
-            ([("q1", "so 7", True), ("q1", "so 8", False)],),
-            ([],),
-        ],
-        [
-            Likely("You counted the same wrong rationale of the same question twice.", _wrong),
-            Likely("You counted the same wrong rationale twice where another one stood between: compare with all before it, "
-                   "not with the last.", _neighbours_once),
-            Likely("The same words under another question are another mistake: tell them apart by question and rationale.",
-                   lambda s: _first_of_each(s, 1)),
-            Likely("You dropped the mistakes of a question that another sample got right. The student still made them.",
-                   _never_passed),
-            Likely("You kept one mistake a question. Two different wrong rationales are two mistakes.",
-                   lambda s: _first_of_each(s, 0)),
-            Likely("You kept one mistake a question, the last. Two different wrong rationales are two mistakes.",
-                   lambda s: list(dict(_wrong(s)).items())),
-            Likely("Right samples are no mistakes: leave out those with correct = True.",
-                   lambda s: _once([(q, r) for q, r, _ in s])),
-            Likely("Right samples are no mistakes: you kept those with correct = True, and left out the others.",
-                   lambda s: _once([(q, r) for q, r, correct in s if correct])),
-            Likely("A set has no order. Return a list in the order in which the mistakes were made: a dict keeps it.",
-                   lambda s: set(_wrong(s))),
-            Likely("All mistakes are there, but sorted. Keep the order in which they were made: a dict does.",
-                   lambda s: sorted(set(_wrong(s)))),
-        ],
-    )  # fmt: skip
+    judge("03.2", theirs, _library_mistakes,
+          [(
+               [("q1", "so 8", False), ("q1", "so 8", False), ("q1", "so 7", True),
+                ("q2", "so 8", False)],), ([("q1", "so 7", True), ("q1", "it is 7", True)],),
+           ([("q1", "so 8", False), ("q1", "so 9", False)],),
+           (
+               [("q2", "so 4", False), ("q1", "so 3", False), ("q2", "so 4", False),
+                ("q2", "so 6", False)],), ([("q1", "so 7", True), ("q1", "so 8", False)],), ([],)],
+          {
+              "You counted the same wrong rationale of the same question twice.": _wrong,
+              "You counted the same wrong rationale twice where another one stood between: "
+              "compare with all before it, not with the last.":
+                  _neighbours_once,
+              "The same words under another question are another mistake: tell them apart by "
+              "question and rationale.":
+                  lambda s: _first_of_each(s, 1),
+              "You dropped the mistakes of a question that another sample got right. The student "
+              "still made them.":
+                  _never_passed,
+              "You kept one mistake a question. Two different wrong rationales are two mistakes.":
+                  lambda s: _first_of_each(s, 0),
+              "You kept one mistake a question, the last. Two different wrong rationales are two "
+              "mistakes.":
+                  lambda s: list(dict(_wrong(s)).items()),
+              "Right samples are no mistakes: leave out those with correct = True.":
+                  lambda s: _once([(q, r) for q, r, _ in s]),
+              "Right samples are no mistakes: you kept those with correct = True, and left out "
+              "the others.":
+                  lambda s: _once([(q, r) for q, r, correct in s if correct]),
+              "A set has no order. Return a list in the order in which the mistakes were made: a "
+              "dict keeps it.":
+                  lambda s: set(_wrong(s)),
+              "All mistakes are there, but sorted. Keep the order in which they were made: a dict "
+              "does.":
+                  lambda s: sorted(set(_wrong(s))),
+          })
 
 
 # --- 03.3: pass@k ---
@@ -164,35 +183,44 @@ def check_pass_at_k(theirs: Callable[..., Any]) -> None:
     comb = math.comb
 
     def by_factorials(n: int, c: int, k: int) -> float:
-        return 1 - math.factorial(n - c) * math.factorial(n - k) / (math.factorial(n) * math.factorial(n - c - k))
+        return 1 - math.factorial(n - c) * math.factorial(n - k) / (
+            math.factorial(n) * math.factorial(n - c - k))
 
-    few_wrong = "Here fewer than k samples are wrong (n − c < k), so that every choice of k holds a right one: pass@k is 1."
+    few_wrong = (
+        "Here fewer than k samples are wrong (n − c < k), so that every choice of k holds a right "
+        "one: pass@k is 1.")
     judge(
         "03.3", theirs, pass_at_k,
-        [(4, 2, 2), (8, 1, 1), (8, 3, 4), (8, 0, 4), (8, 8, 3), (5, 3, 3), (8, 1, 8), (1, 0, 1), (1, 1, 1), (100, 3, 50)],
-        [
-            Likely("That is the naive estimate 1 − (1 − c/n)^k: it draws the same sample several times, and is too low.",
-                   lambda n, c, k: 1 - (1 - c / n) ** k),
-            Likely("Yours is always 0 or 1: either // cut the share C(n−c, k) / C(n, k) down to a whole number (use /), or you "
-                   "asked whether any of all n samples is right: that is pass@n.", lambda n, c, k: float(c > 0)),
-            Likely("That is the chance that all k are wrong; pass@k is 1 minus it.", lambda n, c, k: 1 - pass_at_k(n, c, k)),
-            Likely(few_wrong, by_factorials),
-            *(Likely(few_wrong, lambda n, c, k, v=v: v if n - c < k else pass_at_k(n, c, k)) for v in (0.0, None)),
-            Likely("You asked that all k are right, C(c, k). Count the choices that are all wrong, C(n−c, k): 1 minus.",
-                   lambda n, c, k: comb(c, k) / comb(n, k)),
-            Likely("You counted the right ones, C(c, k), and took 1 minus: the wrong ones are n − c.",
-                   lambda n, c, k: 1 - comb(c, k) / comb(n, k)),
-            Likely("k has no effect in your function: c/n is pass@1.", lambda n, c, k: c / n),
-            Likely("k · c/n adds up chances that overlap: it can exceed 1.", lambda n, c, k: k * c / n),
-        ],
-    )  # fmt: skip
+        [(4, 2, 2), (8, 1, 1), (8, 3, 4), (8, 0, 4), (8, 8, 3), (5, 3, 3), (8, 1, 8), (1, 0, 1),
+         (1, 1, 1), (100, 3, 50)],
+        {
+            "That is the naive estimate 1 − (1 − c/n)^k: it draws the same sample several times, "
+            "and is too low.":
+                lambda n, c, k: 1 - (1 - c / n) ** k,
+            "Yours is always 0 or 1: either // cut the share C(n−c, k) / C(n, k) down to a whole "
+            "number (use /), or you asked whether any of all n samples is right: that is pass@n.":
+                lambda n, c, k: float(c > 0),
+            "That is the chance that all k are wrong; pass@k is 1 minus it.":
+                lambda n, c, k: 1 - pass_at_k(n, c, k),
+            few_wrong:
+                [by_factorials, lambda n, c, k: 0.0 if n - c < k else pass_at_k(n, c, k),
+                 lambda n, c, k: None if n - c < k else pass_at_k(n, c, k)],
+            "You asked that all k are right, C(c, k). Count the choices that are all wrong, "
+            "C(n−c, k): 1 minus.":
+                lambda n, c, k: comb(c, k) / comb(n, k),
+            "You counted the right ones, C(c, k), and took 1 minus: the wrong ones are n − c.":
+                lambda n, c, k: 1 - comb(c, k) / comb(n, k),
+            "k has no effect in your function: c/n is pass@1.": lambda n, c, k: c / n,
+            "k · c/n adds up chances that overlap: it can exceed 1.": lambda n, c, k: k * c / n,
+        })
 
 
 # --- 03.4: Wilson's interval ---
 
 
 def _interval(
-    centre: Callable[[float, float], float], half: Callable[[float, int, float, float], float], clip: bool, none_asked: Any
+    centre: Callable[[float, float], float], half: Callable[[float, int, float, float], float],
+    clip: bool, none_asked: Any,
 ) -> Callable[[int, int], Any]:
     """An interval from a centre(share, z²/n) and a half(share, n, z, z²/n); `none_asked` for n = 0, or an exception."""
 
@@ -201,7 +229,8 @@ def _interval(
             return none_asked
         share, spread = right / total, z * z / total
         middle, width = centre(share, spread), half(share, total, z, spread)
-        return (max(0.0, middle - width), min(1.0, middle + width)) if clip else (middle - width, middle + width)
+        return (max(0.0, middle - width), min(1.0, middle + width)) if clip else (
+            middle - width, middle + width)
 
     return wrong
 
@@ -219,37 +248,37 @@ def _plain(share: float, total: int, z: float, spread: float) -> float:
 
 
 _INTERVAL_ERRORS: tuple[tuple[str, Callable[..., float], Callable[..., float]], ...] = (
-    ("That is p ± z·√(p(1−p)/n): at 0 % and 100 % it has no width, as if nothing else were possible. Wilson adds z²/n terms.",
-     lambda p, s: p, _plain),
-    ("Your centre is p itself. Wilson's lies nearer to one half: (p + z²/2n) / (1 + z²/n).", lambda p, s: p, _half),
-    ("You forgot to divide by 1 + z²/n.", lambda p, s: p + s / 2, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
-    ("You divided the centre by 1 + z²/n, but not the half width.", _centre, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
+    ("That is p ± z·√(p(1−p)/n): at 0 % and 100 % it has no width, as if nothing else were "
+     "possible. Wilson adds z²/n terms.", lambda p, s: p, _plain),
+    ("Your centre is p itself. Wilson's lies nearer to one half: (p + z²/2n) / (1 + z²/n).",
+     lambda p, s: p, _half),
+    ("You forgot to divide by 1 + z²/n.", lambda p, s: p + s / 2,
+     lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
+    ("You divided the centre by 1 + z²/n, but not the half width.", _centre,
+     lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
     ("The last term under the root is z²/4n², with n squared.", _centre,
      lambda p, n, z, s: z / (1 + s) * math.sqrt(p * (1 - p) / n + s / 4)),
-    ("The root is missing.", _centre, lambda p, n, z, s: z / (1 + s) * (p * (1 - p) / n + s / (4 * n))),
-    ("You forgot the second term under the root, z²/4n²: without it the interval has no width at 0 % and 100 %.", _centre,
-     lambda p, n, z, s: _plain(p, n, z, s) / (1 + s)),
-)  # fmt: skip
+    ("The root is missing.", _centre,
+     lambda p, n, z, s: z / (1 + s) * (p * (1 - p) / n + s / (4 * n))),
+    ("You forgot the second term under the root, z²/4n²: without it the interval has no width at "
+     "0 % and 100 %.", _centre, lambda p, n, z, s: _plain(p, n, z, s) / (1 + s)))
 
 
 @exercise("03.4", "Wilson's interval")
 def check_wilson_interval(theirs: Callable[..., Any]) -> None:
     """Low and high end of the 95 % interval of an accuracy."""
     ways = list(itertools.product((True, False), ((0.0, 1.0), (0.0, 0.0), ZeroDivisionError, None)))
-    judge(
-        "03.4", theirs, wilson_interval,
-        [(8, 10), (5, 10), (223, 425), (2625, 5000), (0, 20), (20, 20), (1, 1), (0, 0)],
-        [
-            *(Likely(sentence, _interval(centre, half, clip, none_asked))
-              for sentence, centre, half in _INTERVAL_ERRORS for clip, none_asked in ways),
-            *(Likely("With no question asked everything is possible: (0.0, 1.0).", _interval(_centre, _half, True, v))
-              for v in (ZeroDivisionError, (0.0, 0.0), None, (1.0, 1.0), (0.5, 0.5))),
-            *(Likely("Yours is in percent; wanted are shares in [0, 1].", lambda r, n, v=v: _percent(r, n, v))
-              for v in ((0.0, 1.0), (0.0, 100.0), None)),
-            Likely("Yours are the centre and the half width; wanted are the ends, centre − half and centre + half.",
-                   _centre_and_half),
-        ],
-    )  # fmt: skip
+    judge("03.4", theirs, wilson_interval,
+          [(8, 10), (5, 10), (223, 425), (2625, 5000), (0, 20), (20, 20), (1, 1), (0, 0)],
+          {
+              "With no question asked everything is possible: (0.0, 1.0).":
+                  [_interval(_centre, _half, True, at_none) for at_none in _AT_NONE],
+              "Yours is in percent; wanted are shares in [0, 1].":
+                  [_percent(at_none) for at_none in ((0.0, 1.0), (0.0, 100.0), None)],
+              "Yours are the centre and the half width; wanted are the ends, centre − half and "
+              "centre + half.":
+                  _centre_and_half,
+          })
 
 
 def _percent(right: int, total: int, none_asked: Any) -> Any:

@@ -17,7 +17,8 @@ from l2r_lite.students.four_bit import LEVELS, four_bit_bytes
 
 # --- 02.1 ---
 
-FEW = torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0])  # five levels, for cases that can be worked out by hand
+# five levels, for cases that can be worked out by hand
+FEW = torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0])
 Codes = tuple[Tensor, Tensor]
 
 
@@ -67,53 +68,62 @@ EQUAL_STEPS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
 def check_quantise_block(my_quantise_block: Callable[..., Any]) -> None:
     """Codes of the nearest levels, and the block's absmax as its scale."""
     weights = torch.randn(64, generator=torch.Generator().manual_seed(2))
-    zeros = "0 / 0 is nan, and a nan has no nearest level: a block of zeros has scale 0, and its codes are the level 0's."
+    zeros = (
+        "0 / 0 is nan, and a nan has no nearest level: a block of zeros has scale 0, and its "
+        "codes are the level 0's.")
     too_small = "some numbers then lie beyond the last level, ±1."
     judge(
         "02.1", my_quantise_block, quantise_block,
-        [
-            (torch.tensor([0.2, -0.08, 0.4, 0.0]), FEW), (torch.tensor([0.2, -0.4, 0.1, 0.0]), FEW),
-            (torch.tensor([-0.5, -0.4, -0.1]), FEW), (weights * 0.06, LEVELS), (weights - 3, LEVELS),
-            (torch.tensor([-2.0]), LEVELS), (torch.zeros(8), LEVELS),
-        ],
-        [
-            Likely("You divided by the largest number. It may be negative, or small: take the largest absolute value.",
-                   _divided_by(torch.max)),
-            *(Likely("You rounded to equally spaced levels. Look for the nearest of `levels`, which lie denser near 0.",
-                     _coded_by(code)) for code in EQUAL_STEPS),
-            Likely("You did not divide the block by its scale: levels lie in [−1, 1], weights elsewhere.",
-                   lambda block, levels: (_nearest(block, levels), block.abs().max())),
-            Likely("You took the next level above, not the nearest one: compare with the middles between two levels.",
-                   _coded_by(lambda x, levels: torch.bucketize(x, levels))),
-            Likely("You took the next level below, not the nearest one: compare with the middles between two levels.",
-                   _coded_by(lambda x, levels: torch.bucketize(x, levels, right=True) - 1)),
-            Likely("These are the levels themselves. A code is a level's index, which fits into 4 bits.",
-                   _coded_by(lambda x, levels: levels[_nearest(x, levels)])),
-            Likely("These are the numbers read back, not codes. A code is a level's index, which fits into 4 bits.",
-                   lambda b, levels: (levels[quantise_block(b, levels)[0]] * b.abs().max(), b.abs().max())),
-            Likely("You returned the scale first: codes, then scale.",
-                   lambda block, levels: quantise_block(block, levels)[::-1]),
-            Likely("The scale has a dimension too many: it is one number for the block (no keepdim).",
-                   lambda block, levels: (quantise_block(block, levels)[0], block.abs().max(0, keepdim=True).values)),
-            Likely(f"You divided by the mean absolute value: {too_small}",
-                   _divided_by(lambda block: block.abs().mean())),
-            Likely(f"You divided by the standard deviation: {too_small}",
-                   _divided_by(lambda block: block.std() if len(block) > 1 else block.abs().max())),
-            Likely("A block of zeros has scale 0, its absmax: guard the division, but do not change the scale that is stored.",
-                   lambda block, levels: (quantise_block(block, levels)[0], block.abs().max() or torch.ones(()))),
-            # last: it differs in the block of zeros only, and other wrong answers may have its codes there by chance
-            Likely(zeros, _no_guard(_nearest)), Likely(zeros, _no_guard(_between_edges)),
-        ],
-    )  # fmt: skip
+        [(torch.tensor([0.2, -0.08, 0.4, 0.0]), FEW), (torch.tensor([0.2, -0.4, 0.1, 0.0]), FEW),
+         (torch.tensor([-0.5, -0.4, -0.1]), FEW), (weights * 0.06, LEVELS), (weights - 3, LEVELS),
+         (torch.tensor([-2.0]), LEVELS), (torch.zeros(8), LEVELS)],
+        {
+            "You divided by the largest number. It may be negative, or small: take the largest "
+            "absolute value.":
+                _divided_by(torch.max),
+            "You rounded to equally spaced levels. Look for the nearest of `levels`, which lie "
+            "denser near 0.":
+                [_coded_by(code) for code in EQUAL_STEPS],
+            "You did not divide the block by its scale: levels lie in [−1, 1], weights elsewhere.":
+                lambda block, levels: (_nearest(block, levels), block.abs().max()),
+            "You took the next level above, not the nearest one: compare with the middles between "
+            "two levels.":
+                _coded_by(lambda x, levels: torch.bucketize(x, levels)),
+            "You took the next level below, not the nearest one: compare with the middles between "
+            "two levels.":
+                _coded_by(lambda x, levels: torch.bucketize(x, levels, right=True) - 1),
+            "These are the levels themselves. A code is a level's index, which fits into 4 bits.":
+                _coded_by(lambda x, levels: levels[_nearest(x, levels)]),
+            "These are the numbers read back, not codes. A code is a level's index, which fits "
+            "into 4 bits.":
+                lambda b, levels: (
+                    levels[quantise_block(b, levels)[0]] * b.abs().max(), b.abs().max()),
+            "You returned the scale first: codes, then scale.":
+                lambda block, levels: quantise_block(block, levels)[::-1],
+            "The scale has a dimension too many: it is one number for the block (no keepdim).":
+                lambda block, levels: (
+                    quantise_block(block, levels)[0], block.abs().max(0, keepdim=True).values),
+            f"You divided by the mean absolute value: {too_small}":
+                _divided_by(lambda block: block.abs().mean()),
+            f"You divided by the standard deviation: {too_small}":
+                _divided_by(lambda block: block.std() if len(block) > 1 else block.abs().max()),
+            "A block of zeros has scale 0, its absmax: guard the division, but do not change the "
+            "scale that is stored.":
+                lambda block, levels: (
+                    quantise_block(block, levels)[0], block.abs().max() or torch.ones(())),
+            zeros: [_no_guard(_nearest), _no_guard(_between_edges)],
+        })
 
 
 # --- 02.2 ---
 
 
 def _bytes(
-    *, codes: Callable[[int], float] = lambda n: ceil(n / 2), scale: int = 1, second: int = 4, offset: int = 4,
-    blocks: Callable[[int, int], int] = lambda rows, columns: ceil(rows * columns / 64), whole: float = 1,
-) -> Callable[[int, int], float]:  # fmt: skip
+    *, codes: Callable[[int], float] = lambda n: ceil(n / 2), scale: int = 1, second: int = 4,
+    offset: int = 4,
+    blocks: Callable[[int, int], int] = lambda rows, columns: ceil(rows * columns / 64),
+    whole: float = 1,
+) -> Callable[[int, int], float]:
     """Bytes of a matrix with one thing counted otherwise."""
 
     def function(rows: int, columns: int) -> float:
@@ -128,34 +138,37 @@ def check_four_bit_bytes(my_four_bit_bytes: Callable[..., Any]) -> None:
     """Codes, scales in 8 bits, the scales' own scales, and their mean."""
     four = "You stored every scale in 4 bytes. With double quantisation it takes 1."
     whole = "You took a whole byte, or 4, for a code of 4 bits: two codes share a byte."
-    shorter = "The last block may be shorter than 64, or hold fewer than 256 scales: it needs a scale all the same. Round up."
+    shorter = (
+        "The last block may be shorter than 64, or hold fewer than 256 scales: it needs a scale "
+        "all the same. Round up.")
     judge(
         "02.2", my_four_bit_bytes, lambda rows, columns: four_bit_bytes((rows, columns)),
         [(64, 64), (1, 64), (192, 512), (128, 128), (129, 128), (4096, 4096), (3, 100), (1, 65)],
-        [
-            Likely("You forgot the scales: every block of 64 codes needs one.", _bytes(scale=0, second=0, offset=0)),
-            Likely(four, _bytes(scale=4, second=0, offset=0)),
-            Likely(four, _bytes(scale=4)),
-            Likely("You forgot the scales' own scales (4 bytes for 256 of them) and their mean (4 bytes).",
-                   _bytes(second=0, offset=0)),
-            Likely("You forgot the mean of the scales, which was taken off before they were quantised: 4 bytes a matrix.",
-                   _bytes(offset=0)),
-            Likely("You forgot the scales' own scales: 256 scales share one, of 4 bytes.", _bytes(second=0)),
-            Likely(whole, _bytes(codes=lambda n: n)),
-            Likely(whole, _bytes(codes=lambda n: 4 * n)),
-            Likely("These are bits; a byte has 8.", _bytes(whole=8)),
-            Likely(shorter,
-                   lambda r, c: ceil(r * c / 2) + r * c // 64 + 4 * (r * c // 64 // 256) + 4),
-            Likely(shorter,
-                   lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * (ceil(r * c / 64) // 256) + 4),
-            Likely("Half a byte cannot be stored, nor part of a scale: round each count up.",
-                   lambda r, c: r * c / 2 + r * c / 64 + 4 * r * c / 64 / 256 + 4),
-            Likely("Blocks run on from one row into the next: round up once for the matrix, not once a row.",
-                   _bytes(blocks=lambda rows, columns: rows * ceil(columns / 64))),
-            Likely("256 scales share a scale, not 256 weights: there are 64 times fewer of these.",
-                   lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * ceil(r * c / 256) + 4),
-        ],
-    )  # fmt: skip
+        {
+            "You forgot the scales: every block of 64 codes needs one.":
+                _bytes(scale=0, second=0, offset=0),
+            four: [_bytes(scale=4, second=0, offset=0), _bytes(scale=4)],
+            "You forgot the scales' own scales (4 bytes for 256 of them) and their mean (4 bytes).":
+                _bytes(second=0, offset=0),
+            "You forgot the mean of the scales, which was taken off before they were quantised: 4 "
+            "bytes a matrix.":
+                _bytes(offset=0),
+            "You forgot the scales' own scales: 256 scales share one, of 4 bytes.":
+                _bytes(second=0),
+            whole: [_bytes(codes=lambda n: n), _bytes(codes=lambda n: 4 * n)],
+            "These are bits; a byte has 8.": _bytes(whole=8),
+            shorter:
+                [lambda r, c: ceil(r * c / 2) + r * c // 64 + 4 * (r * c // 64 // 256) + 4,
+                 lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * (ceil(r * c / 64) // 256)
+                 + 4],
+            "Half a byte cannot be stored, nor part of a scale: round each count up.":
+                lambda r, c: r * c / 2 + r * c / 64 + 4 * r * c / 64 / 256 + 4,
+            "Blocks run on from one row into the next: round up once for the matrix, not once a "
+            "row.":
+                _bytes(blocks=lambda rows, columns: rows * ceil(columns / 64)),
+            "256 scales share a scale, not 256 weights: there are 64 times fewer of these.":
+                lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * ceil(r * c / 256) + 4,
+        })
 
 
 # --- 02.3 ---
@@ -180,33 +193,37 @@ def check_lora(my_lora: Callable[..., Any]) -> None:
     width = "You divided by a layer's width: the rank r is the number of rows of A."
     eye, vector = torch.eye(2), torch.tensor([1.0, 2.0])
     one, down = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
-    wide = (_numbers(3, 4, seed=2), _numbers(2, 4, seed=3), _numbers(3, 2, seed=4))  # in 4, out 3, rank 2
+    # in 4, out 3, rank 2
+    wide = (_numbers(3, 4, seed=2), _numbers(2, 4, seed=3), _numbers(3, 2, seed=4))
     square = (_numbers(4, 4, seed=5), _numbers(2, 4, seed=6), _numbers(4, 2, seed=7))
     judge(
         "02.3", my_lora, lambda x, weight, a, b, alpha: lora_forward(x, weight, a, b, alpha=alpha),
-        [
-            (vector, eye, one, down, 2.0), (vector, eye, one, torch.zeros(2, 1), 2.0), (_numbers(4, seed=8), *wide, 8.0),
-            (_numbers(5, 4, seed=9), *wide, 1.0), (_numbers(2, 3, 4, seed=10), *square, 16.0), (torch.zeros(4), *square, 4.0),
-        ],
-        [
-            Likely("You forgot the factor α/r before the update.", _scaled(lambda alpha, *_: 1.0)),
-            Likely("You multiplied by α, but did not divide by the rank r.", _scaled(lambda alpha, *_: alpha)),
-            Likely("You divided by r, but did not multiply by α.", _scaled(lambda _, r, *__: 1 / r)),
-            Likely("The factor stands on its head: it is α/r, not r/α.", _scaled(lambda alpha, r, *_: r / alpha)),
-            Likely(width, _scaled(lambda alpha, r, n, m: alpha / n)),
-            Likely(width, _scaled(lambda alpha, r, n, m: alpha / m)),
-            Likely("You exchanged A and B: x goes through A first, down to r numbers, then through B.",
-                   lambda x, w, a, b, alpha: x @ w.T + alpha / len(a) * (x @ b @ a)),
-            Likely("You left out W x: the frozen layer still answers.",
-                   lambda x, w, a, b, alpha: alpha / len(a) * (x @ a.T @ b.T)),
-            Likely("The factor α/r belongs to the update only; yours scales W x as well.",
-                   lambda x, w, a, b, alpha: alpha / len(a) * (x @ w.T + x @ a.T @ b.T)),
-            Likely("W is (out, in): multiply x by its transpose, x @ W.T, or use torch.nn.functional.linear.",
-                   lambda x, w, a, b, alpha: x @ w + alpha / len(a) * (x @ a.T @ b.T)),
-            Likely("`weight @ x` works for one vector; x may have batch and time before its last dimension: x @ weight.T does.",
-                   lambda x, w, a, b, alpha: w @ x + alpha / len(a) * (b @ (a @ x))),
-        ],
-    )  # fmt: skip
+        [(vector, eye, one, down, 2.0), (vector, eye, one, torch.zeros(2, 1), 2.0),
+         (_numbers(4, seed=8), *wide, 8.0), (_numbers(5, 4, seed=9), *wide, 1.0),
+         (_numbers(2, 3, 4, seed=10), *square, 16.0), (torch.zeros(4), *square, 4.0)],
+        {
+            "You forgot the factor α/r before the update.": _scaled(lambda alpha, *_: 1.0),
+            "You multiplied by α, but did not divide by the rank r.":
+                _scaled(lambda alpha, *_: alpha),
+            "You divided by r, but did not multiply by α.": _scaled(lambda _, r, *__: 1 / r),
+            "The factor stands on its head: it is α/r, not r/α.":
+                _scaled(lambda alpha, r, *_: r / alpha),
+            width:
+                [_scaled(lambda alpha, r, n, m: alpha / n),
+                 _scaled(lambda alpha, r, n, m: alpha / m)],
+            "You exchanged A and B: x goes through A first, down to r numbers, then through B.":
+                lambda x, w, a, b, alpha: x @ w.T + alpha / len(a) * (x @ b @ a),
+            "You left out W x: the frozen layer still answers.":
+                lambda x, w, a, b, alpha: alpha / len(a) * (x @ a.T @ b.T),
+            "The factor α/r belongs to the update only; yours scales W x as well.":
+                lambda x, w, a, b, alpha: alpha / len(a) * (x @ w.T + x @ a.T @ b.T),
+            "W is (out, in): multiply x by its transpose, x @ W.T, or use "
+            "torch.nn.functional.linear.":
+                lambda x, w, a, b, alpha: x @ w + alpha / len(a) * (x @ a.T @ b.T),
+            "`weight @ x` works for one vector; x may have batch and time before its last "
+            "dimension: x @ weight.T does.":
+                lambda x, w, a, b, alpha: w @ x + alpha / len(a) * (b @ (a @ x)),
+        })
 
 
 # --- 02.4 ---
@@ -216,26 +233,32 @@ def check_lora(my_lora: Callable[..., Any]) -> None:
 def check_trainable(my_trainable: Callable[..., Any]) -> None:
     """Σ r · (in + out) over the layers that have an adapter."""
     product = "A has r · in numbers and B has out · r: their counts are added, not multiplied."
-    in_bytes = "These are bytes (4 a number, or 16 with gradient and Adam's moments): asked is how many numbers train."
+    in_bytes = (
+        "These are bytes (4 a number, or 16 with gradient and Adam's moments): asked is how many "
+        "numbers train.")
     pocket = 4 * ([(192, 192)] * 4 + [(512, 192)] * 2 + [(192, 512)])
-    judge(
-        "02.4", my_trainable, adapter_parameters,
-        [([(2, 3)], 1), ([(192, 512)], 16), ([(8, 8), (8, 8)], 2), (pocket, 16), ([(4, 4)], 64), ([], 16)],
-        [
-            Likely("You counted the base weights too: they are frozen.",
-                   lambda shapes, r: sum(n * m + r * (n + m) for n, m in shapes)),
-            Likely("You counted the base weights, which are frozen; A and B are what trains.",
-                   lambda shapes, r: sum(n * m for n, m in shapes)),
-            Likely("You counted only A, r × in: B, out × r, trains too.", lambda shapes, r: sum(r * m for _, m in shapes)),
-            Likely("You counted only B, out × r: A, r × in, trains too.", lambda shapes, r: sum(r * n for n, _ in shapes)),
-            Likely(product, lambda shapes, r: sum(r * n * m for n, m in shapes)),
-            Likely(product, lambda shapes, r: sum(r * n * r * m for n, m in shapes)),
-            Likely("You forgot the rank: A has r rows, and B has r columns.", lambda shapes, r: sum(n + m for n, m in shapes)),
-            Likely("You counted one layer only: every matrix has an A and a B of its own.",
-                   lambda shapes, r: r * sum(shapes[0]) if shapes else 0),
-            Likely("You counted each different shape once: every matrix has an A and a B of its own.",
-                   lambda shapes, r: sum(r * (n + m) for n, m in set(shapes))),
-            Likely(in_bytes, lambda shapes, r: 4 * adapter_parameters(shapes, r)),
-            Likely(in_bytes, lambda shapes, r: 16 * adapter_parameters(shapes, r)),
-        ],
-    )  # fmt: skip
+    judge("02.4", my_trainable, adapter_parameters,
+          [([(2, 3)], 1), ([(192, 512)], 16), ([(8, 8), (8, 8)], 2), (pocket, 16), ([(4, 4)], 64),
+           ([], 16)],
+          {
+              "You counted the base weights too: they are frozen.":
+                  lambda shapes, r: sum(n * m + r * (n + m) for n, m in shapes),
+              "You counted the base weights, which are frozen; A and B are what trains.":
+                  lambda shapes, r: sum(n * m for n, m in shapes),
+              "You counted only A, r × in: B, out × r, trains too.":
+                  lambda shapes, r: sum(r * m for _, m in shapes),
+              "You counted only B, out × r: A, r × in, trains too.":
+                  lambda shapes, r: sum(r * n for n, _ in shapes),
+              product:
+                  [lambda shapes, r: sum(r * n * m for n, m in shapes),
+                   lambda shapes, r: sum(r * n * r * m for n, m in shapes)],
+              "You forgot the rank: A has r rows, and B has r columns.":
+                  lambda shapes, r: sum(n + m for n, m in shapes),
+              "You counted one layer only: every matrix has an A and a B of its own.":
+                  lambda shapes, r: r * sum(shapes[0]) if shapes else 0,
+              "You counted each different shape once: every matrix has an A and a B of its own.":
+                  lambda shapes, r: sum(r * (n + m) for n, m in set(shapes)),
+              in_bytes:
+                  [lambda shapes, r: 4 * adapter_parameters(shapes, r),
+                   lambda shapes, r: 16 * adapter_parameters(shapes, r)],
+          })

@@ -31,15 +31,15 @@ BAR = 25  # of the 30 texts
 
 def each(sentences: dict[str, Sequence[Callable[..., Any]]]) -> list[Likely]:
     """Typical errors of which several programs make each."""
-    return [Likely(sentence, wrong) for sentence, programs in sentences.items() for wrong in programs]
+    return [
+        Likely(sentence, wrong) for sentence, programs in sentences.items() for wrong in programs]
 
 
 # --- 01.1 ---
 
-_PAIRS = [
-    ("72", "72"), ("72", "27"), ("72", "72.0"), ("$1,234", "1234"), ("1/2", "0.5"), ("-5", "5"), ("2.5", "2"), ("0.33", "1/3"),
-    ("9007199254740993", "9007199254740992"), ("three", "three"), ("", "0"), ("1/0", "1/0"),
-]  # fmt: skip
+_PAIRS = [("72", "72"), ("72", "27"), ("72", "72.0"), ("$1,234", "1234"), ("1/2", "0.5"),
+          ("-5", "5"), ("2.5", "2"), ("0.33", "1/3"), ("9007199254740993", "9007199254740992"),
+          ("three", "three"), ("", "0"), ("1/0", "1/0")]
 
 
 def _bare(text: str) -> str:
@@ -58,7 +58,9 @@ def _none(text: str) -> Fraction | None:
         return None
 
 
-def _or_false(same: Callable[[Any, Any], bool], read: Callable[[str], Any] = str) -> Callable[[str, str], bool]:
+def _or_false(
+    same: Callable[[Any, Any], bool], read: Callable[[str], Any] = str
+) -> Callable[[str, str], bool]:
     def guarded(a: str, b: str) -> bool:
         try:
             return same(read(a), read(b))
@@ -74,23 +76,34 @@ def _close(tolerance: float) -> Callable[[str, str], bool]:
 
 _NUMBER_ERRORS: dict[str, Sequence[Callable[..., Any]]] = {
     "You compare the texts. 72 and 72.0 are written differently and are one number.":
-        [lambda a, b: a == b, lambda a, b: a.strip() == b.strip(), lambda a, b: _bare(a) == _bare(b)],
-    "float() reads neither $1,234 nor 1/2: take away $ and the commas, and fractions.Fraction reads 1/2 as it stands.":
+        [lambda a, b: a == b, lambda a, b: a.strip() == b.strip(),
+         lambda a, b: _bare(a) == _bare(b)],
+    "float() reads neither $1,234 nor 1/2: take away $ and the commas, and fractions.Fraction "
+    "reads 1/2 as it stands.":
         [lambda a, b: float(a) == float(b), _or_false(lambda a, b: float(a) == float(b)),
-         lambda a, b: float(_bare(a)) == float(_bare(b)), _or_false(lambda a, b: a == b, lambda a: float(_bare(a)))],
+         lambda a, b: float(_bare(a)) == float(_bare(b)),
+         _or_false(lambda a, b: a == b, lambda a: float(_bare(a)))],
     "You forgot the $ sign or the commas of $1,234: take them away before you make a number.":
         [lambda a, b: Fraction(a) == Fraction(b), _or_false(lambda a, b: a == b, Fraction)],
-    "What is no number, and 1/0, must give False instead of an exception: catch ValueError and ZeroDivisionError.":
-        [lambda a, b: Fraction(_bare(a)) == Fraction(_bare(b)), lambda a, b: _float(a) == _float(b)],
-    "You call numbers equal that are only close. 0.33 is not 1/3, and an exam that says so teaches it: compare exactly.":
+    "What is no number, and 1/0, must give False instead of an exception: catch ValueError and "
+    "ZeroDivisionError.":
+        [lambda a, b: Fraction(_bare(a)) == Fraction(_bare(b)),
+         lambda a, b: _float(a) == _float(b)],
+    "You call numbers equal that are only close. 0.33 is not 1/3, and an exam that says so "
+    "teaches it: compare exactly.":
         [*map(_close, (0.05, 0.01)), _or_false(lambda a, b: round(a, 2) == round(b, 2), _float)],
-    "You compare floats. A float keeps about 16 digits, so two long numbers become one: fractions.Fraction is exact.":
+    "You compare floats. A float keeps about 16 digits, so two long numbers become one: "
+    "fractions.Fraction is exact.":
         [_or_false(lambda a, b: a == b, _float)],
-    "You cut off what stands behind the point: 2.5 is not 2.": [_or_false(lambda a, b: int(a) == int(b), _float)],
-    "You lose the sign: -5 is not 5.": [_or_false(lambda a, b: abs(a) == abs(b), lambda a: Fraction(_bare(a)))],
-    "Two texts without a number are not the same number: what cannot be read must never count as right.":
-        [lambda a, b: _none(a) == _none(b), lambda a, b: a == b if None in (_none(a), _none(b)) else _none(a) == _none(b)],
-}  # fmt: skip
+    "You cut off what stands behind the point: 2.5 is not 2.":
+        [_or_false(lambda a, b: int(a) == int(b), _float)],
+    "You lose the sign: -5 is not 5.":
+        [_or_false(lambda a, b: abs(a) == abs(b), lambda a: Fraction(_bare(a)))],
+    "Two texts without a number are not the same number: what cannot be read must never count as "
+    "right.":
+        [lambda a, b: _none(a) == _none(b),
+         lambda a, b: a == b if None in (_none(a), _none(b)) else _none(a) == _none(b)],
+}
 
 
 @exercise("01.1", "numbers, compared exactly")
@@ -120,25 +133,30 @@ def _run_on(text: str, kind: Kind, choices: Sequence[str]) -> str | None:
     return extract_answer(re.sub(r"^(Question|Q):", "", text, flags=re.MULTILINE), kind, choices)
 
 
-# Of the sentences that explain wrong readings, the one that explains the most is told; of two, the earlier.
+# Of the sentences that explain wrong readings, the one that explains the most is told; of two, the
+# earlier.
 _READINGS: list[tuple[str, Reader]] = [
-    ("Yours reads here what this library reads. A person reads more: look at the text again.", extract_answer),
-    ("Yours answers a question that the model made up: what follows “Question:” or “Q:” is not about ours.", _run_on),
-    ("Yours breaks 8,000 at its comma: it is one number.", _at_commas),
-    ("Yours finds “no” inside other words (another, know, now): ask for whole words, \\b(yes|no)\\b.", _substring),
+    ("Yours reads here what this library reads. A person reads more: look at the text again.",
+     extract_answer),
+    ("Yours answers a question that the model made up: what follows “Question:” or “Q:” is not "
+     "about ours.", _run_on), ("Yours breaks 8,000 at its comma: it is one number.", _at_commas),
+    ("Yours finds “no” inside other words (another, know, now): ask for whole words, "
+     "\\b(yes|no)\\b.", _substring),
     ("For a choice the letter is wanted; yours returns the option's text.", _option_text),
-    ("Yours takes the first number (yes or no, letter) of the text. Models calculate first and answer last.", first_candidate),
-    ("Yours takes the last one, also where the text goes on after its answer or gives none. Look first for what is stated as "
-     "the answer (“The answer is …”, #### …, \\boxed{…}), and read only there.", last_candidate),
-    ("Yours reads only after “The answer is”. Models also write \\boxed{33}, “Answer: 8”, “A) Ann”, or just a last sentence "
-     "that holds the answer.", answer_line_only),
-]  # fmt: skip
+    ("Yours takes the first number (yes or no, letter) of the text. Models calculate first and "
+     "answer last.", first_candidate),
+    ("Yours takes the last one, also where the text goes on after its answer or gives none. Look "
+     "first for what is stated as the answer (“The answer is …”, #### …, \\boxed{…}), and read "
+     "only there.", last_candidate),
+    ("Yours reads only after “The answer is”. Models also write \\boxed{33}, “Answer: 8”, “A) "
+     "Ann”, or just a last sentence that holds the answer.", answer_line_only)]
 
 
 @exercise("01.2", "read the answer")
 def check_extract_answer(theirs: Reader) -> None:
     if not callable(theirs):
-        _say("01.2", False, "✗ this check wants your function itself, as in check_extract_answer(my_function)")
+        _say("01.2", False,
+             "✗ this check wants your function itself, as in check_extract_answer(my_function)")
         return
     outputs = real_outputs()
     results = [read_by(theirs, output) for output in outputs]
@@ -146,30 +164,42 @@ def check_extract_answer(theirs: Reader) -> None:
         name = getattr(theirs, "__name__", "your function")
         _say("01.2", False, f"○ not solved yet: {name} returned None for all {len(outputs)} texts")
         return
-    wrong = [i for i, (r, o) in enumerate(zip(results, outputs, strict=True)) if not agrees(r, o.read, o.problem.kind)]
+    wrong = [
+        i for i, (r, o) in enumerate(zip(results, outputs, strict=True))
+        if not agrees(r, o.read, o.problem.kind)]
     right, library = len(outputs) - len(wrong), how_many(extract_answer, outputs)
-    score = f"{right} of {len(outputs)} read as a person reads them (needed: {BAR}; this library: {library})"
+    score = (
+        f"{right} of {len(outputs)} read as a person reads them (needed: {BAR}; this library: "
+        f"{library})")
     if right >= BAR:
         others = real_outputs(shown=False)
-        told = f"{how_many(theirs, others)} of {len(others)} (this library: {how_many(extract_answer, others)})"
+        told = (
+            f"{how_many(theirs, others)} of {len(others)} (this library: "
+            f"{how_many(extract_answer, others)})")
         _say("01.2", True, f"✓ {score}\n  On {len(others)} more that you have not seen: {told}")
         return
     first, why = _first_wrong(results, outputs, wrong)
     shown = outputs[first]
     text = " ⏎ ".join(filter(None, map(fold, shown.text.split("\n"))))
     text = f"“{text if len(text) <= 240 else f'{text[:150]} … {text[-80:]}'}”"
-    lines = [f"text {first + 1} ({shown.problem.kind}): yours gave {results[first]!r}, a person reads {shown.read!r}"]
-    lines += textwrap.wrap(why or "", 110) + textwrap.wrap(text, 106, initial_indent="  ", subsequent_indent="  ")
+    lines = [
+        f"text {first + 1} ({shown.problem.kind}): yours gave {results[first]!r}, a person reads "
+        f"{shown.read!r}"]
+    lines += textwrap.wrap(why or "", 110) + textwrap.wrap(
+        text, 106, initial_indent="  ", subsequent_indent="  ")
     _say("01.2", False, "\n  ".join([f"✗ {score}", *lines]))
 
 
-def _first_wrong(results: Sequence[Any], outputs: Sequence[Output], wrong: Sequence[int]) -> tuple[int, str | None]:
+def _first_wrong(
+    results: Sequence[Any], outputs: Sequence[Output], wrong: Sequence[int]
+) -> tuple[int, str | None]:
     """The wrong reading to show, and the sentence about it."""
     for i in wrong:
         if isinstance(results[i], Raised):
             return i, "Your function ended in an exception: a text may have no number, no match, no words at all."
     for i in wrong:
-        if outputs[i].problem.kind == "number" and same_answer(str(results[i]), outputs[i].read, "number"):
+        if outputs[i].problem.kind == "number" and same_answer(
+            str(results[i]), outputs[i].read, "number"):
             return i, "Yours keeps what stands around the number (a unit, a bracket): return the number alone."
     best: list[int] = []
     why = None
@@ -189,11 +219,10 @@ def _first_wrong(results: Sequence[Any], outputs: Sequence[Output], wrong: Seque
 
 # --- 01.4 ---
 
-_SAID = [
-    ("(B)", ("Zoe", "Pia")), ("Pia", ("Zoe", "Pia")), ("b) Pia", ("Zoe", "Pia")), ("(A) Zoe", ("Zoe", "Pia")),
-    ("a bank", ("library", "bank")), ("New York", ("York", "New York")), ("Annabel", ("Ann", "Bo")), ("C", ("Zoe", "Pia")),
-    ("(A) or (B)", ("Zoe", "Pia")), ("Teddy", ("Zoe", "Pia")), ("", ("Zoe", "Pia")),
-]  # fmt: skip
+_SAID = [("(B)", ("Zoe", "Pia")), ("Pia", ("Zoe", "Pia")), ("b) Pia", ("Zoe", "Pia")),
+         ("(A) Zoe", ("Zoe", "Pia")), ("a bank", ("library", "bank")),
+         ("New York", ("York", "New York")), ("Annabel", ("Ann", "Bo")), ("C", ("Zoe", "Pia")),
+         ("(A) or (B)", ("Zoe", "Pia")), ("Teddy", ("Zoe", "Pia")), ("", ("Zoe", "Pia"))]
 
 
 def _library_choice(said: str, choices: Sequence[str]) -> str | None:
@@ -201,15 +230,18 @@ def _library_choice(said: str, choices: Sequence[str]) -> str | None:
 
 
 def _choice(
-    said: str, choices: Sequence[str], *, letters: bool = True, texts: bool = True, whole: bool = True, longest: bool = True,
-    text_first: bool = True, one: bool = True, known: bool = True, small: bool = True,
-) -> str | None:  # fmt: skip
+    said: str, choices: Sequence[str], *, letters: bool = True, texts: bool = True,
+    whole: bool = True, longest: bool = True, text_first: bool = True, one: bool = True,
+    known: bool = True, small: bool = True,
+) -> str | None:
     """The right answer, with parts of the work left out."""
     pattern = r"(?<!\w)([A-Za-z])(?!\w)" if small else r"(?<!\w)([A-Z])(?!\w)"
     named = [m.upper() for m in re.findall(pattern, said)] if letters else []
     named = [m for m in named if m in LETTERS[: len(choices)]] if known else named
     at = r"(?<!\w){}(?!\w)" if whole else "{}"
-    found = [LETTERS[i] for i, c in enumerate(choices) if texts and re.search(at.format(re.escape(c.lower())), said.lower())]
+    found = [
+        LETTERS[i] for i, c in enumerate(choices)
+        if texts and re.search(at.format(re.escape(c.lower())), said.lower())]
     if longest:
         found.sort(key=lambda letter: -len(choices[LETTERS.index(letter)]))
     if one and len(set(named)) > 1:
@@ -223,21 +255,26 @@ def _without(**left_out: bool) -> Callable[[str, Sequence[str]], str | None]:
 
 @exercise("01.4", "the letter or the option's text")
 def check_choice(theirs: Callable[[str, Sequence[str]], str | None]) -> None:
-    judge("01.4", theirs, _library_choice, _SAID, each({
-        "You read letters only. “Pia” is an answer, too: look for the options' texts.":
-            [_without(texts=False), _without(texts=False, small=False), _without(texts=False, one=False),
-             _without(texts=False, small=False, one=False), lambda s, c: m[1] if (m := re.search(r"\(([A-Z])\)", s)) else None],
-        "You look for the options' texts only. “(B)” is an answer, too.":
-            [_without(letters=False), _without(letters=False, whole=False),
-             _without(letters=False, whole=False, longest=False)],
-        "“a bank” begins with an article, not with the letter A: where an option's text stands, it decides.":
-            [_without(text_first=False), _without(text_first=False, longest=False), _without(text_first=False, whole=False),
-             _without(text_first=False, longest=False, whole=False)],
-        "“New York” holds “York”, too: where two options fit, the longer one was meant.":
-            [_without(longest=False), _without(longest=False, small=False)],
-        "“Annabel” is not “Ann”: ask for whole words (\\b on both sides).":
-            [_without(whole=False), _without(whole=False, small=False)],
-        "“(A) or (B)” names two letters: that is not one answer, so None.":
-            [_without(one=False), _without(one=False, small=False)],
-        "With two options there is no C: a letter without an option is no answer.": [_without(known=False)],
-    }))  # fmt: skip
+    judge("01.4", theirs, _library_choice, _SAID,
+          each({
+              "You read letters only. “Pia” is an answer, too: look for the options' texts.":
+                  [_without(texts=False), _without(texts=False, small=False),
+                   _without(texts=False, one=False), _without(texts=False, small=False, one=False),
+                   lambda s, c: m[1] if (m := re.search(r"\(([A-Z])\)", s)) else None],
+              "You look for the options' texts only. “(B)” is an answer, too.":
+                  [_without(letters=False), _without(letters=False, whole=False),
+                   _without(letters=False, whole=False, longest=False)],
+              "“a bank” begins with an article, not with the letter A: where an option's text "
+              "stands, it decides.":
+                  [_without(text_first=False), _without(text_first=False, longest=False),
+                   _without(text_first=False, whole=False),
+                   _without(text_first=False, longest=False, whole=False)],
+              "“New York” holds “York”, too: where two options fit, the longer one was meant.":
+                  [_without(longest=False), _without(longest=False, small=False)],
+              "“Annabel” is not “Ann”: ask for whole words (\\b on both sides).":
+                  [_without(whole=False), _without(whole=False, small=False)],
+              "“(A) or (B)” names two letters: that is not one answer, so None.":
+                  [_without(one=False), _without(one=False, small=False)],
+              "With two options there is no C: a letter without an option is no answer.":
+                  [_without(known=False)],
+          }))

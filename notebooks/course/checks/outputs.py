@@ -22,7 +22,8 @@ Reader = Callable[[str, Kind, Sequence[str]], Any]
 class Output:
     """What a student wrote to a problem, and how it came about.
 
-    `read`: the answer that a careful human reader says the text gives; None where it gives none. `form`: what is special.
+    `read`: the answer that a careful human reader says the text gives; None where it gives none.
+    `form`: what is special.
     """
 
     problem: Problem
@@ -43,7 +44,8 @@ def real_outputs(*, shown: bool = True) -> list[Output]:
     for i, row in enumerate(data["outputs"], start=1):
         if row.pop("shown") == shown:
             asked = {name: row.pop(name) for name in ("question", "kind")}
-            problem = Problem(id=f"output-{i}", answer=row.pop("gold"), choices=tuple(row.pop("choices")), **asked)
+            problem = Problem(id=f"output-{i}", answer=row.pop("gold"),
+                              choices=tuple(row.pop("choices")), **asked)
             outputs.append(Output(problem, **row))
     return outputs
 
@@ -88,7 +90,8 @@ def agrees(got: Any, read: str | None, kind: Kind) -> bool:
         return got is None and read is None
     if isinstance(got, int | float | Fraction) and not isinstance(got, bool):
         got = str(got)
-    if not isinstance(got, str) or (kind == "number" and not re.fullmatch(r"\s*-?\$?[0-9.,/]+\s*", got)):
+    if not isinstance(got, str) or (
+        kind == "number" and not re.fullmatch(r"\s*-?\$?[0-9.,/]+\s*", got)):
         return False
     return same_answer(got, read, kind)
 

@@ -16,14 +16,17 @@ from l2r_lite.runs.show import Table
 
 Pair = tuple[str, str]
 
-_Q = [[("q1", "a"), ("q1", "b"), ("q2", "c"), ("q3", "d")], [("q3", "e"), ("q4", "f"), ("q5", "g")], [("q1", "h"), ("q6", "i")]]
+_Q = [[("q1", "a"), ("q1", "b"), ("q2", "c"), ("q3", "d")], [("q3", "e"), ("q4", "f"), ("q5", "g")],
+      [("q1", "h"), ("q6", "i")]]
 _REPLAY_CASES: list[tuple[list[list[Pair]], float]] = [
-    ([[("q1", "a"), ("q1", "b"), ("q2", "c")], [("q2", "d"), ("q3", "e")]], 0.5), (_Q, 1.0), (_Q, 1.5), (_Q, 0.0),
-    ([_Q[0], [("q4", "x"), ("q4", "y")]], 5.0), (_Q[:1], 1.0), ([_Q[0], [("q1", "z")]], 1.0),
-]  # fmt: skip
+    ([[("q1", "a"), ("q1", "b"), ("q2", "c")], [("q2", "d"), ("q3", "e")]], 0.5), (_Q, 1.0),
+    (_Q, 1.5), (_Q, 0.0), ([_Q[0], [("q4", "x"), ("q4", "y")]], 5.0), (_Q[:1], 1.0),
+    ([_Q[0], [("q1", "z")]], 1.0)]
 
 
-def _replay_fault(theirs: Callable[..., Any], rounds: list[list[Pair]], share: float) -> tuple[Any, str] | None:
+def _replay_fault(
+    theirs: Callable[..., Any], rounds: list[list[Pair]], share: float
+) -> tuple[Any, str] | None:
     """What the function returned in a case, and a sentence on the first thing that is wrong with it; None: all is well."""
     now = {q for q, _ in rounds[-1]}
     earlier = [pair for lessons in rounds[:-1] for pair in lessons]
@@ -34,12 +37,15 @@ def _replay_fault(theirs: Callable[..., Any], rounds: list[list[Pair]], share: f
     for seed in range(60):
         try:
             chosen, again = (theirs(copy.deepcopy(rounds), share, seed) for _ in range(2))
-        except Exception as error:  # noqa: BLE001 - a reader's mistake is shown in a sentence, not as a traceback
+        # noqa: BLE001 - a reader's mistake is shown in a sentence, not as a traceback
+        except Exception as error:
             told = f"Your function ended in {type(error).__name__}: {error}."
             if isinstance(error, ValueError) and "arger than" in str(error):
-                told += " There are fewer questions left than lessons wanted: take all of them then."
+                told += (
+                    " There are fewer questions left than lessons wanted: take all of them then.")
             return None, told
-        if not isinstance(chosen, list) or not all(isinstance(c, tuple) and len(c) == 2 for c in chosen):
+        if not isinstance(chosen, list) or not all(
+            isinstance(c, tuple) and len(c) == 2 for c in chosen):
             return chosen, "Return a list of (question, lesson) pairs, as they came in."
         asked = [q for q, _ in chosen]
         if set(asked) & now:
@@ -65,10 +71,16 @@ def _replay_fault(theirs: Callable[..., Any], rounds: list[list[Pair]], share: f
 
 def _wrong_count(got: int, wanted: int, share: float, rounds: list[list[Pair]], free: int) -> str:
     if share and got in {round(share * sum(map(len, rounds[:-1]))), round(share * free)}:
-        return f"You took the share of the earlier lessons; wanted are {share} a lesson of the *current* round: {wanted}."
+        return (
+            f"You took the share of the earlier lessons; wanted are {share} a lesson of the "
+            f"*current* round: {wanted}.")
     if got > wanted:
-        return f"{got} are too many: {share} × {len(rounds[-1])} lessons of the current round, {free} questions to choose from."
-    return f"{got} are too few: {share} × {len(rounds[-1])} lessons of the current round, and {free} questions to choose from."
+        return (
+            f"{got} are too many: {share} × {len(rounds[-1])} lessons of the current round, "
+            f"{free} questions to choose from.")
+    return (
+        f"{got} are too few: {share} × {len(rounds[-1])} lessons of the current round, and {free} "
+        "questions to choose from.")
 
 
 @exercise("07.2", "what to replay")
@@ -101,7 +113,8 @@ def _quiet(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
         return False
 
 
-# 27 settings of round 1, measured once, because a reader's two runs would take a minute; the file says when and how.
+# 27 settings of round 1, measured once, because a reader's two runs would take a minute; the file
+# says when and how.
 _RUNS = Path(__file__).with_name("forgetting_runs.json")
 _KNOBS = ("replay", "epochs", "learning_rate")
 _NO_USE = {
@@ -119,13 +132,16 @@ def _measured(measured: dict[str, Any], changes: dict[str, Any]) -> dict[str, fl
     wanted = {**measured["start"], **changes}
     runs = [r for r in measured["runs"] if all(r[k] == wanted[k] for k in _KNOBS)]
     mean = {k: 100 * sum(r[k] for r in runs) / len(runs) for k in runs[0] if k not in _KNOBS}
-    return {**mean, "lost": mean["known_before"] - mean["known"], "gained": mean["withheld"] - mean["withheld_before"]}
+    return {**mean, "lost": mean["known_before"] - mean["known"],
+            "gained": mean["withheld"] - mean["withheld_before"]}
 
 
 def _unknown_setting(measured: dict[str, Any], name: str, changes: Any) -> str | None:
     """A sentence if a dict of changes cannot be looked up among the measured runs."""
     if not isinstance(changes, dict) or not changes:
-        return f"{name} is to be a dict of changed knobs with at least one in it, such as dict(epochs=6)."
+        return (
+            f"{name} is to be a dict of changed knobs with at least one in it, such as "
+            "dict(epochs=6).")
     try:
         LoopConfig().with_(**changes)
     except (ConfigError, TypeError) as error:
@@ -133,7 +149,9 @@ def _unknown_setting(measured: dict[str, Any], name: str, changes: Any) -> str |
     for knob, value in changes.items():
         choices = sorted({r[knob] for r in measured["runs"]}) if knob in _KNOBS else []
         if value not in choices:
-            told = f"measured are {', '.join(map(str, choices))}" if choices else f"measured are only {', '.join(_KNOBS)}"
+            told = (
+                f"measured are {', '.join(map(str, choices))}" if choices
+                else f"measured are only {', '.join(_KNOBS)}")
             return f"{name}: {knob}={value} is not among the measured runs; {told}. {_NO_USE.get(knob, '')}".rstrip()
     if all(measured["start"][k] == v for k, v in changes.items()):
         return f"{name} is the setting that we start from: change something."
@@ -145,7 +163,8 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
     for name, changes in (("worse", worse), ("cured", cured)):
         if fault := _unknown_setting(measured, name, changes):
             return fault
-    start, bad, good = _measured(measured, {}), _measured(measured, worse), _measured(measured, cured)
+    start, bad, good = _measured(measured, {}), _measured(measured, worse), _measured(
+        measured, cured)
     if bad["lost"] <= start["lost"] / 2 and good["lost"] > start["lost"] + 5:
         return "The two are swapped: `worse` loses less than `cured` does."
     if bad["lost"] <= start["lost"] + 5:
@@ -154,16 +173,17 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
             why += "Less training is no way to forget more. "
         return f"worse loses {bad['lost']:.0f} points on the known skills, the start {start['lost']:.0f}. {why}".rstrip()
     if good["gained"] < 0.9 * start["gained"]:
-        why = "Who does not learn does not forget; that" if good["lost"] <= start["lost"] / 2 else "To learn less"
+        why = "Who does not learn does not forget; that" if good["lost"] <= start[
+            "lost"] / 2 else "To learn less"
         return (
-            f"cured loses {good['lost']:.0f} points on the known skills, but it learns less: {good['gained']:+.0f} points on "
-            f"the withheld ones, the start {start['gained']:+.0f}. {why} is no cure."
-        )
+            f"cured loses {good['lost']:.0f} points on the known skills, but it learns less: "
+            f"{good['gained']:+.0f} points on the withheld ones, the start "
+            f"{start['gained']:+.0f}. {why} is no cure.")
     if good["lost"] > start["lost"] / 2:
         return (
-            f"cured loses {good['lost']:.0f} points on the known skills; half of the start's {start['lost']:.0f} is allowed. "
-            "What keeps the old answers in the loss, or changes the weights less?"
-        )
+            f"cured loses {good['lost']:.0f} points on the known skills; half of the start's "
+            f"{start['lost']:.0f} is allowed. What keeps the old answers in the loss, or changes "
+            "the weights less?")
     return None
 
 
@@ -179,6 +199,9 @@ def check_knobs(worse: Any, cured: Any) -> None:
         rows = []
         for name, changes in (("start", {}), ("worse", worse), ("cured", cured)):
             m = _measured(measured, changes)
-            rows.append([name, *(f"{m[f'{k}_before']:.0f} → {m[k]:.0f} %" for k in ("known", "withheld"))])
-        print(f"round 1, mean of {measured['seeds']} seeds, measured on {measured['date']} (not now):")
+            rows.append(
+                [name, *(f"{m[f'{k}_before']:.0f} → {m[k]:.0f} %" for k in ("known", "withheld"))])
+        print(
+            f"round 1, mean of {measured['seeds']} seeds, measured on {measured['date']} (not "
+            "now):")
         print(Table(["", "known skills", "withheld skills"], rows))

@@ -19,12 +19,15 @@ def _forgotten(before: BySkill, after: BySkill, threshold: float) -> list[str]:
     return sorted((s for s in falls if falls[s] > threshold), key=lambda s: -falls[s])
 
 
-def _falls(keep: Callable[[float, float, float], bool], order: Callable[[float, float], float]) -> Callable[..., list[str]]:
+def _falls(
+    keep: Callable[[float, float, float], bool], order: Callable[[float, float], float]
+) -> Callable[..., list[str]]:
     """A wrong answer: which skills it keeps, by (before, after, threshold), and what it sorts them by."""
 
     def wrong(before: BySkill, after: BySkill, threshold: float) -> list[str]:
         both = [s for s in before if s in after]
-        return sorted((s for s in both if keep(before[s], after[s], threshold)), key=lambda s: order(before[s], after[s]))
+        return sorted((s for s in both if keep(before[s], after[s], threshold)),
+                      key=lambda s: order(before[s], after[s]))
 
     return wrong
 
@@ -35,47 +38,52 @@ def _fell(b: float, a: float, t: float) -> bool:
 
 # Halves, quarters and eighths are exact as floats: no case hangs on a rounding.
 _FORGOT_CASES = [
-    ({"add": 1.0, "sums": 0.0, "divide": 1.0, "more": 0.75}, {"add": 0.75, "sums": 0.5, "divide": 0.25, "more": 0.75}, 0.125),
-    ({"subtract": 1.0, "add": 0.75, "divide": 0.625}, {"subtract": 0.5, "add": 0.5, "divide": 0.0}, 0.25),
-    ({"more": 1.0, "enough": 1.0, "add": 0.375}, {"more": 0.75, "enough": 0.5, "add": 0.125}, 0.125),
-    ({"multiply": 0.25, "add": 1.0}, {"multiply": 0.0, "add": 0.625}, 0.375),
-    ({"add": 0.5}, {"add": 1.0}, 0.125),
-    ({"add": 1.0, "divide": 1.0}, {"divide": 0.5}, 0.125),
-    ({}, {}, 0.125),
-]  # fmt: skip
+    ({"add": 1.0, "sums": 0.0, "divide": 1.0, "more": 0.75},
+     {"add": 0.75, "sums": 0.5, "divide": 0.25, "more": 0.75}, 0.125),
+    ({"subtract": 1.0, "add": 0.75, "divide": 0.625}, {"subtract": 0.5, "add": 0.5, "divide": 0.0},
+     0.25),
+    ({"more": 1.0, "enough": 1.0, "add": 0.375}, {"more": 0.75, "enough": 0.5, "add": 0.125},
+     0.125), ({"multiply": 0.25, "add": 1.0}, {"multiply": 0.0, "add": 0.625}, 0.375),
+    ({"add": 0.5}, {"add": 1.0}, 0.125), ({"add": 1.0, "divide": 1.0}, {"divide": 0.5}, 0.125),
+    ({}, {}, 0.125)]
 
 
 @exercise("07.1", "who forgot")
 def check_forgotten(theirs: Callable[..., Any]) -> None:
-    judge("07.1", theirs, _forgotten, _FORGOT_CASES, [
-        Likely("The mildest fall stands first: sort by the fall in descending order.", _falls(_fell, lambda b, a: b - a)),
-        Likely("You took the difference the other way round: these are the skills that rose.",
-               _falls(lambda b, a, t: a - b > t, lambda b, a: b - a)),
-        Likely("You also took skills that rose: without abs(), a rise is no fall.",
-               _falls(lambda b, a, t: abs(a - b) > t, lambda b, a: -abs(a - b))),
-        Likely("A fall of exactly the threshold is not *more than* the threshold: use > and not >=.",
-               _falls(lambda b, a, t: b - a >= t, lambda b, a: a - b)),
-        Likely("You divided the fall by the accuracy before: points are meant, 1.0 → 0.75 is a fall of 0.25.",
-               _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b)),
-        Likely("You sorted by the accuracy after the round: worst first means the largest fall first.",
-               _falls(_fell, lambda b, a: a)),
-        Likely("You sorted by name: worst first means the largest fall first.",
-               lambda b, a, t: sorted(_forgotten(b, a, t))),
-        Likely("The right skills, in the order of `before`: sort them by the fall, largest first.",
-               _falls(_fell, lambda b, a: 0.0)),
-        Likely("Every skill that fell is there, however little: compare with the threshold.",
-               _falls(lambda b, a, t: b > a, lambda b, a: a - b)),
-        Likely("A skill that the second exam did not ask for has no entry in `after`: leave it out.",
-               lambda b, a, t: _forgotten(b, {s: a[s] for s in b}, t)),
-        Likely("A skill that the second exam did not ask for counts as 0 with you: it was not asked, so nothing is known.",
-               lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t)),
-    ])  # fmt: skip
+    judge("07.1", theirs, _forgotten, _FORGOT_CASES, {
+        "The mildest fall stands first: sort by the fall in descending order.":
+            _falls(_fell, lambda b, a: b - a),
+        "You took the difference the other way round: these are the skills that rose.":
+            _falls(lambda b, a, t: a - b > t, lambda b, a: b - a),
+        "You also took skills that rose: without abs(), a rise is no fall.":
+            _falls(lambda b, a, t: abs(a - b) > t, lambda b, a: -abs(a - b)),
+        "A fall of exactly the threshold is not *more than* the threshold: use > and not >=.":
+            _falls(lambda b, a, t: b - a >= t, lambda b, a: a - b),
+        "You divided the fall by the accuracy before: points are meant, 1.0 → 0.75 is a fall of "
+        "0.25.":
+            _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b),
+        "You sorted by the accuracy after the round: worst first means the largest fall first.":
+            _falls(_fell, lambda b, a: a),
+        "You sorted by name: worst first means the largest fall first.":
+            lambda b, a, t: sorted(_forgotten(b, a, t)),
+        "The right skills, in the order of `before`: sort them by the fall, largest first.":
+            _falls(_fell, lambda b, a: 0.0),
+        "Every skill that fell is there, however little: compare with the threshold.":
+            _falls(lambda b, a, t: b > a, lambda b, a: a - b),
+        "A skill that the second exam did not ask for has no entry in `after`: leave it out.":
+            lambda b, a, t: _forgotten(b, {s: a[s] for s in b}, t),
+        "A skill that the second exam did not ask for counts as 0 with you: it was not asked, so "
+        "nothing is known.":
+            lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t),
+        })
 
 
 # --- 07.4 ---
 
 
-def _stop(better: Callable[[float, float, float], bool], *, more_patience: int = 0, start: int = 0) -> Callable[..., Any]:
+def _stop(
+    better: Callable[[float, float, float], bool], *, more_patience: int = 0, start: int = 0
+) -> Callable[..., Any]:
     """A wrong answer: when a round counts as better, by (it, best, gain), and after how many rounds too many it stops."""
 
     def wrong(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
@@ -90,7 +98,9 @@ def _stop(better: Callable[[float, float, float], bool], *, more_patience: int =
     return wrong
 
 
-def _than_before(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
+def _than_before(
+    validation: Sequence[float], patience: int, minimal_gain: float
+) -> tuple[int, int]:
     best = since = 0
     for number in range(1, len(validation)):
         if validation[number] > validation[number - 1] + minimal_gain:
@@ -110,7 +120,9 @@ def _right(value: float, best: float, gain: float) -> bool:
     return value > best + gain
 
 
-def _counted_in_all(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
+def _counted_in_all(
+    validation: Sequence[float], patience: int, minimal_gain: float
+) -> tuple[int, int]:
     best = since = 0
     for number in range(1, len(validation)):
         if validation[number] > validation[best] + minimal_gain:
@@ -140,29 +152,38 @@ _STOP_CASES = [
 @exercise("07.4", "when to stop, and what to hand back")
 def check_stopping(theirs: Callable[..., Any]) -> None:
     right = stopping_round
-    judge("07.4", theirs, right, _STOP_CASES, [
-        Likely("You hand back the last round: it is where the run stopped, so it was not the best. Keep the best one.",
-               lambda v, p, g: (right(v, p, g)[0],) * 2),
-        Likely("You compare each round with the one before; compare it with the best so far.", _than_before),
-        Likely("A tie counts as better with you: a round must exceed the best, so that of equals the earliest is kept.",
-               _stop(lambda v, b, g: v >= b + g)),
-        Likely("You stop one round too late: after `patience` rounds that were not better, not after one more.",
-               _stop(_right, more_patience=1)),
-        Likely("You stop one round too early: the round that was better is not itself one of the rounds without gain.",
-               lambda v, p, g: _stop(_right, more_patience=-1)(v, p, g) if p != 1 else right(v, p, g)),
-        Likely("You forget round 0: the untrained student is a candidate too, so start with it as the best.",
-               _stop(_right, start=1)),
-        Likely("Rounds are counted from 0 here (before any training); yours are all one too high.",
-               lambda v, p, g: (right(v, p, g)[0] + 1, right(v, p, g)[1] + 1)),
-        Likely("You do not use minimal_gain: a round must exceed the best by more than that.",
-               lambda v, p, g: right(v, p, 0.0)),
-        Likely("You hand back the highest of all the accuracies: rounds after the stop have not been run.",
-               lambda v, p, g: (right(v, p, g)[0], _highest(v))),
-        Likely("You hand back the highest one, though not better by more than minimal_gain: keep the last better one.",
-               lambda v, p, g: (right(v, p, g)[0], _highest(v[: right(v, p, g)[0] + 1]))),
-        Likely("Patience counts rounds without gain in a row: begin anew with each better round.", _counted_in_all),
-        Likely("Patience 0 means never stop early: yours stops at the first round without gain.",
-               lambda v, p, g: right(v, max(p, 1), g)),
-        Likely("The two results are in the other order: first where the run stops, then what is handed back.",
-               lambda v, p, g: right(v, p, g)[::-1]),
-    ])  # fmt: skip
+    judge("07.4", theirs, right, _STOP_CASES, {
+        "You hand back the last round: it is where the run stopped, so it was not the best. Keep "
+        "the best one.":
+            lambda v, p, g: (right(v, p, g)[0],) * 2,
+        "You compare each round with the one before; compare it with the best so far.":
+            _than_before,
+        "A tie counts as better with you: a round must exceed the best, so that of equals the "
+        "earliest is kept.":
+            _stop(lambda v, b, g: v >= b + g),
+        "You stop one round too late: after `patience` rounds that were not better, not after one "
+        "more.":
+            _stop(_right, more_patience=1),
+        "You stop one round too early: the round that was better is not itself one of the rounds "
+        "without gain.":
+            lambda v, p, g: _stop(_right, more_patience=-1)(v, p, g) if p != 1 else right(v, p, g),
+        "You forget round 0: the untrained student is a candidate too, so start with it as the "
+        "best.":
+            _stop(_right, start=1),
+        "Rounds are counted from 0 here (before any training); yours are all one too high.":
+            lambda v, p, g: (right(v, p, g)[0] + 1, right(v, p, g)[1] + 1),
+        "You do not use minimal_gain: a round must exceed the best by more than that.":
+            lambda v, p, g: right(v, p, 0.0),
+        "You hand back the highest of all the accuracies: rounds after the stop have not been run.":
+            lambda v, p, g: (right(v, p, g)[0], _highest(v)),
+        "You hand back the highest one, though not better by more than minimal_gain: keep the "
+        "last better one.":
+            lambda v, p, g: (right(v, p, g)[0], _highest(v[: right(v, p, g)[0] + 1])),
+        "Patience counts rounds without gain in a row: begin anew with each better round.":
+            _counted_in_all,
+        "Patience 0 means never stop early: yours stops at the first round without gain.":
+            lambda v, p, g: right(v, max(p, 1), g),
+        "The two results are in the other order: first where the run stops, then what is handed "
+        "back.":
+            lambda v, p, g: right(v, p, g)[::-1],
+        })

@@ -18,13 +18,14 @@ from l2r_lite.loop.protocols import Context
 from l2r_lite.loop.records import Problem
 from l2r_lite.runs.show import Table
 
-# Real replies of SmolLM2-135M-Instruct, run with `transformers serve`, to real mistakes of the pocket student.
+# Real replies of SmolLM2-135M-Instruct, run with `transformers serve`, to real mistakes of the
+# pocket student.
 CLASS_CACHE = Path(__file__).with_name("class_cache.jsonl")
 
 # --- 04.1 ---
 
-# What the pocket student, the scripted teacher and SmolLM2 really wrote. Made up: the last four, and the gold answer of the
-# one before them.
+# What the pocket student, the scripted teacher and SmolLM2 really wrote. Made up: the last four,
+# and the gold answer of the one before them.
 RATIONALES = [
     ("Take away: 54 - 7 = 47. Add: 47 + 19 = 66. The answer is 66.", "66"),
     ("Divide: 76 / 8 = 9. The answer is 9.", "9"),
@@ -53,14 +54,14 @@ def _true(left: int, op: str, right: int, result: int) -> bool:
 
 
 _LIKE: dict[str, Callable[[int, int], float]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-}  # fmt: skip
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 def _almost(
-    *, pattern: str = r"(\d+) ?([-+*/]) ?(\d+) ?= ?(\d+)", some: slice = slice(None), true: Callable[..., bool] = _true,
-    answered: Callable[[str, str], str | None] | None = None, arithmetic_first: bool = False, arithmetic: bool = True,
-) -> Callable[[str, str], str | None]:  # fmt: skip
+    *, pattern: str = r"(\d+) ?([-+*/]) ?(\d+) ?= ?(\d+)", some: slice = slice(None),
+    true: Callable[..., bool] = _true, answered: Callable[[str, str], str | None] | None = None,
+    arithmetic_first: bool = False, arithmetic: bool = True,
+) -> Callable[[str, str], str | None]:
     """A verifier that differs from the right one in what is given."""
 
     def verify(rationale: str, answer: str) -> str | None:
@@ -68,7 +69,8 @@ def _almost(
         broken = not all(true(int(a), op, int(b), int(c)) for a, op, b, c in claims) and arithmetic
         if broken and arithmetic_first:
             return "wrong arithmetic"
-        return (answered or _answered)(rationale, answer) or ("wrong arithmetic" if broken else None)
+        return (answered or _answered)(rationale, answer) or (
+            "wrong arithmetic" if broken else None)
 
     return verify
 
@@ -84,32 +86,44 @@ def _whole_division(a: int, op: str, b: int, c: int) -> bool:
 
 @exercise("04.1", "a right answer is not enough")
 def check_verifier(my_reject: Any) -> None:
-    judge("04.1", my_reject, _verify, RATIONALES, [
-        Likely("You judge the final answer only: a right one behind a false equation passes.", _almost(arithmetic=False)),
-        Likely("`//` and int(a / b) throw the remainder away: 76 // 8 is 9, but 76 / 8 is 9.5.", _almost(true=_whole_division)),
-        Likely("You look at the first equation only (re.search stops there); a later one may be false.",
-               _almost(some=slice(1))),
-        Likely("You look at the last equation only; an earlier one may be false.", _almost(some=slice(-1, None))),
-        Likely("Your pattern wants a space behind `=`; this student wrote `3 + 14 =0`, and the false equation was not seen.",
-               _almost(pattern=r"(\d+) ([-+*/]) (\d+) ?= (\d+)")),
-        Likely("You never compare the rationale's answer with the gold one: true equations can lead to a wrong answer.",
-               _almost(answered=lambda text, answer: "no answer" if extract_answer(text, "number") is None else None)),
-        Likely("Where both are wrong you say \"wrong arithmetic\"; the library judges the answer first.",
-               _almost(arithmetic_first=True)),
-        Likely("You look for the gold answer anywhere in the text: the 7 in \"49 - 7\" or in \"47\" is not the final answer.",
-               _almost(answered=lambda text, answer: None if answer in text else
-                       "no answer" if extract_answer(text, "number") is None else "wrong answer")),
-        Likely("A text without an answer is \"no answer\": extract_answer gives None there.",
-               _almost(answered=lambda text, answer: None if extract_answer(text, "number") == answer else "wrong answer")),
-        Likely("8 / 0 ended in a ZeroDivisionError; an equation that divides by zero is wrong arithmetic.",
-               _almost(true=lambda a, op, b, c: _LIKE[op](a, b) == c)),
-    ])  # fmt: skip
+    judge("04.1", my_reject, _verify, RATIONALES, {
+        "You judge the final answer only: a right one behind a false equation passes.":
+            _almost(arithmetic=False),
+        "`//` and int(a / b) throw the remainder away: 76 // 8 is 9, but 76 / 8 is 9.5.":
+            _almost(true=_whole_division),
+        "You look at the first equation only (re.search stops there); a later one may be false.":
+            _almost(some=slice(1)),
+        "You look at the last equation only; an earlier one may be false.":
+            _almost(some=slice(-1, None)),
+        "Your pattern wants a space behind `=`; this student wrote `3 + 14 =0`, and the false "
+        "equation was not seen.":
+            _almost(pattern=r"(\d+) ([-+*/]) (\d+) ?= (\d+)"),
+        "You never compare the rationale's answer with the gold one: true equations can lead to a "
+        "wrong answer.":
+            _almost(
+                answered=lambda text, answer: "no answer" if extract_answer(text, "number") is None
+                else None),
+        "Where both are wrong you say \"wrong arithmetic\"; the library judges the answer first.":
+            _almost(arithmetic_first=True),
+        "You look for the gold answer anywhere in the text: the 7 in \"49 - 7\" or in \"47\" is "
+        "not the final answer.":
+            _almost(
+                answered=lambda text, answer: None if answer in text else "no answer"
+                if extract_answer(text, "number") is None else "wrong answer"),
+        "A text without an answer is \"no answer\": extract_answer gives None there.":
+            _almost(
+                answered=lambda text, answer: None if extract_answer(text, "number") == answer
+                else "wrong answer"),
+        "8 / 0 ended in a ZeroDivisionError; an equation that divides by zero is wrong arithmetic.":
+            _almost(true=lambda a, op, b, c: _LIKE[op](a, b) == c),
+        })
 
 
 # --- 04.2 ---
 
-_STORY = Problem("story", "Amy has 40 coins. Amy buys 9 more coins. Amy shares them equally among 7 friends. "
-                 "How many coins does each one get?", "7", "number")  # fmt: skip
+_STORY = Problem("story",
+                 "Amy has 40 coins. Amy buys 9 more coins. Amy shares them equally among 7 "
+                 "friends. How many coins does each one get?", "7", "number")
 _WRONG = "Together 40 + 9 = 49. That leaves 49 - 7 = 42. The answer is 42."
 _REPLIES = (
     "Add: 40 + 9 = 49. Divide: 49 / 7 = 7. The answer is 7.",
@@ -138,8 +152,10 @@ _WHY_NOT = {
 
 def six_replies() -> Table:
     """The replies of exercise 04.2, in the order in which they arrive."""
-    rows = [["problem", student_prompt(_STORY)], ["gold answer", _STORY.answer], ["mistake", _WRONG]]
-    return Table(["", "text"], [*rows, *([f"reply {i}", text] for i, text in enumerate(_REPLIES, 1))])
+    rows = [
+        ["problem", student_prompt(_STORY)], ["gold answer", _STORY.answer], ["mistake", _WRONG]]
+    return Table(
+        ["", "text"], [*rows, *([f"reply {i}", text] for i, text in enumerate(_REPLIES, 1))])
 
 
 def _six_verdicts() -> list[str]:
@@ -157,7 +173,8 @@ def _first_wrong_verdict(answer: Any) -> str | None:
     right = _six_verdicts()
     if not isinstance(answer, list | tuple) or len(answer) != len(right):
         return f"A list of {len(right)} verdicts is wanted, one for each reply."
-    reasons = {_LESSON, "no answer", "wrong answer", "wrong arithmetic", "copy of the mistake", "duplicate"}
+    reasons = {_LESSON, "no answer", "wrong answer", "wrong arithmetic", "copy of the mistake",
+               "duplicate"}
     for i, (said, verdict) in enumerate(zip(answer, right, strict=True)):
         if said != verdict:
             if said not in reasons:
@@ -175,18 +192,27 @@ def check_verdicts(my_verdicts: Any) -> None:
 # --- 04.3 ---
 
 _IN_THE_KEY = {
-    "a": (False, "(a) Concurrency decides when a call is made, not what is asked: it is not in the key."),
-    "b": (False, "(b) The API key opens the door; it is not part of the question, and never in the cache."),
-    "c": (True, "(c) The longest rationale decides the number of words in the rules, and the token limit: another question."),
+    "a": (False,
+          "(a) Concurrency decides when a call is made, not what is asked: it is not in the key."),
+    "b": (
+        False,
+        "(b) The API key opens the door; it is not part of the question, and never in the cache."),
+    "c": (True,
+          "(c) The longest rationale decides the number of words in the rules, and the token "
+          "limit: another question."),
     "d": (True, "(d) An annotator's question has no mistake in it: another question."),
-    "e": (False, "(e) The budget decides whether a call is made, not what is asked: it is not in the key."),
-    "f": (True, "(f) The address is in the key: the same model name behind another address may be another model."),
-    "g": (True, "(g) The mistake is in the question: another wording is another question."),
-}
+    "e": (
+        False,
+        "(e) The budget decides whether a call is made, not what is asked: it is not in the key."),
+    "f": (True,
+          "(f) The address is in the key: the same model name behind another address may be "
+          "another model."),
+    "g": (True, "(g) The mistake is in the question: another wording is another question.")}
 
 
 def _first_wrong_letter(answer: Any) -> str | None:
-    if not isinstance(answer, str) or not set(answer.replace(" ", "").replace(",", "")) <= set(_IN_THE_KEY):
+    if not isinstance(answer, str) or not set(answer.replace(" ", "").replace(",", "")) <= set(
+        _IN_THE_KEY):
         return 'Give the letters as one string, such as "ab".'
     for letter, (needs_a_call, why) in _IN_THE_KEY.items():
         if (letter in answer) != needs_a_call:
@@ -196,5 +222,7 @@ def _first_wrong_letter(answer: Any) -> str | None:
 
 @exercise("04.3", "what the cache's key is made of")
 def check_new_calls(my_answer: Any) -> None:
-    given = "".join(sorted(set(my_answer) & set(_IN_THE_KEY))) if _first_wrong_letter(my_answer) is None else my_answer
-    judge_answer("04.3", given, "".join(k for k, (call, _) in _IN_THE_KEY.items() if call), _first_wrong_letter)
+    given = "".join(sorted(set(my_answer) & set(_IN_THE_KEY))) if _first_wrong_letter(
+        my_answer) is None else my_answer
+    judge_answer("04.3", given, "".join(k for k, (call, _) in _IN_THE_KEY.items() if call),
+                 _first_wrong_letter)

@@ -16,53 +16,74 @@ from l2r_lite.students.packing import Packed
 # --- 06.1: how much the prediction at each position counts ---
 
 
-def _weights(prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT) -> list[float]:
+def _weights(
+    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
+) -> list[float]:
     of_token = [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
-    return [*of_token[1:], 0.0]  # the logits at position t predict token t + 1; nothing follows the last one
+    # the logits at position t predict token t + 1; nothing follows the last one
+    return [*of_token[1:], 0.0]
 
 
-def _unshifted(prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT) -> list[float]:
+def _unshifted(
+    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
+) -> list[float]:
     return [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
 
 
-def _other_way(prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT) -> list[float]:
+def _other_way(
+    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
+) -> list[float]:
     return [0.0, *_unshifted(prompt, rationale, padding, prompt_weight)[:-1]]
 
 
-def _padded_counts(prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT) -> list[float]:
+def _padded_counts(
+    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
+) -> list[float]:
     return [*([prompt_weight] * prompt + [1.0] * (rationale + padding))[1:], 0.0]
 
 
-def _first_padding_counts(prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT) -> list[float]:
-    of_token = [prompt_weight] * prompt + [1.0] * (rationale + min(padding, 1)) + [0.0] * max(padding - 1, 0)
+def _first_padding_counts(
+    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
+) -> list[float]:
+    of_token = [prompt_weight] * prompt + [1.0] * (rationale + min(padding, 1)) + [0.0] * max(
+        padding - 1, 0)
     return [*of_token[1:], 0.0]
 
 
 @exercise("06.1", "which prediction counts how much")
 def check_weights(my_weights: Callable[..., Any]) -> None:
     cases = [(3, 2, 2), (2, 3, 0), (1, 2, 1), (4, 1, 0), (3, 0, 2), (2, 2, 1, 1.0), (3, 2, 1, 0.0)]
-    judge("06.1", my_weights, _weights, cases, [
-        Likely("You weighed each token at its own place. The logits at position t predict token t + 1: shift by one.",
-               _unshifted),
-        Likely("You shifted the other way: entry t must weigh the token that comes *after* position t.", _other_way),
-        Likely("Your padding counts. Padding makes rows equally long and says nothing: weight 0.", _padded_counts),
-        Likely("The last real token predicts the first padding token in yours. Nothing is to be learned there: weight 0.",
-               _first_padding_counts),
-        Likely(f"Your prompt tokens weigh as much as the rationale's. They weigh prompt_weight, {PROMPT_WEIGHT} unless told.",
-               lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 1.0)),
-        Likely("Your prompt does not count at all. It weighs prompt_weight: little, but not nothing.",
-               lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 0.0)),
-        Likely("Yours ignores the argument prompt_weight.", lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad)),
-        Likely("Yours is one entry short: there are logits at the last position too. They predict nothing: weight 0.",
-               lambda *case: _weights(*case)[:-1]),
-    ])  # fmt: skip
+    judge("06.1", my_weights, _weights, cases, {
+        "You weighed each token at its own place. The logits at position t predict token t + 1: "
+        "shift by one.":
+            _unshifted,
+        "You shifted the other way: entry t must weigh the token that comes *after* position t.":
+            _other_way,
+        "Your padding counts. Padding makes rows equally long and says nothing: weight 0.":
+            _padded_counts,
+        "The last real token predicts the first padding token in yours. Nothing is to be learned "
+        "there: weight 0.":
+            _first_padding_counts,
+        "Your prompt tokens weigh as much as the rationale's. They weigh prompt_weight, "
+        f"{PROMPT_WEIGHT} unless told.":
+            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 1.0),
+        "Your prompt does not count at all. It weighs prompt_weight: little, but not nothing.":
+            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 0.0),
+        "Yours ignores the argument prompt_weight.":
+            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad),
+        "Yours is one entry short: there are logits at the last position too. They predict "
+        "nothing: weight 0.":
+            lambda *case: _weights(*case)[:-1],
+        })
 
 
 # --- 06.2: the weighted cross-entropy ---
 
 
 def _token_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)  # (rows, length)
+    # (rows, length)
+    return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(
+        labels.shape)
 
 
 def _lm_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -92,37 +113,43 @@ def _lm_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     made = []
     for weights in (
         [[1.0, 1.0]], [[0.1, 1.0, 1.0]], [[1.0]], [[0.1, 1.0, 0.0], [0.1, 0.0, 0.0]],
-        [[0.1, 0.1, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], [[0.5, 2.0], [1.0, 0.0], [0.1, 0.1]],
-    ):  # fmt: skip
+        [[0.1, 0.1, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], [[0.5, 2.0], [1.0, 0.0], [0.1, 0.1]]):
         rows, length = len(weights), len(weights[0])
         logits = (2 * torch.randn(rows, length, 3, generator=draw)).round(decimals=1)
-        made.append((logits, torch.randint(3, (rows, length), generator=draw), torch.tensor(weights)))
-    far = torch.tensor([[[200.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])  # p is 0 in floating point, log p is −200
+        made.append(
+            (logits, torch.randint(3, (rows, length), generator=draw), torch.tensor(weights)))
+    # p is 0 in floating point, log p is −200
+    far = torch.tensor([[[200.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
     return [*made, (far, torch.tensor([[1, 1]]), torch.tensor([[1.0, 1.0]]))]
 
 
 @exercise("06.2", "the weighted cross-entropy")
 def check_lm_loss(my_lm_loss: Callable[..., Any]) -> None:
-    judge("06.2", my_lm_loss, _lm_loss, _lm_cases(), [
-        Likely("You divided by the number of tokens. A weighted mean is divided by the sum of the weights.",
-               lambda *c: (_token_loss(*c[:2]) * c[2]).mean()),
-        Likely("You divided by the number of tokens that count. Divide by the sum of their weights: ten tokens of "
-               "weight 0.1 are one token.",
-               lambda *c: (_token_loss(*c[:2]) * c[2]).sum() / (c[2] > 0).sum()),
-        Likely("Yours is the plain mean over all tokens: the weights do nothing, and padding counts.",
-               lambda *c: _token_loss(*c[:2]).mean()),
-        Likely("Yours is the mean over the tokens with a weight above 0, all counted alike.",
-               lambda *c: _token_loss(*c[:2])[c[2] > 0].mean()),
-        Likely("You did not divide: the loss must not grow with the number of tokens.",
-               lambda *c: (_token_loss(*c[:2]) * c[2]).sum()),
-        Likely("You took a mean for each row, and then the mean of the rows: short rows count too much. Sum over "
-               "the whole batch, and divide once.", _mean_of_rows),
-        Likely("You gave probabilities to cross_entropy. It wants the logits: it takes the softmax itself.", _softmax_twice),
-        Likely("You took the softmax first and its log later: a small probability becomes 0, and its log minus infinity. "
-               "log_softmax or cross_entropy do both at once.", _log_of_softmax),
-        Likely("Yours is 1 − p. A token's loss is −log p.", _one_minus_p),
-        Likely("The sign is turned around: a loss is −log p, at least 0.", lambda *c: -_lm_loss(*c)),
-    ], tolerance=1e-4)  # fmt: skip
+    judge("06.2", my_lm_loss, _lm_loss, _lm_cases(), {
+        "You divided by the number of tokens. A weighted mean is divided by the sum of the "
+        "weights.":
+            lambda *c: (_token_loss(*c[:2]) * c[2]).mean(),
+        "You divided by the number of tokens that count. Divide by the sum of their weights: ten "
+        "tokens of weight 0.1 are one token.":
+            lambda *c: (_token_loss(*c[:2]) * c[2]).sum() / (c[2] > 0).sum(),
+        "Yours is the plain mean over all tokens: the weights do nothing, and padding counts.":
+            lambda *c: _token_loss(*c[:2]).mean(),
+        "Yours is the mean over the tokens with a weight above 0, all counted alike.":
+            lambda *c: _token_loss(*c[:2])[c[2] > 0].mean(),
+        "You did not divide: the loss must not grow with the number of tokens.":
+            lambda *c: (_token_loss(*c[:2]) * c[2]).sum(),
+        "You took a mean for each row, and then the mean of the rows: short rows count too much. "
+        "Sum over the whole batch, and divide once.":
+            _mean_of_rows,
+        "You gave probabilities to cross_entropy. It wants the logits: it takes the softmax "
+        "itself.":
+            _softmax_twice,
+        "You took the softmax first and its log later: a small probability becomes 0, and its log "
+        "minus infinity. log_softmax or cross_entropy do both at once.":
+            _log_of_softmax,
+        "Yours is 1 − p. A token's loss is −log p.": _one_minus_p,
+        "The sign is turned around: a loss is −log p, at least 0.": lambda *c: -_lm_loss(*c),
+        }, tolerance=1e-4)
 
 
 # --- 06.3: the block mask ---
@@ -130,7 +157,8 @@ def check_lm_loss(my_lm_loss: Callable[..., Any]) -> None:
 
 def _library_mask(part: Sequence[int]) -> Tensor:
     row, none = torch.tensor([list(part)]), torch.zeros(1, len(part))
-    batch = Packed(row, row, row, row, none, row[:, :0], row[:, 0] > 0, row[:, 0] > 0)  # of these, mask() reads `part`
+    # of these, mask() reads `part`
+    batch = Packed(row, row, row, row, none, row[:, :0], row[:, 0] > 0, row[:, 0] > 0)
     return batch.mask(torch.float32)[0, 0] == 0
 
 
@@ -141,20 +169,25 @@ def _seen(part: Sequence[int], rule: Callable[[int, int], bool]) -> Tensor:
 
 @exercise("06.3", "the block mask")
 def check_mask(my_mask: Callable[..., Any]) -> None:
-    cases = [([0, 0, 1, 2],), ([0, 1, 1, 2, 2, 3, 3],), ([0],), ([0, 0, 0],), ([0, 1, 1, 3],), ([0, 0, 1, 2, 2, 3],)]
-    judge("06.3", my_mask, _library_mask, cases, [
-        Likely("Yours is the plain causal mask: positive and negative look at the anchor, and copy from it. A part "
-               "sees the prompt and itself only.", lambda p: _seen(p, lambda i, j: j <= i)),
-        Likely("In yours a rationale does not see the prompt: it would be written without the question.",
-               lambda p: _seen(p, lambda i, j: j <= i and p[i] == p[j])),
-        Likely("In yours a token may look at later tokens, and sees what it has to predict: j must be at most i.",
-               lambda p: _seen(p, lambda i, j: p[i] == p[j] or p[j] == 0)),
-        Likely("In yours a token does not see itself. j = i is allowed: what it predicts is the token after it.",
-               lambda p: _seen(p, lambda i, j: j < i and p[j] in (0, p[i]))),
-        Likely("Yours is turned around: the row is the token that looks, the column the one that is looked at.",
-               lambda p: _library_mask(p).T),
-        Likely("Yours is True where looking is forbidden. Turn it around.", lambda p: ~_library_mask(p)),
-    ])  # fmt: skip
+    cases = [([0, 0, 1, 2],), ([0, 1, 1, 2, 2, 3, 3],), ([0],), ([0, 0, 0],), ([0, 1, 1, 3],),
+             ([0, 0, 1, 2, 2, 3],)]
+    judge("06.3", my_mask, _library_mask, cases, {
+        "Yours is the plain causal mask: positive and negative look at the anchor, and copy from "
+        "it. A part sees the prompt and itself only.":
+            lambda p: _seen(p, lambda i, j: j <= i),
+        "In yours a rationale does not see the prompt: it would be written without the question.":
+            lambda p: _seen(p, lambda i, j: j <= i and p[i] == p[j]),
+        "In yours a token may look at later tokens, and sees what it has to predict: j must be at "
+        "most i.":
+            lambda p: _seen(p, lambda i, j: p[i] == p[j] or p[j] == 0),
+        "In yours a token does not see itself. j = i is allowed: what it predicts is the token "
+        "after it.":
+            lambda p: _seen(p, lambda i, j: j < i and p[j] in (0, p[i])),
+        "Yours is turned around: the row is the token that looks, the column the one that is "
+        "looked at.":
+            lambda p: _library_mask(p).T,
+        "Yours is True where looking is forbidden. Turn it around.": lambda p: ~_library_mask(p),
+        })
 
 
 # --- 06.4: the joint loss of a batch ---
@@ -162,10 +195,14 @@ def check_mask(my_mask: Callable[..., Any]) -> None:
 Item = tuple[float, float, float | None]
 
 
-def _joint(items: Sequence[Item], weight: float, *, share: Callable[[list[float], int], float] | None = None) -> float:
+def _joint(
+    items: Sequence[Item], weight: float, *,
+    share: Callable[[list[float], int], float] | None = None,
+) -> float:
     share = share or (lambda cls, n: sum(cls) / max(len(cls), 1))
     cls = [cl for _, _, cl in items if cl is not None]
-    return sum(s for s, _, _ in items) / sum(w for _, w, _ in items) + weight * share(cls, len(items))
+    return sum(s for s, _, _ in items) / sum(w for _, w, _ in items) + weight * share(
+        cls, len(items))
 
 
 def _joint_loss(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
@@ -187,25 +224,30 @@ def _complement(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
 
 @exercise("06.4", "the joint loss of a batch")
 def check_joint_loss(my_joint_loss: Callable[..., Any]) -> None:
-    cases: list[tuple[Any, ...]] = [
-        ([(6.0, 3.0, 0.8), (1.0, 2.0, None)],), ([(2.0, 4.0, 0.6)],), ([(3.0, 1.0, None), (1.0, 3.0, None)],),
-        ([(6.0, 2.0, 1.0), (0.0, 6.0, 0.0), (2.0, 2.0, None)],), ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5)], 0.0),
-        ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5), (1.0, 5.0, None)], 2.0),
-    ]  # fmt: skip
-    judge("06.4", my_joint_loss, _joint_loss, cases, [
-        Likely("You divided the reflection losses by the number of all items. Those without a triplet take no part in it.",
-               lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls) / n)),
-        Likely("You added the reflection losses up. L_cl is their mean over the items that have a triplet.",
-               lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls))),
-        Likely("You took each item's own mean first. L_lm sums over the whole batch and divides once: a long lesson "
-               "has more tokens, and counts more.",
-               _means_first),
-        Likely("You left items without a triplet out of L_lm too. They have a lesson, and learn from it.", _only_with_triplet),
-        Likely("When no item has a triplet there is no mean to take: L_cl is 0 then, and the loss is L_lm.",
-               lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls) / len(cls))),
-        Likely("You left λ out: yours is L_lm + L_cl.", lambda items, weight=0.5: _joint(items, 1.0)),
-        Likely("You weighed L_lm with 1 − λ. The joint loss is L_lm + λ·L_cl.", _complement),
-    ])  # fmt: skip
+    cases: list[tuple[Any, ...]] = [([(6.0, 3.0, 0.8), (1.0, 2.0, None)],), ([(2.0, 4.0, 0.6)],),
+                                    ([(3.0, 1.0, None), (1.0, 3.0, None)],),
+                                    ([(6.0, 2.0, 1.0), (0.0, 6.0, 0.0), (2.0, 2.0, None)],),
+                                    ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5)], 0.0),
+                                    ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5), (1.0, 5.0, None)], 2.0)]
+    judge("06.4", my_joint_loss, _joint_loss, cases, {
+        "You divided the reflection losses by the number of all items. Those without a triplet "
+        "take no part in it.":
+            lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls) / n),
+        "You added the reflection losses up. L_cl is their mean over the items that have a "
+        "triplet.":
+            lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls)),
+        "You took each item's own mean first. L_lm sums over the whole batch and divides once: a "
+        "long lesson has more tokens, and counts more.":
+            _means_first,
+        "You left items without a triplet out of L_lm too. They have a lesson, and learn from it.":
+            _only_with_triplet,
+        "When no item has a triplet there is no mean to take: L_cl is 0 then, and the loss is "
+        "L_lm.":
+            lambda items, weight=0.5: _joint(
+                items, weight, share=lambda cls, n: sum(cls) / len(cls)),
+        "You left λ out: yours is L_lm + L_cl.": lambda items, weight=0.5: _joint(items, 1.0),
+        "You weighed L_lm with 1 − λ. The joint loss is L_lm + λ·L_cl.": _complement,
+        })
 
 
 # --- 06.5: which token moves ---
@@ -219,4 +261,6 @@ def check_what_moves(my_answer: str | None) -> None:
         "c": "They cost most of all tokens, but the prompt weighs 0.1, so they get a tenth of the push. And one "
              "cannot learn to foresee what a story will say.",
     }  # fmt: skip
-    judge_answer("06.5", my_answer, "b", lambda answer: told.get(answer, "The answer is one of the three letters, in quotes."))
+    judge_answer(
+        "06.5", my_answer, "b",
+        lambda answer: told.get(answer, "The answer is one of the three letters, in quotes."))

@@ -13,7 +13,8 @@ from l2r_lite.app.planner import CUDA_CONTEXT, RESERVE
 def _line(row: dict[str, str]) -> dict[str, Any]:
     choices = [row[letter].strip() for letter in "ABC" if row[letter].strip()]
     answer = row["Correct"].strip()
-    line: dict[str, Any] = {"question": row["Question"].strip(), "answer": answer.upper() if choices else answer}
+    line: dict[str, Any] = {
+        "question": row["Question"].strip(), "answer": answer.upper() if choices else answer}
     return {**line, "choices": choices} if choices else line
 
 
@@ -24,29 +25,33 @@ def _row(question: str, a: str, b: str, c: str, correct: str) -> tuple[dict[str,
 _ROWS = [
     _row("2 + 3 = ?", "", "", "", "5"), _row("Which is blue?", "sky", "coal", "snow", "A"),
     _row("Which is blue?", "sky", "coal", "", "A"), _row("  Is 3 odd? ", " yes", "no ", " ", "a"),
-    _row("Is water wet?", "", "", "", "yes "), _row("Who wrote it?", "Ann", "Bob", "Cy", " c "),
-]  # fmt: skip
+    _row("Is water wet?", "", "", "", "yes "), _row("Who wrote it?", "Ann", "Bob", "Cy", " c ")]
 
 
 @exercise("09.1", "from your table to the loop's")
 def check_line(theirs: Callable[[dict[str, str]], Any]) -> None:
-    judge("09.1", theirs, _line, _ROWS, [
-        Likely("A question without options gets no field \"choices\" at all, not an empty list.",
-               lambda r: {"choices": [], **_line(r)}),
-        Likely("Empty options are still among your choices.",
-               lambda r: {**_line(r), **({"choices": [r[x].strip() for x in "ABC"]} if "choices" in _line(r) else {})}),
-        Likely("The answer of a question with options is its letter; yours is the option's text.",
-               lambda r: {**_line(r), **({"answer": r[_line(r)["answer"]].strip()} if "choices" in _line(r) else {})}),
-        Likely("The letter must be in upper case: \"a\" in the table is \"A\" in the file.",
-               lambda r: {**_line(r), "answer": r["Correct"].strip()}),
-        Likely("Only answers that are letters get upper case: \"yes\" stays as it is.",
-               lambda r: {**_line(r), "answer": r["Correct"].strip().upper()}),
-        Likely("White space around the question, the options or the answer is still there: strip().",
-               lambda r: {"question": r["Question"], "answer": r["Correct"].upper() if r["A"] else r["Correct"],
-                          **({"choices": [r[x] for x in "ABC" if r[x].strip()]} if r["A"] else {})}),
-        Likely("The field is called \"choices\": a misspelt one would be left unread.",
-               lambda r: {("options" if k == "choices" else k): v for k, v in _line(r).items()}),
-    ])  # fmt: skip
+    judge("09.1", theirs, _line, _ROWS, {
+        "A question without options gets no field \"choices\" at all, not an empty list.":
+            lambda r: {"choices": [], **_line(r)},
+        "Empty options are still among your choices.":
+            lambda r: {
+                **_line(r),
+                **({"choices": [r[x].strip() for x in "ABC"]} if "choices" in _line(r) else {})},
+        "The answer of a question with options is its letter; yours is the option's text.":
+            lambda r: {
+                **_line(r),
+                **({"answer": r[_line(r)["answer"]].strip()} if "choices" in _line(r) else {})},
+        "The letter must be in upper case: \"a\" in the table is \"A\" in the file.":
+            lambda r: {**_line(r), "answer": r["Correct"].strip()},
+        "Only answers that are letters get upper case: \"yes\" stays as it is.":
+            lambda r: {**_line(r), "answer": r["Correct"].strip().upper()},
+        "White space around the question, the options or the answer is still there: strip().":
+            lambda r: {"question": r["Question"],
+                       "answer": r["Correct"].upper() if r["A"] else r["Correct"],
+                       **({"choices": [r[x] for x in "ABC" if r[x].strip()]} if r["A"] else {})},
+        "The field is called \"choices\": a misspelt one would be left unread.":
+            lambda r: {("options" if k == "choices" else k): v for k, v in _line(r).items()},
+        })
 
 
 def _items(fixed: float, each: float, card: float) -> int:
@@ -55,26 +60,30 @@ def _items(fixed: float, each: float, card: float) -> int:
 
 @exercise("09.2", "how many items at once")
 def check_items(theirs: Callable[[float, float, float], Any]) -> None:
-    cases = [(4e9, 2e9, 12), (4e9, 1e9, 12), (5.5e9, 0.35e9, 8), (5.5e9, 0.35e9, 24), (0.2e9, 0.15e9, 16), (14e9, 1e9, 12)]
-    judge("09.2", theirs, _items, cases, [
-        Likely("Where not even the weights fit, no item does: 0, not a negative number.",
-               lambda f, e, c: int((RESERVE * c * 1e9 - CUDA_CONTEXT - f) // e)),
-        Likely("You forgot to leave a tenth of the card for gaps.",
-               lambda f, e, c: max(0, int((c * 1e9 - CUDA_CONTEXT - f) // e))),
-        Likely("You forgot CUDA's own 500 MB.", lambda f, e, c: max(0, int((RESERVE * c * 1e9 - f) // e))),
-        Likely("Your card has no reserve: a tenth for gaps, and 500 MB for CUDA.",
-               lambda f, e, c: max(0, int((c * 1e9 - f) // e))),
-        Likely("The tenth is of the card, not of what is left after the weights.",
-               lambda f, e, c: max(0, int(RESERVE * (c * 1e9 - CUDA_CONTEXT - f) // e))),
-        Likely("Round down: half an item does not fit.",
-               lambda f, e, c: max(0, -int(-(RESERVE * c * 1e9 - CUDA_CONTEXT - f) // e))),
-        Likely("Round down to a whole number of items.", lambda f, e, c: max(0, (RESERVE * c * 1e9 - CUDA_CONTEXT - f) / e)),
-        Likely("A GB of a card is 10⁹ bytes here; 2³⁰ promises memory that is not there.",
-               lambda f, e, c: max(0, int((RESERVE * c * 2**30 - CUDA_CONTEXT - f) // e))),
-    ])  # fmt: skip
+    cases = [(4e9, 2e9, 12), (4e9, 1e9, 12), (5.5e9, 0.35e9, 8), (5.5e9, 0.35e9, 24),
+             (0.2e9, 0.15e9, 16), (14e9, 1e9, 12)]
+    judge("09.2", theirs, _items, cases, {
+        "Where not even the weights fit, no item does: 0, not a negative number.":
+            lambda f, e, c: int((RESERVE * c * 1e9 - CUDA_CONTEXT - f) // e),
+        "You forgot to leave a tenth of the card for gaps.":
+            lambda f, e, c: max(0, int((c * 1e9 - CUDA_CONTEXT - f) // e)),
+        "You forgot CUDA's own 500 MB.": lambda f, e, c: max(0, int((RESERVE * c * 1e9 - f) // e)),
+        "Your card has no reserve: a tenth for gaps, and 500 MB for CUDA.":
+            lambda f, e, c: max(0, int((c * 1e9 - f) // e)),
+        "The tenth is of the card, not of what is left after the weights.":
+            lambda f, e, c: max(0, int(RESERVE * (c * 1e9 - CUDA_CONTEXT - f) // e)),
+        "Round down: half an item does not fit.":
+            lambda f, e, c: max(0, -int(-(RESERVE * c * 1e9 - CUDA_CONTEXT - f) // e)),
+        "Round down to a whole number of items.":
+            lambda f, e, c: max(0, (RESERVE * c * 1e9 - CUDA_CONTEXT - f) / e),
+        "A GB of a card is 10⁹ bytes here; 2³⁰ promises memory that is not there.":
+            lambda f, e, c: max(0, int((RESERVE * c * 2**30 - CUDA_CONTEXT - f) // e)),
+        })
 
 
-def _bill(questions: int, shares: list[float], read: int, written: int, price: tuple[float, float]) -> float:
+def _bill(
+    questions: int, shares: list[float], read: int, written: int, price: tuple[float, float]
+) -> float:
     return sum(questions * share for share in shares) * (read * price[0] + written * price[1]) / 1e6
 
 
@@ -82,17 +91,21 @@ def _bill(questions: int, shares: list[float], read: int, written: int, price: t
 def check_bill(theirs: Callable[..., Any]) -> None:
     cases: list[tuple[Any, ...]] = [
         (1000, [0.5, 0.2], 400, 200, (1.0, 2.0)), (1000, [0.5], 400, 200, (0.15, 0.6)),
-        (850, [0.6, 0.3, 0.1], 700, 250, (2.5, 10.0)), (100, [], 400, 200, (1.0, 2.0)), (500, [1.0, 0.0], 300, 900, (0.0, 3.0)),
-    ]  # fmt: skip
-    judge("09.3", theirs, _bill, cases, [
-        Likely("The price is for a million tokens: divide by 10⁶.", lambda q, s, r, w, p: _bill(q, s, r, w, p) * 1e6),
-        Likely("You divided by a thousand; the price is for a million tokens.",
-               lambda q, s, r, w, p: _bill(q, s, r, w, p) * 1e3),
-        Likely("The first price is for tokens read, the second for tokens written; yours are exchanged.",
-               lambda q, s, r, w, p: _bill(q, s, r, w, p[::-1])),
-        Likely("Only mistakes are sent to the teacher: multiply each round by its share.",
-               lambda q, s, r, w, p: _bill(q, [1.0] * len(s), r, w, p)),
-        Likely("That is the first round only: add up the calls of all rounds.", lambda q, s, r, w, p: _bill(q, s[:1], r, w, p)),
-        Likely("You left out the tokens that the teacher reads.", lambda q, s, r, w, p: _bill(q, s, 0, w, p)),
-        Likely("You left out the tokens that the teacher writes.", lambda q, s, r, w, p: _bill(q, s, r, 0, p)),
-    ])  # fmt: skip
+        (850, [0.6, 0.3, 0.1], 700, 250, (2.5, 10.0)), (100, [], 400, 200, (1.0, 2.0)),
+        (500, [1.0, 0.0], 300, 900, (0.0, 3.0))]
+    judge("09.3", theirs, _bill, cases, {
+        "The price is for a million tokens: divide by 10⁶.":
+            lambda q, s, r, w, p: _bill(q, s, r, w, p) * 1e6,
+        "You divided by a thousand; the price is for a million tokens.":
+            lambda q, s, r, w, p: _bill(q, s, r, w, p) * 1e3,
+        "The first price is for tokens read, the second for tokens written; yours are exchanged.":
+            lambda q, s, r, w, p: _bill(q, s, r, w, p[::-1]),
+        "Only mistakes are sent to the teacher: multiply each round by its share.":
+            lambda q, s, r, w, p: _bill(q, [1.0] * len(s), r, w, p),
+        "That is the first round only: add up the calls of all rounds.":
+            lambda q, s, r, w, p: _bill(q, s[:1], r, w, p),
+        "You left out the tokens that the teacher reads.":
+            lambda q, s, r, w, p: _bill(q, s, 0, w, p),
+        "You left out the tokens that the teacher writes.":
+            lambda q, s, r, w, p: _bill(q, s, r, 0, p),
+        })

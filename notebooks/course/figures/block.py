@@ -36,14 +36,18 @@ class Block:
         """Block `number` of a matrix, counted from its first weight.
 
         Args:
-            outlier: the first weight of the block becomes so many standard deviations; 0 leaves it as it is.
+            outlier: the first weight of the block becomes so many standard deviations; 0 leaves it
+                as it is.
 
         Raises:
             ValueError: the matrix has no such block.
         """
         if not 0 <= number < weight.numel() // size:
-            raise ValueError(f"block {number}: the matrix has {weight.numel() // size} whole blocks of {size} weights")
-        block = weight.detach().reshape(-1)[number * size : (number + 1) * size].float() / weight.std()
+            raise ValueError(
+                f"block {number}: the matrix has {weight.numel() // size} whole blocks of {size} "
+                "weights")
+        block = weight.detach().reshape(-1)[
+            number * size : (number + 1) * size].float() / weight.std()
         ordinary = torch.ones(size, dtype=torch.bool)
         if outlier:
             block[0], ordinary[0] = outlier, False
@@ -51,7 +55,8 @@ class Block:
 
     def error(self, levels: Tensor) -> float:
         """Relative error of the ordinary weights when the block is stored as the nearest of these levels."""
-        return relative_error(self.weights, round_to_levels(self.weights, levels, len(self.weights)), self.ordinary)
+        return relative_error(
+            self.weights, round_to_levels(self.weights, levels, len(self.weights)), self.ordinary)
 
     def used(self) -> list[tuple[float, int]]:
         """NF4's levels as this block's scale stretches them, and how many ordinary weights each of them stands for."""
@@ -60,33 +65,40 @@ class Block:
         return list(zip((LEVELS * scale).tolist(), counts.tolist(), strict=True))
 
 
+@style()
 def one_block(block: Block) -> Figure:
     """Which levels are left for the weights of a block, and the error that remains."""
-    with style():
-        figure = new_figure(10, 4.6)
-        top, bottom = figure.subplots(2, 1, height_ratios=[2.4, 1])
-        _draw_block(top, block)
-        for row, (_, levels, colour) in enumerate(FORMATS):
-            error = 100 * block.error(levels)
-            bottom.barh(row, error, color=colour, alpha=0.8)
-            bottom.text(error + 0.8, row, f"{error:.0f} %", va="center", fontsize=12)
-        bottom.set_yticks(range(len(FORMATS)), [name for name, *_ in FORMATS])
-        bottom.invert_yaxis()
-        bottom.set(xlim=(0, 110), xlabel="relative error in %")
-        figure.suptitle(f"{100 * block.error(LEVELS):.0f} % error for {_whom(block)}", x=0.01, ha="left", fontweight="bold")
-        return figure
+    figure = new_figure(10, 4.6)
+    top, bottom = figure.subplots(2, 1, height_ratios=[2.4, 1])
+    _draw_block(top, block)
+    for row, (_, levels, colour) in enumerate(FORMATS):
+        error = 100 * block.error(levels)
+        bottom.barh(row, error, color=colour, alpha=0.8)
+        bottom.text(error + 0.8, row, f"{error:.0f} %", va="center", fontsize=12)
+    bottom.set_yticks(range(len(FORMATS)), [name for name, *_ in FORMATS])
+    bottom.invert_yaxis()
+    bottom.set(xlim=(0, 110), xlabel="relative error in %")
+    headline(figure, f"{100 * block.error(LEVELS):.0f} % error for {_whom(block)}")
+    return figure
 
 
 def block_table(block: Block) -> Table:
     """The same block as numbers: each level, the weights stored there, and the error in both formats."""
-    rows = [(number, f"{LEVELS[number]:+.4f}", f"{level:+.3f}", count) for number, (level, count) in enumerate(block.used())]
-    errors = [(f"error, {name}", f"{100 * block.error(levels):.1f} %", "", "") for name, levels, _ in FORMATS]
-    return Table(["code", "NF4 level", "level in this block, in standard deviations", "weights stored there"], [*rows, *errors])
+    rows = [
+        (number, f"{LEVELS[number]:+.4f}", f"{level:+.3f}", count)
+        for number, (level, count) in enumerate(block.used())]
+    errors = [
+        (f"error, {name}", f"{100 * block.error(levels):.1f} %", "", "")
+        for name, levels, _ in FORMATS]
+    return Table(["code", "NF4 level", "level in this block, in standard deviations",
+                  "weights stored there"], [*rows, *errors])
 
 
 def _whom(block: Block) -> str:
     size = len(block.weights)
-    return f"all {size} weights of the block" if block.ordinary.all() else f"the other {size - 1} weights of the block"
+    return (
+        f"all {size} weights of the block" if block.ordinary.all()
+        else f"the other {size - 1} weights of the block")
 
 
 def _draw_block(axes: Axes, block: Block) -> None:
@@ -95,16 +107,21 @@ def _draw_block(axes: Axes, block: Block) -> None:
     weights = block.weights[block.ordinary]
     levels = torch.tensor([level for level, _ in block.used()])
     axes.vlines(levels, -0.35, 0, color=BLUE, lw=1.5)
-    ways = [[(here, 1), (there, 0)] for here, there in zip(weights.tolist(), stored.tolist(), strict=True)]
+    ways = [
+        [(here, 1), (there, 0)]
+        for here, there in zip(weights.tolist(), stored.tolist(), strict=True)]
     axes.add_collection(LineCollection(ways, colors=GREY, linewidths=0.7, alpha=0.6))
     axes.plot(weights, torch.ones_like(weights), "o", color=GREY, ms=5)
     axes.plot(stored, torch.zeros_like(stored), "o", color=BLUE, ms=5)
     near = int((levels.abs() <= REACH).sum())
-    axes.text(-4.4, 1.22, f"{near} of {len(LEVELS)} levels within ±{REACH}", fontsize=12, color=BLUE, ha="left")
+    axes.text(-4.4, 1.22, f"{near} of {len(LEVELS)} levels within ±{REACH}", fontsize=12,
+              color=BLUE, ha="left")
     if not block.ordinary.all():
         outlier = block.weights[~block.ordinary].item()
         at = min(outlier, 4.3)
         axes.plot([at], [1], "o" if at < 4.3 else ">", color=ORANGE, ms=9)
-        axes.text(at - 0.1, 1.22, f"outlier at {outlier:g}", ha="right", color="#9C6A00", fontsize=12)
-    axes.set(xlim=(-4.5, 4.5), ylim=(-0.45, 1.45), xlabel="weight in standard deviations of the matrix")
+        axes.text(
+            at - 0.1, 1.22, f"outlier at {outlier:g}", ha="right", color="#9C6A00", fontsize=12)
+    axes.set(
+        xlim=(-4.5, 4.5), ylim=(-0.45, 1.45), xlabel="weight in standard deviations of the matrix")
     axes.set_yticks([0, 1], ["stored", "weight"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from l2r_course.research.causes import Look, Watched
 
 
+@style()
 def inside_a_round(watched: Sequence[Watched]) -> Figure:
     """Both terms' gradients, what L_lm loses by the second, and the hidden states, while a round is trained.
 
@@ -30,40 +31,50 @@ def inside_a_round(watched: Sequence[Watched]) -> Figure:
         raise ValueError(f"two arms are compared, one with λ = 0; these have λ = {weights}")
     without, with_it = ([w for w in watched if w.reflection_weight == weight] for weight in weights)
     weight = weights[1]
-    with style():
-        figure = new_figure(12, 8.4)
-        (pulls, words), (cosines, directions) = figure.subplots(2, 2)
-        _line(pulls, with_it, lambda s: s.lm_pull, BLUE, "o-", "L_lm")
-        _line(pulls, with_it, lambda s: weight * s.cl_pull, ORANGE, "^-", f"{weight:g} · L_cl")
-        pulls.set(ylabel="norm of the gradient", title=f"How hard each term pulls (λ = {weight:g})")
-        lm = {w.seed: [seen.lm for seen in w.looks] for w in without}
-        cost = np.array([np.subtract([seen.lm for seen in w.looks], lm[w.seed]) for w in with_it])  # (seeds, looks)
-        _band(words, [seen.step for seen in with_it[0].looks], cost, BLUE, "o-", "")
-        words.axhline(0, color="black", lw=1)
-        words.set(ylabel=f"nats, λ = {weight:g} minus λ = 0, same seed", title="What it costs L_lm on held-out lessons")
-        for name, runs, colour, mark in (("λ = 0", without, GREY, "s-"), (f"λ = {weight:g}", with_it, BLUE, "o-")):
-            _line(directions, runs, lambda s: s.directions, colour, mark, name)
-        _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right one, λ = {weight:g}")
-        _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right one, λ = 0")
-        _line(cosines, with_it, lambda s: s.negative, RED, "^-", f"mistake, λ = {weight:g}")
-        _line(cosines, without, lambda s: s.negative, RED, "^--", "mistake, λ = 0")
-        cosines.set(ylabel="cosine with the lesson's state", title="How states lie", ylim=(-0.3, 1.05))
-        directions.set(ylabel="effective rank of the states", title="In how many directions states differ")
-        directions.set_ylim(bottom=0)
-        for axes in (pulls, words, cosines, directions):
-            axes.set_xlabel("training step of round 1")
-            axes.grid(alpha=0.25)
-            if axes is not words:
-                axes.legend(frameon=False, ncols=2 if axes is cosines else 1, fontsize=11)
-        return figure
+    figure = new_figure(12, 8.4)
+    (pulls, words), (cosines, directions) = figure.subplots(2, 2)
+    _line(pulls, with_it, lambda s: s.lm_pull, BLUE, "o-", "L_lm")
+    _line(pulls, with_it, lambda s: weight * s.cl_pull, ORANGE, "^-", f"{weight:g} · L_cl")
+    pulls.set(ylabel="norm of the gradient", title=f"How hard each term pulls (λ = {weight:g})")
+    lm = {w.seed: [seen.lm for seen in w.looks] for w in without}
+    # (seeds, looks)
+    cost = np.array([np.subtract([seen.lm for seen in w.looks], lm[w.seed]) for w in with_it])
+    _band(words, [seen.step for seen in with_it[0].looks], cost, BLUE, "o-", "")
+    words.axhline(0, color="black", lw=1)
+    words.set(ylabel=f"nats, λ = {weight:g} minus λ = 0, same seed",
+              title="What it costs L_lm on held-out lessons")
+    for name, runs, colour, mark in (
+        ("λ = 0", without, GREY, "s-"), (f"λ = {weight:g}", with_it, BLUE, "o-")):
+        _line(directions, runs, lambda s: s.directions, colour, mark, name)
+    _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right one, λ = {weight:g}")
+    _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right one, λ = 0")
+    _line(cosines, with_it, lambda s: s.negative, RED, "^-", f"mistake, λ = {weight:g}")
+    _line(cosines, without, lambda s: s.negative, RED, "^--", "mistake, λ = 0")
+    cosines.set(ylabel="cosine with the lesson's state", title="How states lie", ylim=(-0.3, 1.05))
+    directions.set(
+        ylabel="effective rank of the states", title="In how many directions states differ")
+    directions.set_ylim(bottom=0)
+    for axes in (pulls, words, cosines, directions):
+        axes.set_xlabel("training step of round 1")
+        axes.grid(alpha=0.25)
+        if axes is not words:
+            axes.legend(frameon=False, ncols=2 if axes is cosines else 1, fontsize=11)
+    return figure
 
 
-def _line(axes: Axes, runs: Sequence[Watched], value: Callable[[Look], float], colour: str, mark: str, label: str) -> None:
+def _line(
+    axes: Axes, runs: Sequence[Watched], value: Callable[[Look], float], colour: str, mark: str,
+    label: str,
+) -> None:
     table = np.array([[value(seen) for seen in run.looks] for run in runs])  # (seeds, looks)
     _band(axes, [seen.step for seen in runs[0].looks], table, colour, mark, label)
 
 
-def _band(axes: Axes, steps: Sequence[int], table: NDArray[np.float64], colour: str, mark: str, label: str) -> None:
+def _band(
+    axes: Axes, steps: Sequence[int], table: NDArray[np.float64], colour: str, mark: str,
+    label: str,
+) -> None:
     means, halves = zip(*(mean_interval(list(column)) for column in table.T), strict=True)
     axes.plot(steps, means, mark, color=colour, lw=2, ms=6, label=label)
-    axes.fill_between(steps, np.subtract(means, halves), np.add(means, halves), color=colour, alpha=0.15, lw=0)
+    axes.fill_between(
+        steps, np.subtract(means, halves), np.add(means, halves), color=colour, alpha=0.15, lw=0)

@@ -17,50 +17,59 @@ from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, n
 from l2r_lite.runs.statistics import mean_interval
 
 
+@style()
 def arms_by_seed(runs: Sequence[Run], arms: Sequence[str], after: int | None = None) -> Figure:
     """Each arm's accuracy as one dot a seed, dots of one seed joined, and beside them the mean over seeds with its interval."""
-    with style():
-        figure = new_figure(9, 5)
-        colours = dict(zip(arms, COLOURS * len(arms), strict=False))
-        _by_seed(figure.subplots(), runs, colours, after, _who_wins(runs, arms, after))
-        figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
-        return figure
+    figure = new_figure(9, 5)
+    colours = dict(zip(arms, COLOURS * len(arms), strict=False))
+    _by_seed(figure.subplots(), runs, colours, after, _who_wins(runs, arms, after))
+    figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
+    return figure
 
 
-def arms_in_logs(logs: Mapping[str, Sequence[Run]], arms: Sequence[str], after: int | None = None) -> Figure:
+@style()
+def arms_in_logs(
+    logs: Mapping[str, Sequence[Run]], arms: Sequence[str], after: int | None = None
+) -> Figure:
     """The same for several logs, a panel each, with what they have of these arms."""
-    with style():
-        rows = math.ceil(len(logs) / 2)
-        figure = new_figure(12.5, 4.3 * rows + 0.4)
-        grid = figure.subplots(rows, 2, squeeze=False)
-        for axes in grid.flat[len(logs) :]:
-            axes.remove()
-        for axes, (name, runs) in zip(grid.flat, logs.items(), strict=False):
-            there = {arm: colour for arm, colour in zip(arms, COLOURS, strict=False) if any(r.arm == arm for r in runs)}
-            _by_seed(axes, runs, there, after, name)
-            axes.set_ylim(bottom=0)
-        figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
-        return figure
+    rows = math.ceil(len(logs) / 2)
+    figure = new_figure(12.5, 4.3 * rows + 0.4)
+    grid = figure.subplots(rows, 2, squeeze=False)
+    for axes in grid.flat[len(logs) :]:
+        axes.remove()
+    for axes, (name, runs) in zip(grid.flat, logs.items(), strict=False):
+        there = {
+            arm: colour for arm, colour in zip(arms, COLOURS, strict=False)
+            if any(r.arm == arm for r in runs)}
+        _by_seed(axes, runs, there, after, name)
+        axes.set_ylim(bottom=0)
+    figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
+    return figure
 
 
 _HOW_TO_READ = "grey: one line a seed; diamond: mean over seeds with its 95 % interval"
 
 
-def _by_seed(axes: Axes, runs: Sequence[Run], arms: Mapping[str, str], after: int | None, title: str) -> None:
+def _by_seed(
+    axes: Axes, runs: Sequence[Run], arms: Mapping[str, str], after: int | None, title: str
+) -> None:
     """One panel; `arms` has each arm's colour."""
-    table = {arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
+    table = {
+        arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
     for seed in sorted({seed for found in table.values() for seed in found}):
         places = [(x, table[arm][seed]) for x, arm in enumerate(arms) if seed in table[arm]]
         axes.plot(*zip(*places, strict=True), "o-", color=GREY, lw=1.2, ms=6, alpha=0.7, zorder=1)
     for x, (arm, colour) in enumerate(arms.items()):
         mean, half = mean_interval(list(table[arm].values()))
         shown = half if math.isfinite(half) else 0
-        axes.errorbar(x + 0.13, mean, shown, fmt="D", color=colour, ms=9, lw=2.5, capsize=6, zorder=3)
+        axes.errorbar(
+            x + 0.13, mean, shown, fmt="D", color=colour, ms=9, lw=2.5, capsize=6, zorder=3)
         told = f"{mean:.0f} ± {half:.0f} %" if math.isfinite(half) else f"{mean:.0f} %"
         _label(axes, told, (x + 0.13, mean), colour)
     before = 100 * np.mean([r.correct(0).mean() for r in runs])
     axes.axhline(before, color="black", lw=1, ls="--")
-    axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right", fontsize=11)
+    axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right",
+              fontsize=11)
     axes.set_xticks(range(len(arms)), [f"{arm}\n{len(table[arm])} seeds" for arm in arms])
     axes.set(xlim=(-0.3, len(arms) - 0.4), ylabel="test accuracy in %", title=title)
     axes.grid(axis="y", alpha=0.25)
@@ -72,34 +81,41 @@ def _who_wins(runs: Sequence[Run], arms: Sequence[str], after: int | None) -> st
     told = []
     for one, other in pairwise(arms):
         seeds, a, b = paired(runs, one, other, after)
-        told.append(f"{other} beats {one} in {int((b.mean(1) > a.mean(1)).sum())} of {len(seeds)} seeds")
+        told.append(
+            f"{other} beats {one} in {int((b.mean(1) > a.mean(1)).sum())} of {len(seeds)} seeds")
     return ",\n".join(told)
 
 
-def _label(axes: Axes, text: str, at: tuple[float, float], colour: str, lift: tuple[float, float] = (10, 0)) -> None:
-    axes.annotate(text, at, lift, textcoords="offset points", va="center", color=colour, weight="bold")
+def _label(
+    axes: Axes, text: str, at: tuple[float, float], colour: str,
+    lift: tuple[float, float] = (10, 0),
+) -> None:
+    axes.annotate(
+        text, at, lift, textcoords="offset points", va="center", color=colour, weight="bold")
 
 
+@style()
 def bootstrap_differences(found: Mapping[str, Bootstrap]) -> Figure:
     """The resampled differences of one comparison or several, each with its interval and what it decides."""
-    with style():
-        figure = new_figure(10, 1.3 + 2.1 * len(found))
-        rows = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, result) in zip(rows, found.items(), strict=True):
-            colour = BLUE if result.decided else GREY
-            axes.hist(100 * result.draws, bins=40, color=colour, alpha=0.45)
-            top = axes.get_ylim()[1]
-            axes.plot([100 * result.low, 100 * result.high], [-0.07 * top] * 2, color=colour, lw=5, solid_capstyle="butt")
-            axes.plot(100 * result.difference, -0.07 * top, "D", color="black", ms=7)
-            axes.axvline(0, color="black", lw=1)
-            axes.set_title(f"{name}: {verdict(result)}", fontsize=12, weight="normal")
-            axes.set(yticks=[], ylim=(-0.18 * top, 1.05 * top))
-            axes.spines["left"].set_visible(False)
-        rows[-1].set_xlabel("difference of the two arms in points of accuracy (bar: 95 % interval; diamond: measured)")
-        decided = sum(result.decided for result in found.values())
-        told = f"{decided} of {len(found)} comparisons {'is' if decided == 1 else 'are'} decided"
-        figure.suptitle(told, x=0.01, ha="left", weight="bold")
-        return figure
+    figure = new_figure(10, 1.3 + 2.1 * len(found))
+    rows = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, result) in zip(rows, found.items(), strict=True):
+        colour = BLUE if result.decided else GREY
+        axes.hist(100 * result.draws, bins=40, color=colour, alpha=0.45)
+        top = axes.get_ylim()[1]
+        axes.plot([100 * result.low, 100 * result.high], [-0.07 * top] * 2, color=colour, lw=5,
+                  solid_capstyle="butt")
+        axes.plot(100 * result.difference, -0.07 * top, "D", color="black", ms=7)
+        axes.axvline(0, color="black", lw=1)
+        axes.set_title(f"{name}: {verdict(result)}", fontsize=12, weight="normal")
+        axes.set(yticks=[], ylim=(-0.18 * top, 1.05 * top))
+        axes.spines["left"].set_visible(False)
+    rows[-1].set_xlabel(
+        "difference of the two arms in points of accuracy (bar: 95 % interval; diamond: measured)")
+    decided = sum(result.decided for result in found.values())
+    told = f"{decided} of {len(found)} comparisons {'is' if decided == 1 else 'are'} decided"
+    headline(figure, told)
+    return figure
 
 
 def verdict(result: Bootstrap) -> str:
@@ -111,40 +127,44 @@ def verdict(result: Bootstrap) -> str:
     return f"undecided, between {low:+.1f} and {high:+.1f} points".replace("-", "−")
 
 
+@style()
 def what_narrows_an_interval(parts: Spread, seeds: int, questions: int) -> Figure:
     """Half the width of the interval of a difference against the number of seeds, for several numbers of test questions.
 
     Args:
-        parts: what the difference varied by.  seeds, questions: the size of the experiment that this was estimated from.
+        parts: what the difference varied by.  seeds, questions: the size of the experiment that
+            this was estimated from.
     """
 
     def half(n: int, q: int) -> float:
         return 196 * parts.standard_error(n, q)
 
-    now, more_seeds, more_questions = half(seeds, questions), half(2 * seeds, questions), half(seeds, 2 * questions)
-    with style():
-        figure = new_figure(9.5, 5)
-        axes = figure.subplots()
-        counts = range(2, 33)
-        for factor, colour in zip((0.5, 1, 2, 8), (GREY, BLUE, GREEN, ORANGE), strict=True):
-            asked = round(questions * factor)
-            axes.plot(counts, [half(n, asked) for n in counts], color=colour, lw=2.2)
-            _label(axes, f"{asked} questions", (32, half(32, asked)), colour, (6, 0))
-        axes.plot(seeds, now, "o", color=BLUE, ms=10)
-        axes.annotate(f"here: {seeds} seeds, {questions} questions, ± {now:.1f} points", (seeds, now), (0.06, 0.12), color=BLUE,
-                      textcoords="axes fraction", weight="bold", arrowprops={"arrowstyle": "-", "color": BLUE})  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds an arm", ylabel="95 % interval: ± points",
-                 title=f"Twice the seeds: ± {more_seeds:.1f}; twice the questions: ± {more_questions:.1f} points")  # fmt: skip
-        axes.set_xticks([2, 4, 8, 16, 32], ["2", "4", "8", "16", "32"])
-        ticks = [
-            t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if half(32, 8 * questions) / 1.3 < t < 1.5 * half(2, questions // 2)
-        ]
-        axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
-        axes.minorticks_off()
-        axes.grid(alpha=0.25)
-        return figure
+    now, more_seeds, more_questions = half(seeds, questions), half(2 * seeds, questions), half(
+        seeds, 2 * questions)
+    figure = new_figure(9.5, 5)
+    axes = figure.subplots()
+    counts = range(2, 33)
+    for factor, colour in zip((0.5, 1, 2, 8), (GREY, BLUE, GREEN, ORANGE), strict=True):
+        asked = round(questions * factor)
+        axes.plot(counts, [half(n, asked) for n in counts], color=colour, lw=2.2)
+        _label(axes, f"{asked} questions", (32, half(32, asked)), colour, (6, 0))
+    axes.plot(seeds, now, "o", color=BLUE, ms=10)
+    axes.annotate(f"here: {seeds} seeds, {questions} questions, ± {now:.1f} points", (seeds, now),
+                  (0.06, 0.12), color=BLUE, textcoords="axes fraction", weight="bold",
+                  arrowprops={"arrowstyle": "-", "color": BLUE})
+    axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds an arm", ylabel="95 % interval: ± points",
+             title=f"Twice the seeds: ± {more_seeds:.1f}; twice the questions: ± {more_questions:.1f} points")  # fmt: skip
+    axes.set_xticks([2, 4, 8, 16, 32], ["2", "4", "8", "16", "32"])
+    ticks = [
+        t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+        if half(32, 8 * questions) / 1.3 < t < 1.5 * half(2, questions // 2)]
+    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25)
+    return figure
 
 
+@style()
 def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Figure:
     """How often the arm that is truly worse comes out ahead, against the true difference, for 1, 3 and 10 seeds (simulated).
 
@@ -153,20 +173,19 @@ def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Fi
         mark: the true difference that the title speaks of, in points.
     """
     true = range(9)
-    with style():
-        figure = new_figure(9, 4.8)
-        axes = figure.subplots()
-        for seeds, colour in ((1, RED), (3, ORANGE), (10, BLUE)):
-            wrong = [100 * _worse_ahead(t / 100, deviation / 100, seeds, questions) for t in true]
-            axes.plot(true, wrong, "o-", color=colour, lw=2.2, ms=5)
-            _label(axes, f"{seeds} seed{'s' * (seeds > 1)}", (true[3], wrong[3]), colour, (4, 13))
-        share = _worse_ahead(mark / 100, deviation / 100, 1, questions)
-        axes.set_title(f"{mark:g} points better, and yet behind in {100 * share:.0f} % of one-seed experiments")
-        axes.set(
-            xlabel="true difference of two arms in points of accuracy", ylabel="worse arm is ahead, % of cases", ylim=(0, 55)
-        )
-        axes.grid(alpha=0.25)
-        return figure
+    figure = new_figure(9, 4.8)
+    axes = figure.subplots()
+    for seeds, colour in ((1, RED), (3, ORANGE), (10, BLUE)):
+        wrong = [100 * _worse_ahead(t / 100, deviation / 100, seeds, questions) for t in true]
+        axes.plot(true, wrong, "o-", color=colour, lw=2.2, ms=5)
+        _label(axes, f"{seeds} seed{'s' * (seeds > 1)}", (true[3], wrong[3]), colour, (4, 13))
+    share = _worse_ahead(mark / 100, deviation / 100, 1, questions)
+    axes.set_title(
+        f"{mark:g} points better, and yet behind in {100 * share:.0f} % of one-seed experiments")
+    axes.set(xlabel="true difference of two arms in points of accuracy",
+             ylabel="worse arm is ahead, % of cases", ylim=(0, 55))
+    axes.grid(alpha=0.25)
+    return figure
 
 
 def _worse_ahead(difference: float, deviation: float, seeds: int, questions: int) -> float:
@@ -174,30 +193,40 @@ def _worse_ahead(difference: float, deviation: float, seeds: int, questions: int
     return float((found < 0).mean() + (found == 0).mean() / 2)  # a tie is half a wrong call
 
 
-def _differences(difference: float, deviation: float, seeds: int, questions: int, experiments: int) -> NDArray[np.float64]:
+def _differences(
+    difference: float, deviation: float, seeds: int, questions: int, experiments: int
+) -> NDArray[np.float64]:
     """Made-up experiments: each seed's difference of two arms, shape (experiments, seeds)."""
     arms = [0.7 + difference / 2, 0.7 - difference / 2]
-    right = simulate(arms, deviation, seeds=seeds, questions=questions, experiments=experiments).mean(3)
+    right = simulate(
+        arms, deviation, seeds=seeds, questions=questions, experiments=experiments).mean(3)
     return right[:, 0] - right[:, 1]
 
 
-def best_of_equal_arms(arms: int = 12, seeds: int = 10, questions: int = 200, deviation: float = 4.0) -> Figure:
+@style()
+def best_of_equal_arms(
+    arms: int = 12, seeds: int = 10, questions: int = 200, deviation: float = 4.0
+) -> Figure:
     """Arms that differ in nothing, each compared with a baseline: one experiment, and how often any is called different."""
-    right = simulate([0.7] * (arms + 1), deviation / 100, seeds=seeds, questions=questions, experiments=300, seed=1).mean(3)
+    right = simulate([0.7] * (arms + 1), deviation / 100, seeds=seeds, questions=questions,
+                     experiments=300, seed=1).mean(3)
     gains = 100 * (right[:, 1:] - right[:, :1])  # (experiments, arms, seeds)
     p = sign_flip_test(gains)  # (experiments, arms)
-    shares = {"no correction": (p.min(1) < 0.05).mean(), "Holm": np.mean([min(holm(list(row))) < 0.05 for row in p])}
-    with style():
-        figure = new_figure(11, 4.8)
-        left, right_axes = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        _one_experiment(left, gains[0])
-        bars = right_axes.bar(range(2), [100 * s for s in shares.values()], color=[RED, BLUE], width=0.55)
-        right_axes.bar_label(bars, [f"{s:.0%}".replace("%", " %") for s in shares.values()], fontsize=13, padding=3)
-        right_axes.axhline(5, color="black", lw=1, ls="--")
-        right_axes.text(0.5, 7, "promised:\n5 %", ha="center", fontsize=11)
-        right_axes.set_xticks(range(2), shares)
-        right_axes.set(ylabel="% of 300 experiments", ylim=(0, 100), title="… and how often one of them\nis called different")
-        return figure
+    shares = {"no correction": (p.min(1) < 0.05).mean(),
+              "Holm": np.mean([min(holm(list(row))) < 0.05 for row in p])}
+    figure = new_figure(11, 4.8)
+    left, right_axes = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    _one_experiment(left, gains[0])
+    bars = right_axes.bar(
+        range(2), [100 * s for s in shares.values()], color=[RED, BLUE], width=0.55)
+    right_axes.bar_label(
+        bars, [f"{s:.0%}".replace("%", " %") for s in shares.values()], fontsize=13, padding=3)
+    right_axes.axhline(5, color="black", lw=1, ls="--")
+    right_axes.text(0.5, 7, "promised:\n5 %", ha="center", fontsize=11)
+    right_axes.set_xticks(range(2), shares)
+    right_axes.set(ylabel="% of 300 experiments", ylim=(0, 100),
+                   title="… and how often one of them\nis called different")
+    return figure
 
 
 def _one_experiment(axes: Axes, gains: NDArray[np.float64]) -> None:
@@ -208,46 +237,53 @@ def _one_experiment(axes: Axes, gains: NDArray[np.float64]) -> None:
         axes.errorbar(mean, y, xerr=half, fmt="o", color=colour, lw=2, capsize=4)
     axes.axvline(0, color="black", lw=1)
     best = gains[order[-1]].mean()
-    axes.set(xlabel="gain over the baseline in points (95 % interval)", yticks=[], ylabel="arms, sorted",
-             title=f"{len(gains)} equal arms: the best\nseems {best:.1f} points better …")  # fmt: skip
+    axes.set(
+        xlabel="gain over the baseline in points (95 % interval)", yticks=[], ylabel="arms, sorted",
+        title=f"{len(gains)} equal arms: the best\nseems {best:.1f} points better …")
     axes.spines["left"].set_visible(False)
 
 
+@style()
 def choosing_on_the_test(questions: int = 200, accuracy: float = 0.8, most: int = 20) -> Figure:
     """Equally good candidates: the accuracy reported for the best, if it was chosen on the test, and if on validation."""
     test, validation = (
-        100 * simulate([accuracy] * most, 0.0, seeds=1, questions=questions, experiments=2000, seed=s)[:, :, 0].mean(2)
-        for s in (1, 2)
-    )
+        100 * simulate([accuracy] * most, 0.0, seeds=1, questions=questions, experiments=2000,
+                       seed=s)[:, :, 0].mean(2) for s in (1, 2))
     counts = range(1, most + 1)
-    with style():
-        figure = new_figure(9, 4.6)
-        axes = figure.subplots()
-        on_test = [test[:, :k].max(1).mean() for k in counts]
-        on_validation = [test[np.arange(len(test)), validation[:, :k].argmax(1)].mean() for k in counts]
-        axes.plot(counts, on_test, "o-", color=RED, lw=2.2, ms=5)
-        _label(axes, "chosen on the test, reported on the same test", (8, on_test[7]), RED, (0, -24))
-        axes.plot(counts, on_validation, "o-", color=BLUE, lw=2.2, ms=5)
-        _label(axes, "chosen on validation, reported on the test", (8, on_validation[7]), BLUE, (0, -20))
-        axes.axhline(100 * accuracy, color="black", lw=1)
-        gain = on_test[-1] - 100 * accuracy
-        axes.set_title(f"The best of {most} equals, chosen on the test, gains {gain:.1f} points that do not exist")
-        axes.set(xlabel="candidates (rounds, settings, seeds), all equally good", ylabel="reported accuracy in %")
-        axes.set_ylim(100 * accuracy - 1.2, None)
-        axes.set_xticks([1, 5, 10, 15, 20])
-        axes.grid(alpha=0.25)
-        return figure
+    figure = new_figure(9, 4.6)
+    axes = figure.subplots()
+    on_test = [test[:, :k].max(1).mean() for k in counts]
+    on_validation = [test[np.arange(len(test)), validation[:, :k].argmax(1)].mean() for k in counts]
+    axes.plot(counts, on_test, "o-", color=RED, lw=2.2, ms=5)
+    _label(axes, "chosen on the test, reported on the same test", (8, on_test[7]), RED, (0, -24))
+    axes.plot(counts, on_validation, "o-", color=BLUE, lw=2.2, ms=5)
+    _label(
+        axes, "chosen on validation, reported on the test", (8, on_validation[7]), BLUE, (0, -20))
+    axes.axhline(100 * accuracy, color="black", lw=1)
+    gain = on_test[-1] - 100 * accuracy
+    axes.set_title(
+        f"The best of {most} equals, chosen on the test, gains {gain:.1f} points that do not exist")
+    axes.set(xlabel="candidates (rounds, settings, seeds), all equally good",
+             ylabel="reported accuracy in %")
+    axes.set_ylim(100 * accuracy - 1.2, None)
+    axes.set_xticks([1, 5, 10, 15, 20])
+    axes.grid(alpha=0.25)
+    return figure
 
 
+@style()
 def what_an_experiment_shows(
-    true_difference: float = 2.0, spread_over_seeds: float = 3.0, seeds: int = 3, questions: int = 200
+    true_difference: float = 2.0, spread_over_seeds: float = 3.0, seeds: int = 3,
+    questions: int = 200,
 ) -> Figure:
     """Made-up experiments of one size: their intervals, and the share that finds the true difference.
 
     Args:
-        true_difference: of two arms, in points.  spread_over_seeds: standard deviation of the true difference, in points.
+        true_difference: of two arms, in points.  spread_over_seeds: standard deviation of the true
+            difference, in points.
     """
-    by_seed = 100 * _differences(true_difference / 100, spread_over_seeds / 100, seeds, questions, 400)
+    by_seed = 100 * _differences(
+        true_difference / 100, spread_over_seeds / 100, seeds, questions, 400)
     intervals = np.array([mean_interval(list(row)) for row in by_seed])  # (experiments, 2)
     mean, half = intervals.T
     ahead, behind = mean - half > 0, mean + half < 0
@@ -255,26 +291,28 @@ def what_an_experiment_shows(
     found = ahead if true_difference > 0 else np.zeros_like(ahead)
     names = ("finds it", "undecided", "wrong")
     colours = np.where(wrong, RED, np.where(found, BLUE, GREY))
-    with style():
-        figure = new_figure(11, 5)
-        left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
-        for y, i in enumerate(np.argsort(mean[:40])):
-            left.plot([mean[i] - half[i], mean[i] + half[i]], [y, y], color=colours[i], lw=2.4)
-            left.plot(mean[i], y, "o", color=colours[i], ms=4)
-        left.axvline(0, color="black", lw=1)
-        left.axvline(true_difference, color=GREEN, lw=2, ls="--")
-        left.text(true_difference, 41.2, " the truth", color=GREEN, weight="bold")
-        left.set(xlabel="difference in points, 95 % interval over seeds", ylabel="40 experiments, sorted", ylim=(-1, 44))
-        left.set_yticks([])
-        limit = max(6.0, float(np.quantile(np.abs(mean) + half, 0.9)))
-        left.set_xlim(-limit, limit)
-        shares = [found.mean(), 1 - found.mean() - wrong.mean(), wrong.mean()]
-        bars = right.barh(range(3), [100 * s for s in shares], color=[BLUE, GREY, RED])
-        right.bar_label(bars, [f"{s:.0%}".replace("%", " %") for s in shares], padding=4, fontsize=13)
-        right.set_yticks(range(3), names)
-        right.invert_yaxis()
-        right.set(xlim=(0, 118), xlabel="% of 400 experiments")
-        called = shares[0] if true_difference > 0 else shares[1]
-        told = f"With {seeds} seeds and {questions} questions, {100 * called:.0f} % of experiments call it right"
-        figure.suptitle(told, x=0.01, ha="left", weight="bold")
-        return figure
+    figure = new_figure(11, 5)
+    left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
+    for y, i in enumerate(np.argsort(mean[:40])):
+        left.plot([mean[i] - half[i], mean[i] + half[i]], [y, y], color=colours[i], lw=2.4)
+        left.plot(mean[i], y, "o", color=colours[i], ms=4)
+    left.axvline(0, color="black", lw=1)
+    left.axvline(true_difference, color=GREEN, lw=2, ls="--")
+    left.text(true_difference, 41.2, " the truth", color=GREEN, weight="bold")
+    left.set(xlabel="difference in points, 95 % interval over seeds",
+             ylabel="40 experiments, sorted", ylim=(-1, 44))
+    left.set_yticks([])
+    limit = max(6.0, float(np.quantile(np.abs(mean) + half, 0.9)))
+    left.set_xlim(-limit, limit)
+    shares = [found.mean(), 1 - found.mean() - wrong.mean(), wrong.mean()]
+    bars = right.barh(range(3), [100 * s for s in shares], color=[BLUE, GREY, RED])
+    right.bar_label(bars, [f"{s:.0%}".replace("%", " %") for s in shares], padding=4, fontsize=13)
+    right.set_yticks(range(3), names)
+    right.invert_yaxis()
+    right.set(xlim=(0, 118), xlabel="% of 400 experiments")
+    called = shares[0] if true_difference > 0 else shares[1]
+    told = (
+        f"With {seeds} seeds and {questions} questions, {100 * called:.0f} % of experiments call "
+        "it right")
+    headline(figure, told)
+    return figure

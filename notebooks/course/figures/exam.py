@@ -18,86 +18,100 @@ from l2r_lite.runs.statistics import wilson_interval
 PALE = "#D9D9D9"
 
 
+@style()
 def forks(scores: TokenScores) -> Figure:
     """Probability of the likeliest tokens at each place of a rationale: most places are certain, a few are forks."""
-    with style():
-        figure = new_figure(10, 4.4)
-        axes = figure.subplots()
-        undecided = 0
-        for place in range(len(scores.tokens)):
-            likeliest = scores.likeliest(place, count=4)
-            undecided += likeliest[0][1] < 0.9
-            bottom = 0.0
-            for (name, chance), colour in zip(likeliest, (BLUE, ORANGE, GREEN, GREY), strict=True):
-                axes.bar(place, 100 * chance, bottom=bottom, width=0.86, color=colour if chance < 0.9 else PALE, lw=0)
-                if 0.1 <= chance < 0.9:
-                    axes.text(place, bottom + 50 * chance, name.strip(), ha="center", va="center", fontsize=11, color="white",
-                              weight="bold", rotation=90 if len(name.strip()) > 2 else 0)  # fmt: skip
-                bottom += 100 * chance
-        axes.set_xticks(range(len(scores.tokens)), [_visible(t) for t in scores.tokens])
-        for label in axes.get_xticklabels():
-            label.set_rotation(90 if len(label.get_text()) > 2 else 0)
-        axes.set(ylim=(0, 100), ylabel="probability in %", xlabel="the rationale, token by token",
-                 title=f"The student hesitates at {undecided} of {len(scores.tokens)} places")  # fmt: skip
-        axes.tick_params(axis="x", length=0)
-        return figure
+    figure = new_figure(10, 4.4)
+    axes = figure.subplots()
+    undecided = 0
+    for place in range(len(scores.tokens)):
+        likeliest = scores.likeliest(place, count=4)
+        undecided += likeliest[0][1] < 0.9
+        bottom = 0.0
+        for (name, chance), colour in zip(likeliest, (BLUE, ORANGE, GREEN, GREY), strict=True):
+            axes.bar(place, 100 * chance, bottom=bottom, width=0.86,
+                     color=colour if chance < 0.9 else PALE, lw=0)
+            if 0.1 <= chance < 0.9:
+                axes.text(place, bottom + 50 * chance, name.strip(), ha="center", va="center",
+                          fontsize=11, color="white", weight="bold",
+                          rotation=90 if len(name.strip()) > 2 else 0)
+            bottom += 100 * chance
+    axes.set_xticks(range(len(scores.tokens)), [_visible(t) for t in scores.tokens])
+    for label in axes.get_xticklabels():
+        label.set_rotation(90 if len(label.get_text()) > 2 else 0)
+    axes.set(ylim=(0, 100), ylabel="probability in %", xlabel="the rationale, token by token",
+             title=f"The student hesitates at {undecided} of {len(scores.tokens)} places")
+    axes.tick_params(axis="x", length=0)
+    return figure
 
 
-def temperatures(scores: TokenScores, place: int, values: Sequence[float] = (0.3, 0.7, 1.0, 2.0)) -> Figure:
+@style()
+def temperatures(
+    scores: TokenScores, place: int, values: Sequence[float] = (0.3, 0.7, 1.0, 2.0)
+) -> Figure:
     """The same scores at several temperatures, beside each other."""
-    with style():
-        figure = new_figure(10, 3.6)
-        for axes, temperature in zip(figure.subplots(1, len(values), sharey=True), values, strict=True):
-            _draw_next_token(axes, scores, place, temperature)
-        _headline(figure, f"{_before(scores, place)}: a low temperature sharpens, a high one flattens")
-        return figure
+    figure = new_figure(10, 3.6)
+    for axes, temperature in zip(figure.subplots(1, len(values), sharey=True), values, strict=True):
+        _draw_next_token(axes, scores, place, temperature)
+    headline(figure, f"{_before(scores, place)}: a low temperature sharpens, a high one flattens")
+    return figure
 
 
+@style()
 def next_token(scores: TokenScores, place: int, temperature: float) -> Figure:
     """What the next token can be, at one place and one temperature; outlined: at temperature 1."""
-    with style():
-        figure = new_figure(8, 4)
-        axes = figure.subplots()
-        _draw_next_token(axes, scores, place, temperature, outline=True)
-        name, chance = scores.likeliest(place, temperature)[0]
-        _headline(figure, f"{_before(scores, place)}: {_visible(name)} with {100 * chance:.0f} %")
-        return figure
+    figure = new_figure(8, 4)
+    axes = figure.subplots()
+    _draw_next_token(axes, scores, place, temperature, outline=True)
+    name, chance = scores.likeliest(place, temperature)[0]
+    headline(figure, f"{_before(scores, place)}: {_visible(name)} with {100 * chance:.0f} %")
+    return figure
 
 
 def next_token_table(scores: TokenScores, place: int, temperature: float) -> Table:
     """The same as numbers."""
     rows = zip(*_chances(scores, place, temperature), strict=True)
-    return Table(["next token", f"probability at T = {temperature:g}", "probability at T = 1"],
-                 [(name, f"{abs(value):.1f} %", f"{abs(plain):.1f} %") for name, value, plain in rows])  # fmt: skip
+    return Table(
+        ["next token", f"probability at T = {temperature:g}", "probability at T = 1"],
+        [(name, f"{abs(value):.1f} %", f"{abs(plain):.1f} %") for name, value, plain in rows])
 
 
-def _chances(scores: TokenScores, place: int, temperature: float) -> tuple[list[str], list[float], list[float]]:
+def _chances(
+    scores: TokenScores, place: int, temperature: float
+) -> tuple[list[str], list[float], list[float]]:
     """The likeliest tokens and all others; their probabilities in % at a temperature, and at temperature 1."""
-    # Tokens stay in the order of their scores, which is the same at every temperature, so that panels can be compared.
+    # Tokens stay in the order of their scores, which is the same at every temperature, so that
+    # panels can be compared.
     names = [_visible(name) for name, _ in scores.likeliest(place, count=5)]
-    values, plain = ([100 * chance for _, chance in scores.likeliest(place, t, count=5)] for t in (temperature, 1.0))
+    values, plain = (
+        [100 * chance for _, chance in scores.likeliest(place, t, count=5)]
+        for t in (temperature, 1.0))
     return [*names, "all others"], [*values, 100 - sum(values)], [*plain, 100 - sum(plain)]
 
 
-def _draw_next_token(axes: Axes, scores: TokenScores, place: int, temperature: float, outline: bool = False) -> None:
+def _draw_next_token(
+    axes: Axes, scores: TokenScores, place: int, temperature: float, outline: bool = False
+) -> None:
     names, values, plain = _chances(scores, place, temperature)
     axes.barh(range(len(names)), values, height=0.62, color=[BLUE] * 5 + [GREY])
     if outline:
         axes.barh(range(len(names)), plain, height=0.78, fill=False, ec=GREY, lw=1.2, ls="--")
         axes.text(116, len(names) - 1.6, "dashed: T = 1", ha="right", fontsize=11, color=GREY)
     for y, (value, other) in enumerate(zip(values, plain, strict=True)):
-        axes.text(max(value, other * outline) + 2, y, f"{abs(value):.0f} %", va="center", fontsize=11)
+        axes.text(
+            max(value, other * outline) + 2, y, f"{abs(value):.0f} %", va="center", fontsize=11)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 118), xlabel="probability in %")
-    axes.set_title(f"T = {temperature:g}{' (greedy)' * (temperature <= 0)}", fontsize=12, weight="normal")
+    axes.set_title(
+        f"T = {temperature:g}{' (greedy)' * (temperature <= 0)}", fontsize=12, weight="normal")
     axes.set_xticks([0, 50, 100])
     axes.tick_params(axis="y", length=0)
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
 
 
-def _headline(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", weight="bold")
+def headline(figure: Figure, text: str) -> None:
+    headline(figure, text)
 
 
 def _before(scores: TokenScores, place: int) -> str:
@@ -110,131 +124,155 @@ def _visible(token: str) -> str:
     return "end" if token.startswith("<|") else shown.replace(" ", "␣", 1)
 
 
+@style()
 def mistakes_found(exam: ExamReport, greedy: ExamReport) -> Figure:
     """What an exam with 1, 2, … samples finds, after what the greedy answers show."""
     most = max(s.index for s in exam.samples) + 1
     reports = [greedy, *(first_samples(exam, k) for k in range(1, most + 1))]
     counts = {
         "differently worded mistakes": [len(r.mistakes) for r in reports],
-        "different wrong answers": [len({(m.problem.id, m.answer) for m in r.mistakes}) for r in reports],
-        "questions with a mistake": [len({m.problem.id for m in r.mistakes}) for r in reports],
-    }
-    with style():
-        figure = new_figure(10, 4.6)
-        axes = figure.subplots()
-        for (name, values), colour in zip(counts.items(), COLOURS, strict=False):
-            axes.plot(values, "o-", color=colour, lw=2.2, ms=6)
-            axes.text(most + 0.2, values[-1], f"{values[-1]} {name}", va="center", color=colour)
-        axes.set_xticks(range(most + 1), ["greedy", *map(str, range(1, most + 1))])
-        first, last = (counts["differently worded mistakes"][i] for i in (0, -1))
-        axes.set(xlim=(-0.3, most * 1.52), ylim=(0, None), xlabel="samples a question", ylabel="count",
-                 title=f"{most} samples find {last} mistakes where the greedy answers show {first}")  # fmt: skip
-        axes.grid(axis="y", alpha=0.25)
-        return figure
+        "different wrong answers": [
+            len({(m.problem.id, m.answer) for m in r.mistakes}) for r in reports],
+        "questions with a mistake": [len({m.problem.id for m in r.mistakes}) for r in reports]}
+    figure = new_figure(10, 4.6)
+    axes = figure.subplots()
+    for (name, values), colour in zip(counts.items(), COLOURS, strict=False):
+        axes.plot(values, "o-", color=colour, lw=2.2, ms=6)
+        axes.text(most + 0.2, values[-1], f"{values[-1]} {name}", va="center", color=colour)
+    axes.set_xticks(range(most + 1), ["greedy", *map(str, range(1, most + 1))])
+    first, last = (counts["differently worded mistakes"][i] for i in (0, -1))
+    axes.set(xlim=(-0.3, most * 1.52), ylim=(0, None), xlabel="samples a question", ylabel="count",
+             title=f"{most} samples find {last} mistakes where the greedy answers show {first}")
+    axes.grid(axis="y", alpha=0.25)
+    return figure
 
 
+@style()
 def mistakes_by_temperature(exams: Mapping[float, ExamReport], withheld: Collection[str]) -> Figure:
     """Different mistakes at each temperature: on withheld skills, and on skills that the student knows."""
     kinds = {"on withheld skills": (ORANGE, True), "on known skills": (BLUE, False)}
-    with style():
-        figure = new_figure(9, 4.4)
-        axes = figure.subplots()
-        bottom = np.zeros(len(exams))
-        for name, (colour, wanted) in kinds.items():
-            counts = np.array([sum((m.problem.skill in withheld) is wanted for m in e.mistakes) for e in exams.values()])
-            axes.bar(range(len(exams)), counts, bottom=bottom, width=0.6, color=colour)
-            axes.annotate(name, (len(exams) - 0.65, bottom[-1] + counts[-1] / 2), va="center", color=colour)
-            bottom += counts
-        for x, (height, exam) in enumerate(zip(bottom, exams.values(), strict=True)):
-            axes.text(x, height + 5, f"{100 * exam.accuracy:.0f} % right", ha="center", fontsize=11)
-        axes.set_xticks(range(len(exams)), [f"{t:g}" for t in exams])
-        axes.set(xlim=(-0.5, len(exams) + 0.6), ylim=(0, 1.12 * max(bottom)), xlabel="temperature", ylabel="different mistakes",
-                 title="Heat finds more mistakes, and makes some")  # fmt: skip
-        return figure
+    figure = new_figure(9, 4.4)
+    axes = figure.subplots()
+    bottom = np.zeros(len(exams))
+    for name, (colour, wanted) in kinds.items():
+        counts = np.array(
+            [
+                sum((m.problem.skill in withheld) is wanted for m in e.mistakes)
+                for e in exams.values()])
+        axes.bar(range(len(exams)), counts, bottom=bottom, width=0.6, color=colour)
+        axes.annotate(
+            name, (len(exams) - 0.65, bottom[-1] + counts[-1] / 2), va="center", color=colour)
+        bottom += counts
+    for x, (height, exam) in enumerate(zip(bottom, exams.values(), strict=True)):
+        axes.text(x, height + 5, f"{100 * exam.accuracy:.0f} % right", ha="center", fontsize=11)
+    axes.set_xticks(range(len(exams)), [f"{t:g}" for t in exams])
+    axes.set(xlim=(-0.5, len(exams) + 0.6), ylim=(0, 1.12 * max(bottom)), xlabel="temperature",
+             ylabel="different mistakes", title="Heat finds more mistakes, and makes some")
+    return figure
 
 
-def estimator_bias(truth: Sequence[float], naive: Sequence[float], unbiased: Sequence[float]) -> Figure:
+@style()
+def estimator_bias(
+    truth: Sequence[float], naive: Sequence[float], unbiased: Sequence[float]
+) -> Figure:
     """Mean of the two estimators of pass@k over many simulated questions, for k = 1, 2, …, against the truth."""
-    with style():
-        figure = new_figure(8, 4.4)
-        axes = figure.subplots()
-        ks = range(1, len(truth) + 1)
-        axes.plot(ks, [100 * v for v in truth], color=PALE, lw=7, solid_capstyle="round")
-        for name, values, colour, shift in (("unbiased (grey: truth)", unbiased, BLUE, 6), ("naive", naive, RED, -6)):
-            axes.plot(ks, [100 * v for v in values], "o-", color=colour, lw=1.8, ms=5)
-            axes.annotate(name, (ks[-1], 100 * values[-1]), (10, shift), textcoords="offset points", va="center", color=colour)
-        axes.set(xlim=(0.7, len(truth) + 3), ylim=(0, 100), xlabel="k", ylabel="mean estimate of pass@k in %",
-                 title="The naive estimate of pass@k is too low")  # fmt: skip
-        axes.set_xticks(ks)
-        axes.grid(axis="y", alpha=0.25)
-        return figure
+    figure = new_figure(8, 4.4)
+    axes = figure.subplots()
+    ks = range(1, len(truth) + 1)
+    axes.plot(ks, [100 * v for v in truth], color=PALE, lw=7, solid_capstyle="round")
+    for name, values, colour, shift in (
+        ("unbiased (grey: truth)", unbiased, BLUE, 6), ("naive", naive, RED, -6)):
+        axes.plot(ks, [100 * v for v in values], "o-", color=colour, lw=1.8, ms=5)
+        axes.annotate(name, (ks[-1], 100 * values[-1]), (10, shift), textcoords="offset points",
+                      va="center", color=colour)
+    axes.set(xlim=(0.7, len(truth) + 3), ylim=(0, 100), xlabel="k",
+             ylabel="mean estimate of pass@k in %", title="The naive estimate of pass@k is too low")
+    axes.set_xticks(ks)
+    axes.grid(axis="y", alpha=0.25)
+    return figure
 
 
+@style()
 def pass_by_k(exam: ExamReport, withheld: Collection[str]) -> Figure:
     """pass@k of each skill by k."""
     most = max(s.index for s in exam.samples) + 1
     tables = [pass_by_skill(exam, k) for k in range(1, most + 1)]
     curves = {skill: [100 * t[skill] for t in tables] for skill in tables[0]}
     ends: dict[int, list[str]] = {}
-    with style():
-        figure = new_figure(10, 5)
-        axes = figure.subplots()
-        for skill, values in curves.items():
-            rises = values[-1] - values[0] > 10
-            axes.plot(range(1, most + 1), values, "o-" if rises else "-", color=ORANGE if skill in withheld else BLUE,
-                      lw=2.6 if rises else 1.6, alpha=1 if rises else 0.7, ms=5)  # fmt: skip
-            if rises:
-                axes.annotate(skill, (1, values[0]), (-8, 0), textcoords="offset points", ha="right", va="center", fontsize=11)
-            ends.setdefault(round(values[-1]), []).append(skill)
-        for height, names in ends.items():
-            text = f"{len(names)} known skills" if len(names) > 3 and not set(withheld) & set(names) else ", ".join(names)
-            axes.annotate(text, (most, height), (8, 0), textcoords="offset points", va="center", fontsize=11,
-                          color=ORANGE if names[0] in withheld else BLUE)  # fmt: skip
-        axes.set(xlim=(-1.3, most * 1.75), ylim=(-4, 104), xlabel="k", ylabel="pass@k in %",
-                 title="More samples mend slips; they do not supply a procedure that is missing")  # fmt: skip
-        axes.set_xticks(range(1, most + 1))
-        return figure
+    figure = new_figure(10, 5)
+    axes = figure.subplots()
+    for skill, values in curves.items():
+        rises = values[-1] - values[0] > 10
+        axes.plot(range(1, most + 1), values, "o-" if rises else "-",
+                  color=ORANGE if skill in withheld else BLUE, lw=2.6 if rises else 1.6,
+                  alpha=1 if rises else 0.7, ms=5)
+        if rises:
+            axes.annotate(skill, (1, values[0]), (-8, 0), textcoords="offset points", ha="right",
+                          va="center", fontsize=11)
+        ends.setdefault(round(values[-1]), []).append(skill)
+    for height, names in ends.items():
+        text = f"{len(names)} known skills" if len(names) > 3 and not set(withheld) & set(
+            names) else ", ".join(names)
+        axes.annotate(text, (most, height), (8, 0), textcoords="offset points", va="center",
+                      fontsize=11, color=ORANGE if names[0] in withheld else BLUE)
+    axes.set(xlim=(-1.3, most * 1.75), ylim=(-4, 104), xlabel="k", ylabel="pass@k in %",
+             title="More samples mend slips; they do not supply a procedure that is missing")
+    axes.set_xticks(range(1, most + 1))
+    return figure
 
 
+@style()
 def skill_profile(greedy: ExamReport, sampled: ExamReport, withheld: Collection[str]) -> Figure:
     """Accuracy of each skill, greedy with its 95 % interval over questions, and over samples."""
     skills = sorted(greedy.by_skill, key=lambda s: s in withheld)
-    right = {s: [x.correct for p, x in zip(greedy.problems, greedy.samples, strict=True) if p.skill == s] for s in skills}
-    with style():
-        figure = new_figure(10, 6.4)
-        axes = figure.subplots()
-        for y, skill in enumerate(skills):
-            colour = ORANGE if skill in withheld else BLUE
-            low, high = wilson_interval(sum(right[skill]), len(right[skill]))
-            axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=7, alpha=0.25, solid_capstyle="butt")
-            axes.plot(100 * greedy.by_skill[skill], y, "o", color=colour, ms=9)
-            axes.plot(100 * sampled.by_skill[skill], y, "|", color="black", ms=15, mew=2)
-        for text, place, colour in (("known", 0, BLUE), ("withheld", sum(s not in withheld for s in skills), ORANGE)):
-            axes.text(109, place, text, color=colour, weight="bold", va="center")
-        axes.set_yticks(range(len(skills)), skills)
-        means = [100 * np.mean([v for s in skills if (s in withheld) is w for v in right[s]]) for w in (False, True)]
-        axes.set(xlim=(-3, 125), xlabel="accuracy in %   (dot: greedy, with its 95 % interval; stroke: over all samples)")
-        axes.set_title(f"Known skills {means[0]:.0f} %, withheld skills {means[1]:.0f} %: the deficiencies have names")
-        axes.set_xticks(range(0, 101, 20))
-        axes.invert_yaxis()
-        return figure
+    right = {
+        s: [x.correct for p, x in zip(greedy.problems, greedy.samples, strict=True) if p.skill == s]
+        for s in skills}
+    figure = new_figure(10, 6.4)
+    axes = figure.subplots()
+    for y, skill in enumerate(skills):
+        colour = ORANGE if skill in withheld else BLUE
+        low, high = wilson_interval(sum(right[skill]), len(right[skill]))
+        axes.plot(
+            [100 * low, 100 * high], [y, y], color=colour, lw=7, alpha=0.25, solid_capstyle="butt")
+        axes.plot(100 * greedy.by_skill[skill], y, "o", color=colour, ms=9)
+        axes.plot(100 * sampled.by_skill[skill], y, "|", color="black", ms=15, mew=2)
+    for text, place, colour in (
+        ("known", 0, BLUE), ("withheld", sum(s not in withheld for s in skills), ORANGE)):
+        axes.text(109, place, text, color=colour, weight="bold", va="center")
+    axes.set_yticks(range(len(skills)), skills)
+    means = [
+        100 * np.mean([v for s in skills if (s in withheld) is w for v in right[s]])
+        for w in (False, True)]
+    axes.set(
+        xlim=(-3, 125),
+        xlabel="accuracy in %   (dot: greedy, with its 95 % interval; stroke: over all samples)")
+    axes.set_title(
+        f"Known skills {means[0]:.0f} %, withheld skills {means[1]:.0f} %: the deficiencies have "
+        "names")
+    axes.set_xticks(range(0, 101, 20))
+    axes.invert_yaxis()
+    return figure
 
 
-def repeated_exams(accuracy: float, questions: Sequence[int] = (50, 425, 5000), exams: int = 100, seed: int = 0) -> Figure:
+@style()
+def repeated_exams(
+    accuracy: float, questions: Sequence[int] = (50, 425, 5000), exams: int = 100, seed: int = 0
+) -> Figure:
     """Intervals of many exams that a student of known accuracy could have sat; red: those that miss the truth."""
     draw = np.random.default_rng(seed)
-    with style():
-        figure = new_figure(10, 4.4)
-        for axes, count in zip(figure.subplots(1, len(questions), sharey=True), questions, strict=True):
-            found = [wilson_interval(int(r), count) for r in draw.binomial(count, accuracy, exams)]
-            for x, (low, high) in enumerate(found):
-                axes.plot([x, x], [100 * low, 100 * high], color=BLUE if low <= accuracy <= high else RED, lw=1.3)
-            held = sum(low <= accuracy <= high for low, high in found)
-            half = 50 * float(np.mean([high - low for low, high in found]))
-            axes.axhline(100 * accuracy, color="black", lw=1)
-            told = f"{count} questions: ± {half:.1f} points\n{held} of {exams} hold the truth"
-            axes.set_title(told, fontsize=12, weight="normal")
-            axes.set(xlabel="one stroke: one exam", xticks=[])
-        figure.axes[0].set_ylabel("accuracy in % (line: the truth)")
-        _headline(figure, "The more questions, the narrower the interval")
-        return figure
+    figure = new_figure(10, 4.4)
+    for axes, count in zip(figure.subplots(1, len(questions), sharey=True), questions, strict=True):
+        found = [wilson_interval(int(r), count) for r in draw.binomial(count, accuracy, exams)]
+        for x, (low, high) in enumerate(found):
+            axes.plot([x, x], [100 * low, 100 * high],
+                      color=BLUE if low <= accuracy <= high else RED, lw=1.3)
+        held = sum(low <= accuracy <= high for low, high in found)
+        half = 50 * float(np.mean([high - low for low, high in found]))
+        axes.axhline(100 * accuracy, color="black", lw=1)
+        told = f"{count} questions: ± {half:.1f} points\n{held} of {exams} hold the truth"
+        axes.set_title(told, fontsize=12, weight="normal")
+        axes.set(xlabel="one stroke: one exam", xticks=[])
+    figure.axes[0].set_ylabel("accuracy in % (line: the truth)")
+    headline(figure, "The more questions, the narrower the interval")
+    return figure

@@ -14,49 +14,49 @@ from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, ne
 from l2r_lite.loop.lessons import Feedback
 from l2r_lite.teachers.cost import Budget
 
-_FATES = {
-    "lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE, "duplicate": BLUE,
-    "copy of the mistake": "#56B4E9", "reply without rationales": GREY, "cut off at the token limit": "#333333",
-    "too long": "#F0E442",
-}  # fmt: skip
+_FATES = {"lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE,
+          "duplicate": BLUE, "copy of the mistake": "#56B4E9", "reply without rationales": GREY,
+          "cut off at the token limit": "#333333", "too long": "#F0E442"}
 _DARK = (RED, GREEN, BLUE, GREY, "#333333")
 
 
+@style()
 def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
     """What became of everything that each teacher said: one bar a teacher, lessons first, then each reason of refusal.
 
     Counted are rationales, and replies that held none.
     """
     counts = {
-        name: Counter({"lesson": len(f.lessons)}) + Counter(r.reason for r in f.rejections) for name, f in feedbacks.items()
-    }
-    with style():
-        figure = new_figure(10, 1.6 + 0.85 * len(counts))
-        axes = figure.subplots()
-        for y, count in enumerate(counts.values()):
-            total, left = sum(count.values()), 0.0
-            for fate in sorted(count, key=lambda f: (list(_FATES).index(f) if f in _FATES else 99, f)):
-                share = 100 * count[fate] / total
-                colour = _FATES.get(fate, "#AAAAAA")
-                axes.barh(y, share, left=left, color=colour, height=0.62, ec="white")
-                ink = "white" if colour in _DARK else "black"
-                text = f"{fate}\n{count[fate]}" if share > 1.05 * len(fate) + 3 else str(count[fate])
-                axes.text(left + share / 2, y, text, ha="center", va="center", color=ink, fontsize=11)
-                left += share
-        names = [f"{name}\n({sum(count.values())})" for name, count in counts.items()]
-        axes.set_yticks(range(len(counts)), names)
-        axes.invert_yaxis()
-        shares = [100 * count["lesson"] / max(1, sum(count.values())) for count in counts.values()]
-        axes.set(xlim=(0, 100), xlabel="share of what the teacher said, in % (numbers: how many)",
-                 title=f"Verification lets through {min(shares):.0f} % to {max(shares):.0f} %, depending on the teacher")
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        small = [f for f in _FATES if any(0 < 100 * c[f] / sum(c.values()) <= 1.05 * len(f) + 3 for c in counts.values())]
-        for fate in small:
-            axes.barh(0, 0, color=_FATES[fate], label=fate)
-        if small:
-            figure.legend(loc="outside lower right", ncols=len(small), frameon=False, fontsize=11)
-        return figure
+        name: Counter({"lesson": len(f.lessons)}) + Counter(r.reason for r in f.rejections)
+        for name, f in feedbacks.items()}
+    figure = new_figure(10, 1.6 + 0.85 * len(counts))
+    axes = figure.subplots()
+    for y, count in enumerate(counts.values()):
+        total, left = sum(count.values()), 0.0
+        for fate in sorted(count, key=lambda f: (list(_FATES).index(f) if f in _FATES else 99, f)):
+            share = 100 * count[fate] / total
+            colour = _FATES.get(fate, "#AAAAAA")
+            axes.barh(y, share, left=left, color=colour, height=0.62, ec="white")
+            ink = "white" if colour in _DARK else "black"
+            text = f"{fate}\n{count[fate]}" if share > 1.05 * len(fate) + 3 else str(count[fate])
+            axes.text(left + share / 2, y, text, ha="center", va="center", color=ink, fontsize=11)
+            left += share
+    names = [f"{name}\n({sum(count.values())})" for name, count in counts.items()]
+    axes.set_yticks(range(len(counts)), names)
+    axes.invert_yaxis()
+    shares = [100 * count["lesson"] / max(1, sum(count.values())) for count in counts.values()]
+    axes.set(xlim=(0, 100), xlabel="share of what the teacher said, in % (numbers: how many)",
+             title=f"Verification lets through {min(shares):.0f} % to {max(shares):.0f} %, depending on the teacher")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    small = [
+        f for f in _FATES
+        if any(0 < 100 * c[f] / sum(c.values()) <= 1.05 * len(f) + 3 for c in counts.values())]
+    for fate in small:
+        axes.barh(0, 0, color=_FATES[fate], label=fate)
+    if small:
+        figure.legend(loc="outside lower right", ncols=len(small), frameon=False, fontsize=11)
+    return figure
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Spending:
     Attributes:
         seconds, spent, reserved: after each event; dollars.
         returned: dollars that were reserved and given back, over all calls.
-        answered, lost, refused: questions with a reply, with a call whose cost stayed unknown, and never sent.
+        answered, lost, refused: questions with a reply, with a call whose cost stayed unknown, and
+            never sent.
     """
 
     seconds: tuple[float, ...]
@@ -79,17 +80,23 @@ class Spending:
 
 
 def spend(
-    questions: int, limit: float, worst: float, typical: float, concurrency: int, timeouts: float = 0.0, *, seed: int = 0
+    questions: int, limit: float, worst: float, typical: float, concurrency: int,
+    timeouts: float = 0.0, *, seed: int = 0,
 ) -> Spending:
     """Send questions within a budget, as PaidEndpoint does, with replies that come late and in any order.
 
     Args:
-        limit, worst, typical: US dollars: the cap, what is reserved for a call, and what a reply costs on average.
-        concurrency: calls at once.  timeouts: share of calls that never answer; each is counted with its worst.
+        limit, worst, typical: US dollars: the cap, what is reserved for a call, and what a reply
+            costs on average.
+        concurrency: calls at once.  timeouts: share of calls that never answer; each is counted
+            with its worst.
     """
     draw = random.Random(seed)
-    # A question's cost and delay are its own, so that two settings differ by the setting and not by luck.
-    fate = [(draw.random() < timeouts, draw.uniform(0.5, 1.5), draw.uniform(1, 4)) for _ in range(questions)]
+    # A question's cost and delay are its own, so that two settings differ by the setting and not by
+    # luck.
+    fate = [
+        (draw.random() < timeouts, draw.uniform(0.5, 1.5), draw.uniform(1, 4))
+        for _ in range(questions)]
     budget, now = Budget(limit), 0.0
     flying: list[tuple[float, int]] = []
     states = [(0.0, 0.0, 0.0)]
@@ -118,39 +125,46 @@ def spend(
     return Spending(seconds, spent, reserved, returned, answered, lost, refused)
 
 
+@style()
 def budget_at_work(
-    limit_cents: float = 20, worst_cents: float = 2, typical_cents: float = 0.2, calls_at_once: int = 8, percent_lost: int = 0,
-    questions: int = 100,
-) -> Figure:  # fmt: skip
+    limit_cents: float = 20, worst_cents: float = 2, typical_cents: float = 0.2,
+    calls_at_once: int = 8, percent_lost: int = 0, questions: int = 100,
+) -> Figure:
     """Spent and reserved over time, stacked, beneath the limit; and how the questions ended. Simulated: see `spend`.
 
     Args:
-        limit_cents, worst_cents, typical_cents: the cap; what is reserved for a call; what a reply costs on average.
+        limit_cents, worst_cents, typical_cents: the cap; what is reserved for a call; what a reply
+            costs on average.
         percent_lost: share of calls that never answer and may be billed all the same.
     """
-    told = spend(questions, limit_cents / 100, worst_cents / 100, typical_cents / 100, calls_at_once, percent_lost / 100)
+    told = spend(questions, limit_cents / 100, worst_cents / 100, typical_cents / 100,
+                 calls_at_once, percent_lost / 100)
     end = max(1.0, told.seconds[-1])
     seconds = [*told.seconds, 1.04 * end]  # so that the last reply's cost is seen
     spent = [100 * s for s in (*told.spent, told.spent[-1])]
     reserved = [100 * r for r in (*told.reserved, told.reserved[-1])]
-    with style():
-        figure = new_figure(10, 4.6)
-        left, right = figure.subplots(1, 2, width_ratios=[2.5, 1])
-        bottom = left.stackplot(seconds, spent, reserved, colors=[BLUE, ORANGE], step="post", lw=0)
-        bottom[1].set_alpha(0.55)
-        left.axhline(limit_cents, color=RED, lw=2)
-        left.text(0, limit_cents * 1.02, "limit", color=RED, va="bottom")
-        note = f"given back over all calls: {100 * told.returned:.0f} cents"
-        left.text(0.99, 0.03, note, transform=left.transAxes, ha="right", color="white", fontsize=11)
-        left.legend(bottom[::-1], ["reserved for calls on their way", "spent"], loc="upper right", frameon=False, ncols=2,
-                    fontsize=11)  # fmt: skip
-        left.set(xlabel="seconds (simulated)", ylabel="US cents", xlim=(0, seconds[-1]), ylim=(0, 1.25 * limit_cents))
-        ends = {"answered": (told.answered, GREEN), "no reply": (told.lost, ORANGE), "not sent": (told.refused, GREY)}
-        for x, (count, colour) in enumerate(ends.values()):
-            right.bar(x, count, color=colour, width=0.7)
-            right.text(x, count, str(count), ha="center", va="bottom")
-        right.set_xticks(range(len(ends)), list(ends), fontsize=11)
-        right.set(ylabel="questions", ylim=(0, questions * 1.1))
-        done = f"{told.answered} of {questions} questions answered for {spent[-1]:.1f} of {limit_cents:g} cents"
-        figure.suptitle(f"{done}, in {end:.0f} seconds", x=0.01, ha="left", fontweight="bold", fontsize=14)
-        return figure
+    figure = new_figure(10, 4.6)
+    left, right = figure.subplots(1, 2, width_ratios=[2.5, 1])
+    bottom = left.stackplot(seconds, spent, reserved, colors=[BLUE, ORANGE], step="post", lw=0)
+    bottom[1].set_alpha(0.55)
+    left.axhline(limit_cents, color=RED, lw=2)
+    left.text(0, limit_cents * 1.02, "limit", color=RED, va="bottom")
+    note = f"given back over all calls: {100 * told.returned:.0f} cents"
+    left.text(0.99, 0.03, note, transform=left.transAxes, ha="right", color="white", fontsize=11)
+    left.legend(bottom[::-1], ["reserved for calls on their way", "spent"], loc="upper right",
+                frameon=False, ncols=2, fontsize=11)
+    left.set(xlabel="seconds (simulated)", ylabel="US cents", xlim=(0, seconds[-1]),
+             ylim=(0, 1.25 * limit_cents))
+    ends = {"answered": (told.answered, GREEN), "no reply": (told.lost, ORANGE),
+            "not sent": (told.refused, GREY)}
+    for x, (count, colour) in enumerate(ends.values()):
+        right.bar(x, count, color=colour, width=0.7)
+        right.text(x, count, str(count), ha="center", va="bottom")
+    right.set_xticks(range(len(ends)), list(ends), fontsize=11)
+    right.set(ylabel="questions", ylim=(0, questions * 1.1))
+    done = (
+        f"{told.answered} of {questions} questions answered for {spent[-1]:.1f} of "
+        f"{limit_cents:g} cents")
+    figure.suptitle(
+        f"{done}, in {end:.0f} seconds", x=0.01, ha="left", fontweight="bold", fontsize=14)
+    return figure

@@ -20,33 +20,41 @@ from l2r_lite.runs.statistics import mean_interval
 MARKERS = "osD^vPX*"
 
 
+@style()
 def arms_by_round(
     runs: Sequence[Run], arms: Sequence[str], groups: dict[str, NDArray[np.bool_]] | None = None
 ) -> Figure:
     """Test accuracy of each arm against the round, mean over seeds with its 95 % interval; single rounds as a dot.
 
     Args:
-        groups: a panel's title → which of the test questions it shows, (questions,). None: one panel with all.
+        groups: a panel's title → which of the test questions it shows, (questions,). None: one
+            panel with all.
     """
-    with style():
-        panels = groups or {"Each arm, round by round": np.ones(len(runs[0].test[0]), bool)}
-        figure = new_figure(10 if len(panels) == 1 else 6.6 * len(panels), 5.5)
-        for axes, (title, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-            _arms_panel(axes, runs, arms, shown)
-            axes.set(xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %", title=title)
-        return figure
+    panels = groups or {"Each arm, round by round": np.ones(len(runs[0].test[0]), bool)}
+    figure = new_figure(10 if len(panels) == 1 else 6.6 * len(panels), 5.5)
+    for axes, (title, shown) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        _arms_panel(axes, runs, arms, shown)
+        axes.set(xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %",
+                 title=title)
+    return figure
 
 
-def _arms_panel(axes: Axes, runs: Sequence[Run], arms: Sequence[str], shown: NDArray[np.bool_]) -> None:
+def _arms_panel(
+    axes: Axes, runs: Sequence[Run], arms: Sequence[str], shown: NDArray[np.bool_]
+) -> None:
     ends = []
     for place, arm in enumerate(arms):
         mine, colour = [r for r in runs if r.arm == arm], COLOURS[place % len(COLOURS)]
         rounds = range(min(len(r.test) for r in mine))
-        intervals = [mean_interval([100 * r.correct(n)[shown].mean() for r in mine]) for n in rounds]
+        intervals = [
+            mean_interval([100 * r.correct(n)[shown].mean() for r in mine]) for n in rounds]
         means = [mean for mean, _ in intervals]
-        moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]  # side by side, so that no bar hides another
+        # side by side, so that no bar hides another
+        moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]
         halves = [0 if math.isnan(half) else half for _, half in intervals]
-        axes.errorbar(moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
+        axes.errorbar(
+            moved, means, halves, fmt=f"{MARKERS[place % 8]}-", color=colour, lw=2, ms=7, capsize=4)
         ends.append((means[-1], moved[-1], f"{arm} ({len(mine)})", colour))
     _spread_labels(axes, ends)
     last = max(x for _, x, _, _ in ends)
@@ -62,33 +70,35 @@ def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) ->
     right = max(x for _, x, _, _ in ends)
     for y, x, text, colour in sorted(ends):
         free = max(y, free + gap)
-        axes.annotate(text, (x, y), (right + 0.12, free), color=colour, weight="bold", va="center", fontsize=11,
-                      arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.6})  # fmt: skip
+        axes.annotate(
+            text, (x, y), (right + 0.12, free), color=colour, weight="bold", va="center",
+            fontsize=11, arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.6})
 
 
+@style()
 def comparisons(found: Sequence[Comparison]) -> Figure:
     """The gain of each comparison with its interval over seeds and questions, and thin, the one over seeds."""
-    with style():
-        figure = new_figure(10, 1.7 + 0.85 * len(found))
-        axes = figure.subplots()
-        for y, c in enumerate(found):
-            colour = GREY if c.holds == "undecided" else BLUE if c.bootstrap.difference > 0 else ORANGE
-            middle = 100 * c.bootstrap.difference
-            axes.errorbar(middle, y, xerr=100 * c.half, color=colour, lw=1.2, capsize=7)
-            ends = [100 * c.bootstrap.low, 100 * c.bootstrap.high]
-            axes.plot(ends, [y, y], color=colour, lw=6, solid_capstyle="butt", alpha=0.6)
-            axes.plot(middle, y, "D", color="black", ms=7)
-        axes.axvline(0, color="black", lw=1)
-        told = [f"{textwrap.fill(c.what, 46)}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found]
-        axes.set_yticks(range(len(found)), told, fontsize=11)
-        axes.invert_yaxis()
-        decided = sum(c.holds != "undecided" for c in found)
-        axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions\nthin: over seeds (t)",
-                 title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
-        axes.grid(axis="x", alpha=0.25)
-        return figure
+    figure = new_figure(10, 1.7 + 0.85 * len(found))
+    axes = figure.subplots()
+    for y, c in enumerate(found):
+        colour = GREY if c.holds == "undecided" else BLUE if c.bootstrap.difference > 0 else ORANGE
+        middle = 100 * c.bootstrap.difference
+        axes.errorbar(middle, y, xerr=100 * c.half, color=colour, lw=1.2, capsize=7)
+        ends = [100 * c.bootstrap.low, 100 * c.bootstrap.high]
+        axes.plot(ends, [y, y], color=colour, lw=6, solid_capstyle="butt", alpha=0.6)
+        axes.plot(middle, y, "D", color="black", ms=7)
+    axes.axvline(0, color="black", lw=1)
+    told = [f"{textwrap.fill(c.what, 46)}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found]
+    axes.set_yticks(range(len(found)), told, fontsize=11)
+    axes.invert_yaxis()
+    decided = sum(c.holds != "undecided" for c in found)
+    axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions\nthin: over seeds (t)",
+             title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
+    axes.grid(axis="x", alpha=0.25)
+    return figure
 
 
+@style()
 def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Figure:
     """What other values of each knob gain over the main arm, all else as in it: the mean with its 95 %, and a dot a seed.
 
@@ -96,28 +106,28 @@ def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Fi
         knobs: name of a knob → what it is, for the panel's axis. A knob without runs is left out.
     """
     found = {knob: values for knob in knobs if len(values := sweep(runs, knob, main)) > 1}
-    with style():
-        rows = math.ceil(len(found) / 3)
-        figure = new_figure(12, 3.9 * rows + 0.4)
-        grid = figure.subplots(rows, 3, sharey=True, squeeze=False)
-        for axes in grid.flat[len(found) :]:
-            axes.remove()
-        for axes, (knob, values) in zip(grid.flat, found.items(), strict=False):
-            for x, arm in enumerate(mine[0].arm for mine in values.values()):
-                if arm == main:
-                    axes.plot(x, 0, "D", color="black", ms=8)
-                    continue
-                pairs = gains(runs, arm, main)
-                mean, half = mean_interval(list(pairs))
-                axes.plot([x - 0.12] * len(pairs), pairs, "o", color=BLUE, alpha=0.45, ms=5, lw=0)
-                axes.errorbar(x + 0.06, mean, 0 if math.isnan(half) else half, fmt="D", color=BLUE, lw=2, ms=7, capsize=5)
-            axes.axhline(0, color="black", lw=1)
-            under = ["main" if mine[0].arm == main else f"n = {len(mine)}" for mine in values.values()]
-            axes.set_xticks(range(len(values)), [f"{json.dumps(v)}\n{u}" for v, u in zip(values, under, strict=True)])
-            axes.set(xlabel=knobs[knob], xlim=(-0.5, len(values) - 0.5))
-            axes.grid(axis="y", alpha=0.25)
-        for axes in grid[:, 0]:
-            axes.set_ylabel(f"points against {main}, same seed")
-        figure.suptitle(f"One knob turned, all else as in {main}: each seed, the mean and its 95 %", x=0.01, ha="left",
-                        fontweight="bold")  # fmt: skip
-        return figure
+    rows = math.ceil(len(found) / 3)
+    figure = new_figure(12, 3.9 * rows + 0.4)
+    grid = figure.subplots(rows, 3, sharey=True, squeeze=False)
+    for axes in grid.flat[len(found) :]:
+        axes.remove()
+    for axes, (knob, values) in zip(grid.flat, found.items(), strict=False):
+        for x, arm in enumerate(mine[0].arm for mine in values.values()):
+            if arm == main:
+                axes.plot(x, 0, "D", color="black", ms=8)
+                continue
+            pairs = gains(runs, arm, main)
+            mean, half = mean_interval(list(pairs))
+            axes.plot([x - 0.12] * len(pairs), pairs, "o", color=BLUE, alpha=0.45, ms=5, lw=0)
+            axes.errorbar(x + 0.06, mean, 0 if math.isnan(half) else half, fmt="D", color=BLUE,
+                          lw=2, ms=7, capsize=5)
+        axes.axhline(0, color="black", lw=1)
+        under = ["main" if mine[0].arm == main else f"n = {len(mine)}" for mine in values.values()]
+        axes.set_xticks(range(len(values)),
+                        [f"{json.dumps(v)}\n{u}" for v, u in zip(values, under, strict=True)])
+        axes.set(xlabel=knobs[knob], xlim=(-0.5, len(values) - 0.5))
+        axes.grid(axis="y", alpha=0.25)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"points against {main}, same seed")
+    headline(figure, f"One knob turned, all else as in {main}: each seed, the mean and its 95 %")
+    return figure

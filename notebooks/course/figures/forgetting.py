@@ -14,7 +14,9 @@ from l2r_lite.data.pocket.world import KNOWN
 from l2r_lite.loop.records import ExamReport
 from l2r_lite.runs.report import stopping_round
 
-NOTICED = 0.10  # a smaller change of one skill is drawn, but not counted: with 15 questions a skill, one is 7 points
+# a smaller change of one skill is drawn, but not counted: with 15 questions a skill, one is 7
+# points
+NOTICED = 0.10
 
 BySkill = Mapping[str, float]
 
@@ -22,18 +24,22 @@ BySkill = Mapping[str, float]
 def skill_changes(report: dict[str, Any]) -> Figure:
     """What each round won and lost: one panel a round, an arrow for each skill from its accuracy before to that after."""
     rounds = report["rounds"]
-    panels = [(f"Round {b['round']}", a["by_skill"], b["by_skill"]) for a, b in zip(rounds, rounds[1:], strict=False)]
-    lost = [f"{_lost(before, after)} in round {i}" for i, (_, before, after) in enumerate(panels, 1)]
+    panels = [
+        (f"Round {b['round']}", a["by_skill"], b["by_skill"])
+        for a, b in zip(rounds, rounds[1:], strict=False)]
+    lost = [
+        f"{_lost(before, after)} in round {i}" for i, (_, before, after) in enumerate(panels, 1)]
     return _arrows(panels, f"Skills that fell by more than 10 points: {', '.join(lost)}")
 
 
 def replay_compared(reports: Mapping[str, dict[str, Any]], number: int = 1) -> Figure:
     """The same round of several runs side by side.  replay_compared({"replay 0": one, "replay 1": other})"""
     panels = [
-        (name, run["rounds"][number - 1]["by_skill"], run["rounds"][number]["by_skill"]) for name, run in reports.items()
-    ]
+        (name, run["rounds"][number - 1]["by_skill"], run["rounds"][number]["by_skill"])
+        for name, run in reports.items()]
     lost = [f"{_lost(before, after)} with {name}" for name, before, after in panels]
-    return _arrows(panels, f"Skills that fell by more than 10 points in round {number}: {', '.join(lost)}")
+    return _arrows(
+        panels, f"Skills that fell by more than 10 points in round {number}: {', '.join(lost)}")
 
 
 def _lost(before: BySkill, after: BySkill) -> int:
@@ -50,34 +56,35 @@ def _mean(values: Sequence[float]) -> str:
     return f"{sum(values) / len(values):.0%}".replace("%", " %") if values else "–"
 
 
+@style()
 def _arrows(panels: Sequence[tuple[str, BySkill, BySkill]], title: str) -> Figure:
     skills, known = _grouped(list(panels[0][1]))
-    with style():
-        figure = new_figure(3.2 + 3.6 * len(panels), 1.6 + 0.27 * len(skills))
-        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (name, before, after) in zip(row, panels, strict=True):
-            for y, skill in enumerate(skills):
-                _arrow(axes, y, 100 * before[skill], 100 * after[skill])
-            told = [f"{word} {_mean([before[s] for s in group])} → {_mean([after[s] for s in group])}"
-                    for word, group in (("known", skills[:known]), ("withheld", skills[known:])) if group]  # fmt: skip
-            axes.set_title("\n".join([name, *told]), fontsize=12, fontweight="normal")
-            _shared_rows(axes, skills, known)
-            axes.set(xlim=(-4, 104), xlabel="test accuracy in %")
-            axes.grid(axis="x", alpha=0.25)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-        key = "arrow: from before to after the round;  blue: better,  orange: worse,  dot: the same"
-        figure.supxlabel(key, x=0.01, ha="left", fontsize=11, color=GREY)
-        return figure
+    figure = new_figure(3.2 + 3.6 * len(panels), 1.6 + 0.27 * len(skills))
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (name, before, after) in zip(row, panels, strict=True):
+        for y, skill in enumerate(skills):
+            _arrow(axes, y, 100 * before[skill], 100 * after[skill])
+        told = [
+            f"{word} {_mean([before[s] for s in group])} → {_mean([after[s] for s in group])}"
+            for word, group in (("known", skills[:known]), ("withheld", skills[known:])) if group]
+        axes.set_title("\n".join([name, *told]), fontsize=12, fontweight="normal")
+        _shared_rows(axes, skills, known)
+        axes.set(xlim=(-4, 104), xlabel="test accuracy in %")
+        axes.grid(axis="x", alpha=0.25)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+    key = "arrow: from before to after the round;  blue: better,  orange: worse,  dot: the same"
+    figure.supxlabel(key, x=0.01, ha="left", fontsize=11, color=GREY)
+    return figure
 
 
 def _arrow(axes: Axes, y: int, before: float, after: float) -> None:
     if before == after:
         axes.plot(before, y, "o", color=GREY, ms=5)
         return
-    axes.annotate("", (after, y), (before, y), annotation_clip=False, arrowprops={
-        "arrowstyle": "-|>,head_width=0.3,head_length=0.5", "color": BLUE if after > before else RED, "lw": 2.2,
-        "shrinkA": 0, "shrinkB": 0,
-    })  # fmt: skip
+    axes.annotate("", (after, y), (before, y), annotation_clip=False,
+                  arrowprops={"arrowstyle": "-|>,head_width=0.3,head_length=0.5",
+                              "color": BLUE if after > before else RED, "lw": 2.2, "shrinkA": 0,
+                              "shrinkB": 0})
 
 
 def _shared_rows(axes: Axes, skills: Sequence[str], known: int) -> None:
@@ -88,6 +95,7 @@ def _shared_rows(axes: Axes, skills: Sequence[str], known: int) -> None:
         axes.axhline(known - 0.5, color=GREY, lw=1)
 
 
+@style()
 def mistakes_by_skill(exams: Sequence[ExamReport]) -> Figure:
     """What each exam found: one panel a round, wrong samples by skill. Lessons are made for these and for nothing else."""
     counts = []
@@ -95,47 +103,54 @@ def mistakes_by_skill(exams: Sequence[ExamReport]) -> Figure:
         skill = {p.id: p.skill for p in exam.problems}
         counts.append(Counter(skill[s.problem_id] for s in exam.samples if not s.correct))
     skills, known = _grouped(list(dict.fromkeys(p.skill for p in exams[0].problems)))
-    on_known = [f"{sum(count[s] for s in skills[:known])} in exam {i}" for i, count in enumerate(counts, 1)]
+    on_known = [
+        f"{sum(count[s] for s in skills[:known])} in exam {i}" for i, count in enumerate(counts, 1)]
     longest = max(max(count.values(), default=0) for count in counts)
-    with style():
-        figure = new_figure(2.8 + 2.3 * len(exams), 1.3 + 0.27 * len(skills))
-        row = figure.subplots(1, len(exams), sharey=True, squeeze=False)[0]
-        for number, (axes, count) in enumerate(zip(row, counts, strict=True), 1):
-            values = [count[s] for s in skills]
-            axes.barh(range(len(skills)), values, height=0.7, color=[ORANGE] * known + [BLUE] * (len(skills) - known))
-            for y, value in enumerate(values):
-                axes.annotate(str(value), (value, y), (4, 0), textcoords="offset points", va="center", fontsize=10)
-            _shared_rows(axes, skills, known)
-            axes.set_title(f"Exam {number}: {sum(values)} mistakes", fontsize=12, fontweight="normal")
-            axes.set(xlim=(0, 1.2 * max(longest, 1)), xlabel="mistakes")
-        figure.suptitle(f"Mistakes on skills that it knew (orange): {', '.join(on_known)}", x=0.01, ha="left", fontsize=14,
-                        fontweight="bold")  # fmt: skip
-        return figure
+    figure = new_figure(2.8 + 2.3 * len(exams), 1.3 + 0.27 * len(skills))
+    row = figure.subplots(1, len(exams), sharey=True, squeeze=False)[0]
+    for number, (axes, count) in enumerate(zip(row, counts, strict=True), 1):
+        values = [count[s] for s in skills]
+        axes.barh(range(len(skills)), values, height=0.7,
+                  color=[ORANGE] * known + [BLUE] * (len(skills) - known))
+        for y, value in enumerate(values):
+            axes.annotate(str(value), (value, y), (4, 0), textcoords="offset points", va="center",
+                          fontsize=10)
+        _shared_rows(axes, skills, known)
+        axes.set_title(f"Exam {number}: {sum(values)} mistakes", fontsize=12, fontweight="normal")
+        axes.set(xlim=(0, 1.2 * max(longest, 1)), xlabel="mistakes")
+    figure.suptitle(f"Mistakes on skills that it knew (orange): {', '.join(on_known)}", x=0.01,
+                    ha="left", fontsize=14, fontweight="bold")
+    return figure
 
 
-def stopping_rule(validation: Sequence[float], patience: int = 1, minimal_gain: float = 0.0) -> Figure:
+@style()
+def stopping_rule(
+    validation: Sequence[float], patience: int = 1, minimal_gain: float = 0.0
+) -> Figure:
     """Where a run with these validation accuracies stops, and which round's student it hands back."""
     last, best = stopping_round(validation, patience, minimal_gain)
     values = [100 * v for v in validation]
     end = len(values) - 1
-    with style():
-        figure = new_figure(8.5, 4.6)
-        axes = figure.subplots()
-        axes.plot(range(last, end + 1), values[last:], "o:", color=GREY, lw=1.6, ms=6, mfc="white")
-        axes.plot(range(last + 1), values[: last + 1], "o-", color=BLUE, lw=2.2, ms=7)
-        axes.plot(best, values[best], "o", color=GREEN, ms=15, mfc="none", mew=3)
-        axes.axhline(values[best] + 100 * minimal_gain, color=GREEN, lw=1, ls="--")
-        axes.text(end + 0.55, values[best] + 100 * minimal_gain + 1, "to beat", color=GREEN, ha="right", fontsize=11)
-        for x, y in enumerate(values):
-            axes.annotate(f"{y:.1f}", (x, y), (0, -21), textcoords="offset points", ha="center", fontsize=11,
-                          color=BLUE if x <= last else GREY, bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
-        if last < end:
-            axes.axvline(last + 0.5, color=RED, lw=1.5)
-            axes.text(last + 0.53, 3, "stops: these rounds would\nnot have been run", color=RED, fontsize=11, va="bottom")
-        axes.set(ylim=(0, 105), xlim=(-0.4, end + 0.6), xlabel="round (0: before any training)")
-        axes.set_ylabel("validation accuracy in %")
-        axes.set_xticks(range(end + 1))
-        axes.grid(axis="y", alpha=0.25)
-        rule = f"Patience {patience}" if patience else "Patience 0 (never stop)"
-        axes.set_title(f"{rule}: the last round is {last}, the student of round {best} is handed back")
-        return figure
+    figure = new_figure(8.5, 4.6)
+    axes = figure.subplots()
+    axes.plot(range(last, end + 1), values[last:], "o:", color=GREY, lw=1.6, ms=6, mfc="white")
+    axes.plot(range(last + 1), values[: last + 1], "o-", color=BLUE, lw=2.2, ms=7)
+    axes.plot(best, values[best], "o", color=GREEN, ms=15, mfc="none", mew=3)
+    axes.axhline(values[best] + 100 * minimal_gain, color=GREEN, lw=1, ls="--")
+    axes.text(end + 0.55, values[best] + 100 * minimal_gain + 1, "to beat", color=GREEN, ha="right",
+              fontsize=11)
+    for x, y in enumerate(values):
+        axes.annotate(
+            f"{y:.1f}", (x, y), (0, -21), textcoords="offset points", ha="center", fontsize=11,
+            color=BLUE if x <= last else GREY, bbox={"fc": "white", "ec": "none", "pad": 1})
+    if last < end:
+        axes.axvline(last + 0.5, color=RED, lw=1.5)
+        axes.text(last + 0.53, 3, "stops: these rounds would\nnot have been run", color=RED,
+                  fontsize=11, va="bottom")
+    axes.set(ylim=(0, 105), xlim=(-0.4, end + 0.6), xlabel="round (0: before any training)")
+    axes.set_ylabel("validation accuracy in %")
+    axes.set_xticks(range(end + 1))
+    axes.grid(axis="y", alpha=0.25)
+    rule = f"Patience {patience}" if patience else "Patience 0 (never stop)"
+    axes.set_title(f"{rule}: the last round is {last}, the student of round {best} is handed back")
+    return figure

@@ -20,63 +20,68 @@ ANNOUNCES, COULD_BE = "#FBE3B0", "#BFDDF0"
 KIND_COLOURS = {"number": BLUE, "yes-no": ORANGE, "choice": GREEN}
 
 
+@style()
 def question_lengths(counts: Mapping[str, Mapping[str, Any]], words_a_bin: int = 5) -> Figure:
     """How long the questions of each data set are, one row a data set; `counts` as leaks.counts_of makes them."""
-    with style():
-        figure = new_figure(10, 0.85 * len(counts) + 1)
-        rows = figure.subplots(len(counts), 1, sharex=True)
-        for axes, (name, about) in zip(rows, counts.items(), strict=True):
-            total = sum(about["rows"].values())
-            starts = [int(start) for start in about["words"]]
-            colour = KIND_COLOURS.get(about["kind"], GREY)
-            shares = [100 * n / total for n in about["words"].values()]
-            axes.bar(starts, shares, width=0.92 * words_a_bin, align="edge", color=colour)
-            what = about["kind"] if about["kind"] in KIND_COLOURS else "all three kinds"
-            axes.text(0.995, 0.62, f"{name}: {what}, {total:,} questions", transform=axes.transAxes, ha="right", color=colour,
-                      weight="bold")  # fmt: skip
-            axes.text(0.995, 0.24, f"longest about {max(starts) + words_a_bin - 1} words", transform=axes.transAxes, ha="right",
-                      fontsize=10.5, color=GREY)  # fmt: skip
-            axes.set_yticks([])
-            axes.spines["left"].set_visible(False)
-        rows[0].set_title("GSM8K tells stories; StrategyQA asks in ten words")
-        rows[-1].set_xlabel("words in a question (height: share of that data set's questions)")
-        return figure
+    figure = new_figure(10, 0.85 * len(counts) + 1)
+    rows = figure.subplots(len(counts), 1, sharex=True)
+    for axes, (name, about) in zip(rows, counts.items(), strict=True):
+        total = sum(about["rows"].values())
+        starts = [int(start) for start in about["words"]]
+        colour = KIND_COLOURS.get(about["kind"], GREY)
+        shares = [100 * n / total for n in about["words"].values()]
+        axes.bar(starts, shares, width=0.92 * words_a_bin, align="edge", color=colour)
+        what = about["kind"] if about["kind"] in KIND_COLOURS else "all three kinds"
+        axes.text(0.995, 0.62, f"{name}: {what}, {total:,} questions", transform=axes.transAxes,
+                  ha="right", color=colour, weight="bold")
+        axes.text(0.995, 0.24, f"longest about {max(starts) + words_a_bin - 1} words",
+                  transform=axes.transAxes, ha="right", fontsize=10.5, color=GREY)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+    rows[0].set_title("GSM8K tells stories; StrategyQA asks in ten words")
+    rows[-1].set_xlabel("words in a question (height: share of that data set's questions)")
+    return figure
 
 
+@style()
 def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure:
     """Which program reads which text as a person does: one row a program, one column a text."""
-    marks = {"same": ("", "#CFE3F1"), "other": ("≠", ORANGE), "invented": ("+", RED), "missed": ("–", PURPLE)}
+    marks = {"same": ("", "#CFE3F1"), "other": ("≠", ORANGE), "invented": ("+", RED),
+             "missed": ("–", PURPLE)}
     texts = sorted(outputs, key=lambda o: list(KIND_COLOURS).index(o.problem.kind))
-    with style():
-        figure = new_figure(10, 0.52 * len(readers) + 1.9)
-        axes = figure.subplots()
-        right = []
-        for y, read in enumerate(readers.values()):
-            verdicts = [_verdict(read, output) for output in texts]
-            right.append(verdicts.count("same"))
-            for x, verdict in enumerate(verdicts):
-                sign, colour = marks[verdict]
-                axes.add_patch(Rectangle((x + 0.05, y + 0.08), 0.9, 0.84, color=colour, lw=0))
-                axes.text(x + 0.5, y + 0.5, sign, ha="center", va="center", weight="bold", fontsize=13)
-            axes.text(len(texts) + 0.4, y + 0.5, f"{right[-1]} of {len(texts)}", va="center", weight="bold")
-        start = 0
-        for kind in KIND_COLOURS:
-            count = sum(o.problem.kind == kind for o in texts)
-            axes.plot([start + 0.1, start + count - 0.1], [-0.12, -0.12], color="#333333", lw=1.5)
-            axes.text(start + count / 2, -0.25, kind, ha="center", va="bottom")
-            start += count
-        axes.set(xlim=(0, len(texts) + 4), ylim=(len(readers) + 0.05, -0.75), xticks=[])
-        axes.set_yticks([y + 0.5 for y in range(len(readers))], list(readers))
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        signs = "≠ another answer,  + an answer where there is none,  – no answer where there is one"
-        axes.set_xlabel(f"one column a text;  {signs}", loc="left", fontsize=11)
-        axes.set_title(f"No simple grader reads more than {max(right[:-1], default=0)} of {len(texts)} texts as a person does")
-        return figure
+    figure = new_figure(10, 0.52 * len(readers) + 1.9)
+    axes = figure.subplots()
+    right = []
+    for y, read in enumerate(readers.values()):
+        verdicts = [_verdict(read, output) for output in texts]
+        right.append(verdicts.count("same"))
+        for x, verdict in enumerate(verdicts):
+            sign, colour = marks[verdict]
+            axes.add_patch(Rectangle((x + 0.05, y + 0.08), 0.9, 0.84, color=colour, lw=0))
+            axes.text(x + 0.5, y + 0.5, sign, ha="center", va="center", weight="bold", fontsize=13)
+        axes.text(
+            len(texts) + 0.4, y + 0.5, f"{right[-1]} of {len(texts)}", va="center", weight="bold")
+    start = 0
+    for kind in KIND_COLOURS:
+        count = sum(o.problem.kind == kind for o in texts)
+        axes.plot([start + 0.1, start + count - 0.1], [-0.12, -0.12], color="#333333", lw=1.5)
+        axes.text(start + count / 2, -0.25, kind, ha="center", va="bottom")
+        start += count
+    axes.set(xlim=(0, len(texts) + 4), ylim=(len(readers) + 0.05, -0.75), xticks=[])
+    axes.set_yticks([y + 0.5 for y in range(len(readers))], list(readers))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    signs = "≠ another answer,  + an answer where there is none,  – no answer where there is one"
+    axes.set_xlabel(f"one column a text;  {signs}", loc="left", fontsize=11)
+    axes.set_title(
+        f"No simple grader reads more than {max(right[:-1], default=0)} of {len(texts)} texts as "
+        "a person does")
+    return figure
 
 
 def _verdict(read: Reader, output: Output) -> str:
-    from l2r_course.checks.outputs import agrees  # here, so that drawing a run does not load all exercises
+    # here, so that drawing a run does not load all exercises
+    from l2r_course.checks.outputs import agrees
 
     got = read(output.text, output.problem.kind, output.problem.choices)
     if agrees(got, output.read, output.problem.kind):
@@ -84,29 +89,37 @@ def _verdict(read: Reader, output: Output) -> str:
     return "missed" if got is None else "invented" if output.read is None else "other"
 
 
+@style()
 def reading(text: str, kind: Kind, choices: Sequence[str] = ("Zoe", "Pia")) -> Figure:
     """A text as the grader sees it: what announces an answer, what could be one, what is read, and why."""
-    lines = [part for line in text.strip().split("\n") for part in (textwrap.wrap(line, 84) or [""])][:9]
+    lines = [
+        part for line in text.strip().split("\n") for part in (textwrap.wrap(line, 84) or [""])][:9]
     answer, why = grading.read_answer(text, kind, choices)
     height = len(lines) + 4.2
-    with style():
-        figure = new_figure(10, 0.28 * height)
-        figure.set_layout_engine("none")
-        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-        axes.set(xlim=(0, 98), ylim=(height, 0))  # one unit is one character of the 12 pt typewriter face
-        axes.axis("off")
-        for x, label, colour in ((0.4, "announces an answer", ANNOUNCES), (22, f"could be an answer ({kind})", COULD_BE)):
-            axes.text(x, 0.8, label, fontsize=11, va="center", bbox={"fc": colour, "ec": "none", "pad": 2})
-        for y, line in enumerate(lines, start=2):
-            marks = [(m.span(), ANNOUNCES) for m in grading._EXPLICIT.finditer(line)]
-            for (start, end), colour in [*((span, COULD_BE) for span in _possible(line, kind, choices)), *marks]:
-                axes.add_patch(Rectangle((start, y - 0.45), end - start, 0.9, color=colour, lw=0))
-            axes.text(0, y, line, family="monospace", va="center")
-        told = "no answer" if answer is None else f"({answer})  {choices['AB'.find(answer)]}" if kind == "choice" else answer
-        colour = RED if answer is None else BLUE
-        axes.text(0, height - 1.75, f"read: {told}", fontsize=16, weight="bold", va="center", color=colour)
-        axes.text(0, height - 0.6, f"because {why}", va="center", color="#333333")
-        return figure
+    figure = new_figure(10, 0.28 * height)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+    # one unit is one character of the 12 pt typewriter face
+    axes.set(xlim=(0, 98), ylim=(height, 0))
+    axes.axis("off")
+    for x, label, colour in (
+        (0.4, "announces an answer", ANNOUNCES), (22, f"could be an answer ({kind})", COULD_BE)):
+        axes.text(
+            x, 0.8, label, fontsize=11, va="center", bbox={"fc": colour, "ec": "none", "pad": 2})
+    for y, line in enumerate(lines, start=2):
+        marks = [(m.span(), ANNOUNCES) for m in grading._EXPLICIT.finditer(line)]
+        for (start, end), colour in [
+            *((span, COULD_BE) for span in _possible(line, kind, choices)), *marks]:
+            axes.add_patch(Rectangle((start, y - 0.45), end - start, 0.9, color=colour, lw=0))
+        axes.text(0, y, line, family="monospace", va="center")
+    told = (
+        "no answer" if answer is None else f"({answer})  {choices['AB'.find(answer)]}"
+        if kind == "choice" else answer)
+    colour = RED if answer is None else BLUE
+    axes.text(
+        0, height - 1.75, f"read: {told}", fontsize=16, weight="bold", va="center", color=colour)
+    axes.text(0, height - 0.6, f"because {why}", va="center", color="#333333")
+    return figure
 
 
 def _possible(line: str, kind: Kind, choices: Sequence[str]) -> list[tuple[int, int]]:
@@ -115,50 +128,57 @@ def _possible(line: str, kind: Kind, choices: Sequence[str]) -> list[tuple[int, 
     elif kind == "yes-no":
         found = [*grading._VERDICT.finditer(line)]
     else:
-        found = [*grading.re.finditer("|".join([r"\([A-Z]\)", *(rf"\b{grading.re.escape(c)}\b" for c in choices)]), line)]
+        found = [
+            *grading.re.finditer(
+                "|".join([r"\([A-Z]\)", *(rf"\b{grading.re.escape(c)}\b" for c in choices)]), line)]
     return [m.span() for m in found]
 
 
+@style()
 def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Share of test questions that have a twin in training, by what two questions must share to be twins."""
-    nets = {
-        "exact": ("the same word for word", BLUE), "masked": ("the same but for the numbers", ORANGE),
-        "story": ("the same story, perhaps another question", GREEN),
-    }  # fmt: skip
-    with style():
-        figure = new_figure(10, 0.62 * len(counts) + 1.5)
-        axes = figure.subplots()
-        for y, about in enumerate(counts.values()):
-            tests = about["rows"]["test"]
-            if not any(about["leaks"].values()):
-                axes.text(0.5, y, f"none of {tests:,}", va="center", fontsize=10.5, color=GREY)
-                continue
-            for i, (net, (_, colour)) in enumerate(nets.items()):
-                found, at = about["leaks"][net], y + 0.27 * (i - 1)
-                axes.barh(at, 100 * found / tests, height=0.25, color=colour)
-                axes.text(100 * found / tests + 0.5, at, f"{found} of {tests}" if found else "0", va="center", fontsize=10)
-        for i, (label, colour) in enumerate(nets.values()):
-            axes.text(0.98, 0.5 - 0.08 * i, f"■ {label}", transform=axes.transAxes, ha="right", color=colour, weight="bold")
-        axes.set_yticks(range(len(counts)), list(counts))
-        axes.set(xlim=(0, 62), ylim=(len(counts) - 0.45, -0.6), xlabel="test questions with a twin in training, in %")
-        axes.set_title("A leak check finds only what it looks for")
-        return figure
+    nets = {"exact": ("the same word for word", BLUE),
+            "masked": ("the same but for the numbers", ORANGE),
+            "story": ("the same story, perhaps another question", GREEN)}
+    figure = new_figure(10, 0.62 * len(counts) + 1.5)
+    axes = figure.subplots()
+    for y, about in enumerate(counts.values()):
+        tests = about["rows"]["test"]
+        if not any(about["leaks"].values()):
+            axes.text(0.5, y, f"none of {tests:,}", va="center", fontsize=10.5, color=GREY)
+            continue
+        for i, (net, (_, colour)) in enumerate(nets.items()):
+            found, at = about["leaks"][net], y + 0.27 * (i - 1)
+            axes.barh(at, 100 * found / tests, height=0.25, color=colour)
+            axes.text(100 * found / tests + 0.5, at, f"{found} of {tests}" if found else "0",
+                      va="center", fontsize=10)
+    for i, (label, colour) in enumerate(nets.values()):
+        axes.text(0.98, 0.5 - 0.08 * i, f"■ {label}", transform=axes.transAxes, ha="right",
+                  color=colour, weight="bold")
+    axes.set_yticks(range(len(counts)), list(counts))
+    axes.set(xlim=(0, 62), ylim=(len(counts) - 0.45, -0.6),
+             xlabel="test questions with a twin in training, in %")
+    axes.set_title("A leak check finds only what it looks for")
+    return figure
 
 
-def parrot_by_size(sizes: Sequence[int], by_row: Sequence[float], by_template: Sequence[float]) -> Figure:
+@style()
+def parrot_by_size(
+    sizes: Sequence[int], by_row: Sequence[float], by_template: Sequence[float]
+) -> Figure:
     """What one that understands nothing scores, on a test drawn row by row and on one with wordings of its own."""
-    with style():
-        figure = new_figure(9, 4.4)
-        axes = figure.subplots()
-        for values, label, colour in ((by_row, "rows drawn at random", RED), (by_template, "wordings kept apart", BLUE)):
-            axes.plot(sizes, [100 * v for v in values], "o-", color=colour, lw=2.2, ms=7)
-            last = 100 * values[-1]
-            axes.annotate(f"{label}: {last:.0f} %", (sizes[-1], last), (4, 12), textcoords="offset points", ha="right",
-                          color=colour, weight="bold")  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
-        axes.minorticks_off()
-        axes.set(ylim=(-3, 105), xlabel="training questions", ylabel="the parrot's test accuracy in %")
-        axes.set_title("On a split by rows, a parrot passes the exam")
-        axes.grid(axis="y", alpha=0.25)
-        return figure
+    figure = new_figure(9, 4.4)
+    axes = figure.subplots()
+    for values, label, colour in (
+        (by_row, "rows drawn at random", RED), (by_template, "wordings kept apart", BLUE)):
+        axes.plot(sizes, [100 * v for v in values], "o-", color=colour, lw=2.2, ms=7)
+        last = 100 * values[-1]
+        axes.annotate(f"{label}: {last:.0f} %", (sizes[-1], last), (4, 12),
+                      textcoords="offset points", ha="right", color=colour, weight="bold")
+    axes.set_xscale("log")
+    axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+    axes.minorticks_off()
+    axes.set(ylim=(-3, 105), xlabel="training questions", ylabel="the parrot's test accuracy in %")
+    axes.set_title("On a split by rows, a parrot passes the exam")
+    axes.grid(axis="y", alpha=0.25)
+    return figure

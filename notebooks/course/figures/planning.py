@@ -17,33 +17,37 @@ if TYPE_CHECKING:
 CARDS = (8, 12, 16, 24)  # GB
 TRAINING = ("weights", "constants", "adapter", "gradients", "optimizer", "activations")
 WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-COLOUR = dict(zip(TRAINING, (BLUE, COLOURS[5], COLOURS[4], COLOURS[1], COLOURS[3], GREEN), strict=True))
+COLOUR = dict(
+    zip(TRAINING, (BLUE, COLOURS[5], COLOURS[4], COLOURS[1], COLOURS[3], GREEN), strict=True))
 
 
+@style()
 def memory_by_part(
-    plans: Mapping[str, MemoryPlan], title: str = "Activations fill a small student's card, weights a large one's"
+    plans: Mapping[str, MemoryPlan],
+    title: str = "Activations fill a small student's card, weights a large one's",
 ) -> Figure:
     """One bar a plan: what a training step holds at its highest point; a mark where an exam needs more."""
-    with style():
-        figure = new_figure(10, 2.1 + 0.75 * len(plans))
-        axes = figure.subplots()
-        _draw(figure, axes, plans)
-        axes.set(title=title)
-        return figure
+    figure = new_figure(10, 2.1 + 0.75 * len(plans))
+    axes = figure.subplots()
+    _draw(figure, axes, plans)
+    axes.set(title=title)
+    return figure
 
 
+@style()
 def card_planner(plan: MemoryPlan, card: float) -> Figure:
     """One plan against one card, with the verdict as the title."""
-    with style():
-        figure = new_figure(10, 3.3)
-        axes = figure.subplots()
-        axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
-        _draw(figure, axes, {plan.student.rpartition("/")[2]: plan}, (card,))
-        axes.set_title(_verdict(plan, card), color=GREEN if plan.fits(card) else RED)
-        return figure
+    figure = new_figure(10, 3.3)
+    axes = figure.subplots()
+    axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
+    _draw(figure, axes, {plan.student.rpartition("/")[2]: plan}, (card,))
+    axes.set_title(_verdict(plan, card), color=GREEN if plan.fits(card) else RED)
+    return figure
 
 
-def card_table(plan: MemoryPlan, card: float, remedies: Sequence[tuple[str, MemoryPlan]] = ()) -> Table:
+def card_table(
+    plan: MemoryPlan, card: float, remedies: Sequence[tuple[str, MemoryPlan]] = ()
+) -> Table:
     """The same as numbers.
 
     Args:
@@ -51,10 +55,13 @@ def card_table(plan: MemoryPlan, card: float, remedies: Sequence[tuple[str, Memo
     """
     parts = [(name, _gigabytes(plan.parts[name])) for name in TRAINING]
     sums = [("a training step, at most", plan.training), ("an exam, at most", plan.exam),
-            (f"usable of a card of {card:g} GB", plan.usable(card))]  # fmt: skip
-    turned = [(f"with {name}", f"{_gigabytes(p.peak)} at most: {'fits' if p.fits(card) else 'does not fit'}")
-              for name, p in remedies]  # fmt: skip
-    return Table(["part", "memory"], [*parts, *((name, _gigabytes(size)) for name, size in sums), *turned])
+            (f"usable of a card of {card:g} GB", plan.usable(card))]
+    turned = [
+        (f"with {name}",
+         f"{_gigabytes(p.peak)} at most: {'fits' if p.fits(card) else 'does not fit'}")
+        for name, p in remedies]
+    return Table(
+        ["part", "memory"], [*parts, *((name, _gigabytes(size)) for name, size in sums), *turned])
 
 
 def _gigabytes(size: float) -> str:
@@ -62,25 +69,36 @@ def _gigabytes(size: float) -> str:
 
 
 def _verdict(plan: MemoryPlan, card: float) -> str:
-    return f"{plan.peak / 1e9:.1f} GB at most: {'fits' if plan.fits(card) else 'does not fit'} a card of {card:g} GB"
+    return (
+        f"{plan.peak / 1e9:.1f} GB at most: {'fits' if plan.fits(card) else 'does not fit'} a "
+        f"card of {card:g} GB")
 
 
-def _draw(figure: Figure, axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] = CARDS) -> None:
+def _draw(
+    figure: Figure, axes: Axes, plans: Mapping[str, MemoryPlan], cards: tuple[float, ...] = CARDS
+) -> None:
     names = list(plans)
     widest = max(plan.peak for plan in plans.values()) / 1e9
     for y, plan in enumerate(plans.values()):
         left = 0.0
         for part in TRAINING:
             size = plan.parts[part] / 1e9
-            axes.barh(y, size, left=left, color=COLOUR[part], height=0.55, label=part if y == 0 else None)
+            axes.barh(
+                y, size, left=left, color=COLOUR[part], height=0.55, label=part if y == 0 else None)
             if size > 0.09 * max(widest, cards[-1]):
-                axes.text(left + size / 2, y, f"{size:.1f}", ha="center", va="center", color="white", fontsize=11)
+                axes.text(left + size / 2, y, f"{size:.1f}", ha="center", va="center",
+                          color="white", fontsize=11)
             left += size
-        axes.annotate(f"{left:.1f} GB", (left, y), (6, 0), textcoords="offset points", va="center", fontsize=11, bbox=WHITE)
-        axes.plot([plan.exam / 1e9] * 2, [y - 0.36, y + 0.36], color="black", lw=2, label="exam, at most" if y == 0 else None)
+        axes.annotate(f"{left:.1f} GB", (left, y), (6, 0), textcoords="offset points", va="center",
+                      fontsize=11, bbox=WHITE)
+        axes.plot([plan.exam / 1e9] * 2, [y - 0.36, y + 0.36], color="black", lw=2,
+                  label="exam, at most" if y == 0 else None)
     for card in cards:
         axes.axvline(card, color=GREY, lw=1, ls="--")
-        axes.text(card, -0.62, f"{card:g} GB card", ha="center", va="bottom", fontsize=11, color="#555555", bbox=WHITE)
+        axes.text(card, -0.62, f"{card:g} GB card", ha="center", va="bottom", fontsize=11,
+                  color="#555555", bbox=WHITE)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="memory in GB", xlim=(0, 1.08 * max(widest, cards[-1])), ylim=(len(names) - 0.5, -0.8))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=11)
+    axes.set(xlabel="memory in GB", xlim=(0, 1.08 * max(widest, cards[-1])),
+             ylim=(len(names) - 0.5, -0.8))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                  frameon=False, fontsize=11)

@@ -19,37 +19,43 @@ if TYPE_CHECKING:
     from l2r_lite.app.planner import MemoryPlan
 
 
+@style()
 def codes_in_use(weight: Tensor, block: int = BLOCK) -> Figure:
     """Where the levels of NF4 and of plain integers lie, and what share of a matrix's numbers each of them stands for."""
-    with style():
-        figure = new_figure(10, 5.6)
-        rows = figure.subplots(2, 1, sharex=True)
-        most = 0.0
-        for axes, (name, levels, colour) in zip(rows, FORMATS, strict=True):
-            codes, _ = quantise_block(weight.reshape(-1, block), levels)
-            share = 100 * torch.bincount(codes.reshape(-1), minlength=len(levels)) / weight.numel()
-            most = max(most, share.max().item())
-            halfway = (levels[1:] + levels[:-1]) / 2
-            edges = torch.cat([torch.tensor([-1.06]), halfway, torch.tensor([1.06])])
-            axes.bar(edges[:-1], share, edges.diff(), align="edge", color=colour, alpha=0.35, ec=colour, lw=1)
-            axes.plot(levels, torch.zeros_like(levels), "^", color=colour, ms=8, clip_on=False, zorder=3)
-            for level, value in zip(levels.tolist(), share.tolist(), strict=True):
-                axes.text(level, value + 0.2, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
-            axes.set(ylabel="share in %", xlim=(-1.08, 1.08))
-            axes.set_title(f"{name}: {len(levels)} levels (triangles)", fontsize=12, color=colour, fontweight="bold")
-        for axes in rows:
-            axes.set_ylim(0, 1.15 * most)
-        rows[1].set_xlabel("weight divided by the largest absolute value of its block")
-        figure.suptitle("NF4 puts its levels where the weights are", x=0.01, ha="left", fontweight="bold")
-        return figure
+    figure = new_figure(10, 5.6)
+    rows = figure.subplots(2, 1, sharex=True)
+    most = 0.0
+    for axes, (name, levels, colour) in zip(rows, FORMATS, strict=True):
+        codes, _ = quantise_block(weight.reshape(-1, block), levels)
+        share = 100 * torch.bincount(codes.reshape(-1), minlength=len(levels)) / weight.numel()
+        most = max(most, share.max().item())
+        halfway = (levels[1:] + levels[:-1]) / 2
+        edges = torch.cat([torch.tensor([-1.06]), halfway, torch.tensor([1.06])])
+        axes.bar(edges[:-1], share, edges.diff(), align="edge", color=colour, alpha=0.35, ec=colour,
+                 lw=1)
+        axes.plot(
+            levels, torch.zeros_like(levels), "^", color=colour, ms=8, clip_on=False, zorder=3)
+        for level, value in zip(levels.tolist(), share.tolist(), strict=True):
+            axes.text(level, value + 0.2, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
+        axes.set(ylabel="share in %", xlim=(-1.08, 1.08))
+        axes.set_title(f"{name}: {len(levels)} levels (triangles)", fontsize=12, color=colour,
+                       fontweight="bold")
+    for axes in rows:
+        axes.set_ylim(0, 1.15 * most)
+    rows[1].set_xlabel("weight divided by the largest absolute value of its block")
+    headline(figure, "NF4 puts its levels where the weights are")
+    return figure
 
 
-def add_outliers(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) -> tuple[Tensor, Tensor]:
+def add_outliers(
+    weight: Tensor, share: float = 1 / 1000, size: float = 20.0
+) -> tuple[Tensor, Tensor]:
     """A copy of a matrix in which a few numbers, drawn from seed 0, are made `size` times larger; and a mask of the others."""
     chosen = torch.rand(weight.shape, generator=torch.Generator().manual_seed(0)) < share
     return torch.where(chosen, weight * size, weight), ~chosen
 
 
+@style()
 def error_by_block(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) -> Figure:
     """Relative error against block size for NF4 and int4: the matrix as it is, and with outliers."""
     sizes = [2**k for k in range(4, 11)]
@@ -57,61 +63,69 @@ def error_by_block(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) 
     everything = torch.ones_like(ordinary)
     made = f"1 weight in {1 / share:.0f} made {size:g} times larger"
     panels = ((weight, everything, "weights as they are"), (spiked, ordinary, made))
-    with style():
-        figure = new_figure(11, 4.8)
-        for axes, (matrix, where, title) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
-            for name, levels, colour in FORMATS:
-                errors = [100 * relative_error(matrix, round_to_levels(matrix, levels, block), where) for block in sizes]
-                axes.plot(sizes, errors, "o-", color=colour, lw=2.2)
-                axes.annotate(name, (sizes[-1], errors[-1]), (6, 0), textcoords="offset points", va="center", color=colour)
-            axes.axvline(BLOCK, color=GREY, lw=1, ls=":")
-            axes.set_xscale("log", base=2)
-            # the second line: 4 bits, 8 of the block's scale, and 32 of the scale that 256 scales share
-            axes.set_xticks(sizes, [f"{n}\n{4 + 8 / n + 32 / n / 256:.2f}" for n in sizes], fontsize=11)
-            axes.set(xlabel="weights a block, and below it bits a weight", xlim=(13, 2100))
-            axes.set_title(title, fontsize=12)
-            axes.grid(axis="y", alpha=0.25)
-        figure.axes[0].set_ylim(0, None)
-        figure.axes[0].set_ylabel("relative error in %")
-        figure.axes[1].set_ylabel("the same, of all other weights")
-        figure.suptitle("Small blocks keep an outlier's damage small", x=0.01, ha="left", fontweight="bold")
-        return figure
+    figure = new_figure(11, 4.8)
+    for axes, (matrix, where, title) in zip(
+        figure.subplots(1, 2, sharey=True), panels, strict=True):
+        for name, levels, colour in FORMATS:
+            errors = [
+                100 * relative_error(matrix, round_to_levels(matrix, levels, block), where)
+                for block in sizes]
+            axes.plot(sizes, errors, "o-", color=colour, lw=2.2)
+            axes.annotate(name, (sizes[-1], errors[-1]), (6, 0), textcoords="offset points",
+                          va="center", color=colour)
+        axes.axvline(BLOCK, color=GREY, lw=1, ls=":")
+        axes.set_xscale("log", base=2)
+        # the second line: 4 bits, 8 of the block's scale, and 32 of the scale that 256 scales share
+        axes.set_xticks(sizes, [f"{n}\n{4 + 8 / n + 32 / n / 256:.2f}" for n in sizes], fontsize=11)
+        axes.set(xlabel="weights a block, and below it bits a weight", xlim=(13, 2100))
+        axes.set_title(title, fontsize=12)
+        axes.grid(axis="y", alpha=0.25)
+    figure.axes[0].set_ylim(0, None)
+    figure.axes[0].set_ylabel("relative error in %")
+    figure.axes[1].set_ylabel("the same, of all other weights")
+    headline(figure, "Small blocks keep an outlier's damage small")
+    return figure
 
 
 PARTS = {
     "weights": ("weights", BLUE), "constants": ("scales", ORANGE), "adapter": ("adapter", GREEN),
-    "gradients": ("gradients", PURPLE), "optimizer": ("Adam's moments", RED),
-}  # fmt: skip
+    "gradients": ("gradients", PURPLE), "optimizer": ("Adam's moments", RED)}
 WAYS = (("LoRA, 4 bits", BLUE), ("LoRA, 16 bits", ORANGE), ("all weights, 16 bits", GREY))
-FULL = 12  # bytes a parameter when all of them train: 2 itself, 2 its gradient, 8 Adam's two moments in fp32
+# bytes a parameter when all of them train: 2 itself, 2 its gradient, 8 Adam's two moments in fp32
+FULL = 12
 
 
+@style()
 def memory_to_train(plans: Mapping[str, MemoryPlan]) -> Figure:
     """What training must keep, without activations: three ways of training by size, and the parts of the 4-bit way."""
-    with style():
-        figure = new_figure(12.5, 4.9)
-        left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
-        for row, plan in enumerate(plans.values()):
-            _draw_ways(left, row, plan)
-            _draw_shares(right, row, plan)
-        for gigabytes in (16, 24):
-            left.axvline(gigabytes * 1e9, 0, 0.87, color=GREY, lw=1, ls=":")
-        left.text(13e9, len(plans) - 0.58, "cards of 16 and 24 GB", color=GREY, fontsize=10, va="center", ha="right")
-        left.set_xscale("log")
-        left.set_xticks([10**k for k in range(6, 12)], ["1 MB", "10 MB", "100 MB", "1 GB", "10 GB", "100 GB"], fontsize=11)
-        left.set(xlim=(1e6, 4e11), ylim=(len(plans) - 0.4, -1.0), xlabel="memory, each step ten times more")
-        left.set_yticks(range(len(plans)), [f"{name}\n{_count(plan.parameters)}" for name, plan in plans.items()])
-        left.set_title("what must be kept to train", fontsize=12)
-        right.set(xlim=(0, 100), ylim=(len(plans) - 0.4, -1.0), xlabel="share of it in %")
-        right.set_yticks(range(len(plans)), [_size(_kept(plan)) for plan in plans.values()])
-        right.set_title("LoRA beside 4-bit weights", fontsize=12, color=BLUE)
-        _key_line(left, WAYS)
-        _key_line(right, PARTS.values())
-        biggest = max(plans.values(), key=lambda plan: plan.parameters)
-        full, small = _size(FULL * biggest.parameters), _size(_kept(biggest))
-        figure.suptitle(f"{_count(biggest.parameters)} weights: {full} to train them all, {small} with LoRA beside 4 bits",
-                        x=0.01, ha="left", fontweight="bold")  # fmt: skip
-        return figure
+    figure = new_figure(12.5, 4.9)
+    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    for row, plan in enumerate(plans.values()):
+        _draw_ways(left, row, plan)
+        _draw_shares(right, row, plan)
+    for gigabytes in (16, 24):
+        left.axvline(gigabytes * 1e9, 0, 0.87, color=GREY, lw=1, ls=":")
+    left.text(13e9, len(plans) - 0.58, "cards of 16 and 24 GB", color=GREY, fontsize=10,
+              va="center", ha="right")
+    left.set_xscale("log")
+    left.set_xticks([10**k for k in range(6, 12)],
+                    ["1 MB", "10 MB", "100 MB", "1 GB", "10 GB", "100 GB"], fontsize=11)
+    left.set(
+        xlim=(1e6, 4e11), ylim=(len(plans) - 0.4, -1.0), xlabel="memory, each step ten times more")
+    left.set_yticks(
+        range(len(plans)), [f"{name}\n{_count(plan.parameters)}" for name, plan in plans.items()])
+    left.set_title("what must be kept to train", fontsize=12)
+    right.set(xlim=(0, 100), ylim=(len(plans) - 0.4, -1.0), xlabel="share of it in %")
+    right.set_yticks(range(len(plans)), [_size(_kept(plan)) for plan in plans.values()])
+    right.set_title("LoRA beside 4-bit weights", fontsize=12, color=BLUE)
+    _key_line(left, WAYS)
+    _key_line(right, PARTS.values())
+    biggest = max(plans.values(), key=lambda plan: plan.parameters)
+    full, small = _size(FULL * biggest.parameters), _size(_kept(biggest))
+    headline(figure,
+             f"{_count(biggest.parameters)} weights: {full} to train them all, {small} with LoRA "
+             "beside 4 bits")
+    return figure
 
 
 def _key_line(axes: Axes, entries: Iterable[tuple[str, str]]) -> None:
@@ -119,7 +133,8 @@ def _key_line(axes: Axes, entries: Iterable[tuple[str, str]]) -> None:
     at = 0.01
     for label, colour in entries:
         axes.text(at, 0.955, "■", color=colour, fontsize=11, va="center", transform=axes.transAxes)
-        axes.text(at + 0.03, 0.955, label, color="#333333", fontsize=10, va="center", transform=axes.transAxes)
+        axes.text(at + 0.03, 0.955, label, color="#333333", fontsize=10, va="center",
+                  transform=axes.transAxes)
         at += 0.05 + 0.0205 * len(label)
 
 
@@ -137,7 +152,8 @@ def _draw_shares(axes: Axes, row: int, plan: MemoryPlan) -> None:
         share = 100 * plan.parts[name] / _kept(plan)
         axes.barh(row, share, 0.62, left=start, color=colour)
         if share >= 6:
-            axes.text(start + share / 2, row, f"{share:.0f}", ha="center", va="center", color="white", weight="bold")
+            axes.text(start + share / 2, row, f"{share:.0f}", ha="center", va="center",
+                      color="white", weight="bold")
         start += share
 
 

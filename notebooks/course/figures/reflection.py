@@ -16,10 +16,14 @@ from l2r_lite.app.figures.base import BLUE, ORANGE, new_figure, style
 RIGHT, WRONG = BLUE, ORANGE
 
 
-def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequence[str], *, marks_are: str) -> Figure:
+@style()
+def hidden_map(
+    views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequence[str], *, marks_are: str
+) -> Figure:
     """Hidden states of the same rationales by one or several students, each panel in its own two principal axes.
 
-    A panel's title says what lies apart in it: where more than half of the spread lies between groups, not within them.
+    A panel's title says what lies apart in it: where more than half of the spread lies between
+    groups, not within them.
 
     Args:
         views: name of a student → states (n, hidden).
@@ -27,24 +31,28 @@ def hidden_map(views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequen
         marks: a character drawn in place of each dot, such as the first digit of the answer.
         marks_are: what the characters mean, in a few words.
     """
-    with style():
-        figure = new_figure(max(6.2 * len(views), 7.5), 5.6)
-        for axes, (name, states) in zip(figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
-            spots, share = principal_axes(states)
-            for (x, y), good, mark in zip(spots.tolist(), right, marks, strict=True):
-                axes.text(x, y, mark, color=RIGHT if good else WRONG, fontsize=12, weight="bold", ha="center", va="center")
-            axes.update_datalim(spots.tolist())
-            axes.margins(0.06)
-            axes.autoscale_view()
-            axes.set(xlabel=f"first axis: {share[0]:.0%} of the variance".replace("%", " %"),
-                     ylabel=f"second axis: {share[1]:.0%}".replace("%", " %"))  # fmt: skip
-            told = "right and wrong apart" if _between(spots, right) > 0.5 else "right and wrong mixed"
-            axes.set_title(f"{name}:\n{told}{', equal characters together' * (_between(spots, marks) > 0.5)}", fontsize=12)
-        named = ((RIGHT, "right rationale"), (WRONG, "mistake"))
-        handles = [Line2D([], [], ls="", marker="s", color=colour, label=text) for colour, text in named]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11, title=marks_are,
-                      title_fontsize=11)  # fmt: skip
-        return figure
+    figure = new_figure(max(6.2 * len(views), 7.5), 5.6)
+    for axes, (name, states) in zip(
+        figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
+        spots, share = principal_axes(states)
+        for (x, y), good, mark in zip(spots.tolist(), right, marks, strict=True):
+            axes.text(x, y, mark, color=RIGHT if good else WRONG, fontsize=12, weight="bold",
+                      ha="center", va="center")
+        axes.update_datalim(spots.tolist())
+        axes.margins(0.06)
+        axes.autoscale_view()
+        axes.set(xlabel=f"first axis: {share[0]:.0%} of the variance".replace("%", " %"),
+                 ylabel=f"second axis: {share[1]:.0%}".replace("%", " %"))
+        told = "right and wrong apart" if _between(spots, right) > 0.5 else "right and wrong mixed"
+        axes.set_title(
+            f"{name}:\n{told}{', equal characters together' * (_between(spots, marks) > 0.5)}",
+            fontsize=12)
+    named = ((RIGHT, "right rationale"), (WRONG, "mistake"))
+    handles = [
+        Line2D([], [], ls="", marker="s", color=colour, label=text) for colour, text in named]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11,
+                  title=marks_are, title_fontsize=11)
+    return figure
 
 
 def _between(spots: Tensor, labels: Sequence[object]) -> float:
@@ -54,27 +62,30 @@ def _between(spots: Tensor, labels: Sequence[object]) -> float:
     return 1 - float(within / ((spots - spots.mean(0)) ** 2).sum())
 
 
+@style()
 def cosine_histograms(views: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Cosines of anchors with their positives and with their negatives, one row a student.
 
     Args:
-        views: name of a student → (cos(h, h⁺), cos(h, h⁻)), each (items,). The title compares the first and the last.
+        views: name of a student → (cos(h, h⁺), cos(h, h⁻)), each (items,). The title compares the
+            first and the last.
     """
     (first_plus, first_minus), (last_plus, last_minus) = (list(views.values())[i] for i in (0, -1))
-    title = (f"{list(views)[-1]}: mistakes from {first_minus.mean():.2f} to {last_minus.mean():.2f}, "
-             f"positives from {first_plus.mean():.2f} to {last_plus.mean():.2f}")  # fmt: skip
-    with style():
-        figure = new_figure(10, 1.9 * len(views) + 1.1)
-        panels = figure.subplots(len(views), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        low = min(c.min().item() for pair in views.values() for c in pair)
-        bins = np.linspace(math.floor(low * 10) / 10, 1, 26)
-        for axes, (name, (positive, negative)) in zip(panels, views.items(), strict=True):
-            for values, colour, label in ((positive, RIGHT, "h⁺"), (negative, WRONG, "h⁻")):
-                axes.hist(values.numpy(), bins, color=colour, alpha=0.6)
-                axes.axvline(values.mean().item(), color=colour, lw=2, label=f"with {label}: mean {values.mean():.2f}")
-            axes.set_ylabel("items")
-            axes.set_title(name, fontsize=12, fontweight="normal")
-            axes.legend(loc="upper left", frameon=False, fontsize=11)
-        panels[-1].set_xlabel("cosine with the anchor's hidden state h")
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        return figure
+    title = (
+        f"{list(views)[-1]}: mistakes from {first_minus.mean():.2f} to {last_minus.mean():.2f}, "
+        f"positives from {first_plus.mean():.2f} to {last_plus.mean():.2f}")
+    figure = new_figure(10, 1.9 * len(views) + 1.1)
+    panels = figure.subplots(len(views), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    low = min(c.min().item() for pair in views.values() for c in pair)
+    bins = np.linspace(math.floor(low * 10) / 10, 1, 26)
+    for axes, (name, (positive, negative)) in zip(panels, views.items(), strict=True):
+        for values, colour, label in ((positive, RIGHT, "h⁺"), (negative, WRONG, "h⁻")):
+            axes.hist(values.numpy(), bins, color=colour, alpha=0.6)
+            axes.axvline(values.mean().item(), color=colour, lw=2,
+                         label=f"with {label}: mean {values.mean():.2f}")
+        axes.set_ylabel("items")
+        axes.set_title(name, fontsize=12, fontweight="normal")
+        axes.legend(loc="upper left", frameon=False, fontsize=11)
+    panels[-1].set_xlabel("cosine with the anchor's hidden state h")
+    headline(figure, title)
+    return figure

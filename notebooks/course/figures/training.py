@@ -17,11 +17,15 @@ from l2r_lite.students.packing import Packed
 PARTS = (("prompt", GREY), ("anchor", BLUE), ("positive", GREEN), ("negative", RED))
 
 
-def token_weights(tokens: Sequence[str], losses: Sequence[float], weights: Sequence[float]) -> Figure:
+@style()
+def token_weights(
+    tokens: Sequence[str], losses: Sequence[float], weights: Sequence[float]
+) -> Figure:
     """What predicting each token costs, above, and what is left of that in L_lm, below.
 
     Args:
-        tokens: the predicted ones, as text.  losses: −log p in nats.  weights: below 1 for the prompt's tokens.
+        tokens: the predicted ones, as text.  losses: −log p in nats.  weights: below 1 for the
+            prompt's tokens.
     """
     total = sum(w * x for w, x in zip(weights, losses, strict=True))
     parts = [100 * w * x / total for w, x in zip(weights, losses, strict=True)]
@@ -29,108 +33,127 @@ def token_weights(tokens: Sequence[str], losses: Sequence[float], weights: Seque
     raw = sum(x for x, p in zip(losses, prompt, strict=True) if p) / sum(losses)
     left = sum(x for x, p in zip(parts, prompt, strict=True) if p)
     colours = [GREY if p else BLUE for p in prompt]
-    with style():
-        figure = new_figure(11, 5.6)
-        top, bottom = figure.subplots(2, 1, sharex=True)
-        for axes, values, name in ((top, losses, "−log p in nats"), (bottom, parts, "share of L_lm in %")):
-            axes.bar(range(len(tokens)), values, color=colours, width=0.8)
-            axes.set(ylabel=name, xlim=(-0.7, len(tokens) - 0.3))
-            axes.grid(axis="y", alpha=0.25)
-        border = sum(prompt) - 0.5
-        top.text(border - 0.3, 0.93, "prompt: weight 0.1", ha="right", color=GREY, transform=top.get_xaxis_transform())
-        top.text(border + 0.3, 0.93, "rationale, answer, end: weight 1", color=BLUE, transform=top.get_xaxis_transform())
-        for axes in (top, bottom):
-            axes.axvline(border, color="#333333", lw=1)
-        _name_tokens(bottom, tokens)
-        figure.suptitle(f"The prompt has {100 * raw:.0f} % of the tokens' loss, and {left:.0f} % of it once weighted",
-                        x=0.01, ha="left", fontweight="bold")  # fmt: skip
-        return figure
+    figure = new_figure(11, 5.6)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    for axes, values, name in (
+        (top, losses, "−log p in nats"), (bottom, parts, "share of L_lm in %")):
+        axes.bar(range(len(tokens)), values, color=colours, width=0.8)
+        axes.set(ylabel=name, xlim=(-0.7, len(tokens) - 0.3))
+        axes.grid(axis="y", alpha=0.25)
+    border = sum(prompt) - 0.5
+    top.text(border - 0.3, 0.93, "prompt: weight 0.1", ha="right", color=GREY,
+             transform=top.get_xaxis_transform())
+    top.text(border + 0.3, 0.93, "rationale, answer, end: weight 1", color=BLUE,
+             transform=top.get_xaxis_transform())
+    for axes in (top, bottom):
+        axes.axvline(border, color="#333333", lw=1)
+    _name_tokens(bottom, tokens)
+    headline(figure,
+             f"The prompt has {100 * raw:.0f} % of the tokens' loss, and {left:.0f} % of it once "
+             "weighted")
+    return figure
 
 
+@style()
 def loss_moved(tokens: Sequence[str], losses: Mapping[str, Sequence[float]], prompt: int) -> Figure:
     """Each token's loss at several times, the first in grey.
 
     Args:
-        losses: time ("before", "after 1 step") → −log p of each token.  prompt: how many of the tokens are the prompt's.
+        losses: time ("before", "after 1 step") → −log p of each token.  prompt: how many of the
+            tokens are the prompt's.
     """
-    with style():
-        figure = new_figure(11, 4.8)
-        axes = figure.subplots()
-        values = list(losses.values())
-        of_token = list(zip(*values, strict=True))
-        axes.vlines(range(len(tokens)), [min(v) for v in of_token], [max(v) for v in of_token], color=GREY, lw=1, alpha=0.6)
-        for (name, loss), colour, marker in zip(losses.items(), ("#444444", ORANGE, BLUE), "o^s", strict=False):
-            axes.scatter(range(len(tokens)), loss, color=colour, marker=marker, s=34, label=name, zorder=3)
-        axes.axvline(prompt - 0.5, color="#333333", lw=1)
-        top = max(max(v) for v in values)
-        axes.text(prompt - 0.9, top * 1.1, "prompt: weight 0.1", ha="right", color=GREY)
-        axes.text(prompt - 0.1, top * 1.1, "rationale, answer, end: weight 1", color=GREY)
-        axes.set(ylabel="−log p in nats", xlim=(-0.7, len(tokens) - 0.3), ylim=(-0.03 * top, top * 1.22),
-                 title="A step moves the few tokens where the lesson says what the student would not")  # fmt: skip
-        axes.grid(axis="y", alpha=0.25)
-        axes.legend(loc="center right", frameon=False)
-        _name_tokens(axes, tokens)
-        return figure
+    figure = new_figure(11, 4.8)
+    axes = figure.subplots()
+    values = list(losses.values())
+    of_token = list(zip(*values, strict=True))
+    axes.vlines(range(len(tokens)), [min(v) for v in of_token], [max(v) for v in of_token],
+                color=GREY, lw=1, alpha=0.6)
+    for (name, loss), colour, marker in zip(
+        losses.items(), ("#444444", ORANGE, BLUE), "o^s", strict=False):
+        axes.scatter(
+            range(len(tokens)), loss, color=colour, marker=marker, s=34, label=name, zorder=3)
+    axes.axvline(prompt - 0.5, color="#333333", lw=1)
+    top = max(max(v) for v in values)
+    axes.text(prompt - 0.9, top * 1.1, "prompt: weight 0.1", ha="right", color=GREY)
+    axes.text(prompt - 0.1, top * 1.1, "rationale, answer, end: weight 1", color=GREY)
+    axes.set(
+        ylabel="−log p in nats", xlim=(-0.7, len(tokens) - 0.3), ylim=(-0.03 * top, top * 1.22),
+        title="A step moves the few tokens where the lesson says what the student would not")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(loc="center right", frameon=False)
+    _name_tokens(axes, tokens)
+    return figure
 
 
 def _name_tokens(axes: Axes, tokens: Sequence[str]) -> None:
-    axes.set_xticks(range(len(tokens)), [t.strip() or "↵" for t in tokens], rotation=90, fontsize=11)
+    axes.set_xticks(
+        range(len(tokens)), [t.strip() or "↵" for t in tokens], rotation=90, fontsize=11)
     axes.tick_params(axis="x", length=0)
 
 
+@style()
 def attention_blocks(batch: Packed) -> Figure:
     """Who may look at whom in a packed batch's first row, and each column's position below."""
     part, sees = batch.part[0].cpu(), (batch.mask(torch.float32)[0, 0] == 0).cpu()
     real = part >= 0
     part, sees, positions = part[real], sees[real][:, real], batch.positions[0].cpu()[real]
-    with style():
-        figure = new_figure(8, 8.2)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
-        cells = torch.where(sees, part[:, None] + 1, 0)
-        shades = ListedColormap(["#f4f4f4", *(c for _, c in PARTS)])
-        upper.imshow(cells, cmap=shades, vmin=0, vmax=4, interpolation="nearest", aspect="auto")
-        upper.tick_params(length=0)
-        for number, (name, colour) in enumerate(PARTS):
-            columns = torch.nonzero(part == number).flatten()
-            if not len(columns):
-                continue
-            middle, border = columns.double().mean().item(), columns[-1].item() + 0.5
-            upper.axhline(border, color="#333333", lw=0.8)
-            upper.text(middle, -1.5, name, ha="center", color=colour, fontweight="bold")
-            upper.text(-1.5, middle, name, va="center", ha="right", color=colour, fontweight="bold")
-            for axes in (upper, lower):
-                axes.axvline(border, color="#333333", lw=0.8)
-            lower.plot(columns, positions[columns], color=colour, lw=3)
-        upper.set(ylabel="the token that looks", yticks=[])
-        upper.yaxis.set_label_coords(-0.17, 0.5)
-        upper.set_title("Each rationale sees the prompt and itself only", pad=46)
-        upper.text(0.5, 1.06, "the token that is looked at", ha="center", transform=upper.transAxes)
-        lower.set(ylabel="position", xlabel="column of the packed row")
-        lower.yaxis.set_label_coords(-0.1, 0.5)
-        return figure
+    figure = new_figure(8, 8.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
+    cells = torch.where(sees, part[:, None] + 1, 0)
+    shades = ListedColormap(["#f4f4f4", *(c for _, c in PARTS)])
+    upper.imshow(cells, cmap=shades, vmin=0, vmax=4, interpolation="nearest", aspect="auto")
+    upper.tick_params(length=0)
+    for number, (name, colour) in enumerate(PARTS):
+        columns = torch.nonzero(part == number).flatten()
+        if not len(columns):
+            continue
+        middle, border = columns.double().mean().item(), columns[-1].item() + 0.5
+        upper.axhline(border, color="#333333", lw=0.8)
+        upper.text(middle, -1.5, name, ha="center", color=colour, fontweight="bold")
+        upper.text(-1.5, middle, name, va="center", ha="right", color=colour, fontweight="bold")
+        for axes in (upper, lower):
+            axes.axvline(border, color="#333333", lw=0.8)
+        lower.plot(columns, positions[columns], color=colour, lw=3)
+    upper.set(ylabel="the token that looks", yticks=[])
+    upper.yaxis.set_label_coords(-0.17, 0.5)
+    upper.set_title("Each rationale sees the prompt and itself only", pad=46)
+    upper.text(0.5, 1.06, "the token that is looked at", ha="center", transform=upper.transAxes)
+    lower.set(ylabel="position", xlabel="column of the packed row")
+    lower.yaxis.set_label_coords(-0.1, 0.5)
+    return figure
 
 
-def gradient_agreement(names: Sequence[str], series: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]]) -> Figure:
+@style()
+def gradient_agreement(
+    names: Sequence[str], series: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]]
+) -> Figure:
     """For each LoRA tensor, the cosine between a gradient and the one it should be.
 
     Args:
-        names: of the LoRA tensors.  series: label → (gradients as they should be, gradients); 0 where one of them is 0.
+        names: of the LoRA tensors.  series: label → (gradients as they should be, gradients); 0
+            where one of them is 0.
     """
     kinds = list(dict.fromkeys(_kind(n) for n in names))
-    with style():
-        figure = new_figure(10, 4.6)
-        axes = figure.subplots()
-        for (label, (should, has)), colour, marker in zip(series.items(), (GREEN, RED), "ox", strict=True):
-            values = [cosine_similarity(a.flatten(), b.flatten(), 0).item() for a, b in zip(should, has, strict=True)]
-            at = [kinds.index(_kind(n)) + 0.07 * (int(_layer(n)) - 1.5) + 0.04 * ("lora_B" in n) for n in names]
-            axes.scatter(at, values, color=colour, marker=marker, s=45, label=label, zorder=3)
-        axes.axhline(0, color=GREY, lw=1)
-        axes.set_xticks(range(len(kinds)), kinds)
-        axes.set(ylim=(-1.05, 1.35), xlabel="LoRA tensors A and B of four layers, by the matrix they adapt",
-                 ylabel="cosine to the true gradient", title="The loss is the same, and the gradient is another")  # fmt: skip
-        axes.grid(axis="y", alpha=0.25)
-        axes.legend(loc="upper center", ncols=2, frameon=False)
-        return figure
+    figure = new_figure(10, 4.6)
+    axes = figure.subplots()
+    for (label, (should, has)), colour, marker in zip(
+        series.items(), (GREEN, RED), "ox", strict=True):
+        values = [
+            cosine_similarity(a.flatten(), b.flatten(), 0).item()
+            for a, b in zip(should, has, strict=True)]
+        at = [
+            kinds.index(_kind(n)) + 0.07 * (int(_layer(n)) - 1.5) + 0.04 * ("lora_B" in n)
+            for n in names]
+        axes.scatter(at, values, color=colour, marker=marker, s=45, label=label, zorder=3)
+    axes.axhline(0, color=GREY, lw=1)
+    axes.set_xticks(range(len(kinds)), kinds)
+    axes.set(
+        ylim=(-1.05, 1.35), xlabel="LoRA tensors A and B of four layers, by the matrix they adapt",
+        ylabel="cosine to the true gradient",
+        title="The loss is the same, and the gradient is another")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(loc="upper center", ncols=2, frameon=False)
+    return figure
 
 
 def _kind(name: str) -> str:
@@ -145,17 +168,19 @@ TERMS = (("prompt tokens", GREY), ("rationale tokens", BLUE), ("λ · self-refle
 Terms = tuple[Tensor, Sequence[float], Sequence[float]]
 
 
+@style()
 def gradient_balance(
-    terms: Mapping[str, Terms], student: str, reflection_weight: float = 0.5, prompt_weight: float = 0.1
+    terms: Mapping[str, Terms], student: str, reflection_weight: float = 0.5,
+    prompt_weight: float = 0.1,
 ) -> Figure:
     """The gradients of the joint loss's terms as arrows, and each term's share of the joint gradient for every λ.
 
-    A term's share is its projection onto the joint gradient, so that shares add up to 1; a term that pulls against the
-    others has a negative one.
+    A term's share is its projection onto the joint gradient, so that shares add up to 1; a term
+    that pulls against the others has a negative one.
 
     Args:
-        terms: student → (gradients (3, n) of mean prompt loss, mean rationale loss and L_cl; these three losses; how many
-            prompt and rationale tokens there are).
+        terms: student → (gradients (3, n) of mean prompt loss, mean rationale loss and L_cl; these
+            three losses; how many prompt and rationale tokens there are).
     """
     gradients, losses, (prompt, rationale) = terms[student]
     gram = (gradients @ gradients.T).double().cpu()  # of 3 × 3 numbers, all that a slider needs
@@ -167,24 +192,29 @@ def gradient_balance(
     here = _shares(gram, lm + reflection_weight * cl)
     cosine = (lm @ gram @ cl / ((lm @ gram @ lm).sqrt() * gram[2, 2].sqrt())).clamp(-1, 1).item()
     mean = (lm[:2] @ torch.tensor(losses[:2], dtype=torch.double)).item()
-    with style():
-        figure = new_figure(11, 4.9)
-        left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
-        _draw_arrows(left, (lm @ gram @ lm).sqrt().item(), gram[2, 2].sqrt().item(), reflection_weight, cosine)
-        right.stackplot(weights, (100 * curves.T).tolist(), colors=[c for _, c in TERMS], alpha=0.75)
-        right.axvline(reflection_weight, color="black", lw=2)
-        right.set(xlim=(0, 1), ylim=(0, 100), xlabel="reflection weight λ", ylabel="share of the joint gradient in %")
-        for (name, colour), value, y in zip(TERMS, here.tolist(), (1.13, 1.07, 1.01), strict=True):
-            right.text(0, y, f"{name}: {100 * value:.0f} %", color=colour, transform=right.transAxes, fontweight="bold")
-        left.text(0.02, 0.98, f"L = L_lm + λ · L_cl = {mean:.2f} + {reflection_weight:.1f} · {losses[2]:.2f} = "
-                  f"{mean + reflection_weight * losses[2]:.2f}", va="top", transform=left.transAxes)  # fmt: skip
-        figure.suptitle(f"{student}, λ = {reflection_weight:.1f}: self-reflection is {100 * here[2].item():.0f} % of the joint "
-                        "gradient", x=0.01, ha="left", fontweight="bold")  # fmt: skip
-        return figure
+    figure = new_figure(11, 4.9)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    _draw_arrows(
+        left, (lm @ gram @ lm).sqrt().item(), gram[2, 2].sqrt().item(), reflection_weight, cosine)
+    right.stackplot(weights, (100 * curves.T).tolist(), colors=[c for _, c in TERMS], alpha=0.75)
+    right.axvline(reflection_weight, color="black", lw=2)
+    right.set(xlim=(0, 1), ylim=(0, 100), xlabel="reflection weight λ",
+              ylabel="share of the joint gradient in %")
+    for (name, colour), value, y in zip(TERMS, here.tolist(), (1.13, 1.07, 1.01), strict=True):
+        right.text(0, y, f"{name}: {100 * value:.0f} %", color=colour, transform=right.transAxes,
+                   fontweight="bold")
+    left.text(0.02, 0.98,
+              f"L = L_lm + λ · L_cl = {mean:.2f} + {reflection_weight:.1f} · {losses[2]:.2f} = "
+              f"{mean + reflection_weight * losses[2]:.2f}", va="top", transform=left.transAxes)
+    headline(figure,
+             f"{student}, λ = {reflection_weight:.1f}: self-reflection is "
+             f"{100 * here[2].item():.0f} % of the joint gradient")
+    return figure
 
 
 def _shares(gram: Tensor, scale: Tensor) -> Tensor:
-    return scale * (gram @ scale) / (scale @ gram @ scale) + 0.0  # + 0.0: no minus in front of a zero
+    # + 0.0: no minus in front of a zero
+    return scale * (gram @ scale) / (scale @ gram @ scale) + 0.0
 
 
 def _draw_arrows(axes: Axes, lm: float, cl: float, weight: float, cosine: float) -> None:
@@ -197,10 +227,12 @@ def _draw_arrows(axes: Axes, lm: float, cl: float, weight: float, cosine: float)
     axes.plot([lm, lm + x, x], [0, y, y], color=GREY, lw=1, ls=":")
     axes.text(0, -0.05 * widest, "gradient of L_lm", color=BLUE, va="top")
     axes.text(x, y + 0.04 * widest, "λ · gradient of L_cl", color=ORANGE)
-    axes.set(xlim=(-0.3 * widest, 1.3 * widest), ylim=(-0.2 * widest, 1.35 * widest), aspect="equal",
-             xlabel="norm", ylabel="norm")  # fmt: skip
+    axes.set(xlim=(-0.3 * widest, 1.3 * widest), ylim=(-0.2 * widest, 1.35 * widest),
+             aspect="equal", xlabel="norm", ylabel="norm")
     axes.set_title(f"cosine {cosine:+.2f}: {_how(cosine)}", fontsize=12, fontweight="normal")
 
 
 def _how(cosine: float) -> str:
-    return "they pull together" if cosine > 0.2 else "against each other" if cosine < -0.2 else "about at a right angle"
+    return (
+        "they pull together" if cosine > 0.2 else "against each other" if cosine < -0.2
+        else "about at a right angle")

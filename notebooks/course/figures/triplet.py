@@ -38,10 +38,13 @@ class Triplet:
     losses: Tensor
 
     @classmethod
-    def descend(cls, margin: float, angle_positive: float, angle_negative: float, steps: int = 0) -> Triplet:
+    def descend(
+        cls, margin: float, angle_positive: float, angle_negative: float, steps: int = 0
+    ) -> Triplet:
         """A triplet with these angles between h and the other two, moved by `steps` steps of gradient descent.
 
-        All three move, because all three come from the student. Each step turns them only: lengths do not matter to a cosine.
+        All three move, because all three come from the student. Each step turns them only: lengths
+        do not matter to a cosine.
 
         Args:
             margin: ρ ≥ 0.  angle_positive, angle_negative: in degrees, 0 to 180.
@@ -70,29 +73,30 @@ class Triplet:
         return f"max(0, {self.margin:.1f} − ({near:.2f}) + ({far:.2f})) = {self.losses[-1]:.2f}".replace("-", "−")
 
 
+@style()
 def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Figure:
     """A triplet as unit vectors in the plane, with the push on each, beside the loss over the two cosines.
 
     Args:
         items: (cos(h, h⁺), cos(h, h⁻)) of real items, drawn as dots over the loss.
     """
-    with style():
-        figure = new_figure(11, 5.4)
-        left, right = figure.subplots(1, 2)
-        _draw_vectors(left, triplet)
-        _draw_surface(right, triplet.margin)
-        if items is not None:
-            told = f"real items: {_pushing(triplet.margin, items)} of {len(items[0])} push"
-            right.scatter(*items, s=16, color=PURPLE, lw=0, zorder=3, label=told)
-        near, far = triplet.cosines()
-        right.plot(near, far, "-", color=RED, lw=2, zorder=3)
-        right.scatter(near[-1:], far[-1:], s=190, marker="*", color=RED, ec="white", zorder=4, label="the vectors on the left")
-        right.legend(loc="upper left", fontsize=11, framealpha=0.9)
-        steps = len(near) - 1
-        after = f"After {steps} {'step' if steps == 1 else 'steps'}: " if steps else ""
-        said = "it pushes" if triplet.losses[-1] > 0 else "no push"
-        figure.suptitle(f"{after}{triplet.sum()}: {said}", x=0.01, ha="left", fontweight="bold")
-        return figure
+    figure = new_figure(11, 5.4)
+    left, right = figure.subplots(1, 2)
+    _draw_vectors(left, triplet)
+    _draw_surface(right, triplet.margin)
+    if items is not None:
+        told = f"real items: {_pushing(triplet.margin, items)} of {len(items[0])} push"
+        right.scatter(*items, s=16, color=PURPLE, lw=0, zorder=3, label=told)
+    near, far = triplet.cosines()
+    right.plot(near, far, "-", color=RED, lw=2, zorder=3)
+    right.scatter(near[-1:], far[-1:], s=190, marker="*", color=RED, ec="white", zorder=4,
+                  label="the vectors on the left")
+    right.legend(loc="upper left", fontsize=11, framealpha=0.9)
+    steps = len(near) - 1
+    after = f"After {steps} {'step' if steps == 1 else 'steps'}: " if steps else ""
+    said = "it pushes" if triplet.losses[-1] > 0 else "no push"
+    headline(figure, f"{after}{triplet.sum()}: {said}")
+    return figure
 
 
 def triplet_table(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Table:
@@ -100,11 +104,12 @@ def triplet_table(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) 
     rows: list[Sequence[object]] = [
         (step, f"{near:.3f}", f"{far:.3f}", f"{loss:.3f}", f"{push:.3f}")
         for step, (near, far, loss, push) in enumerate(
-            zip(*triplet.cosines(), triplet.losses.tolist(), triplet.pushes[:, 0].norm(dim=-1).tolist(), strict=True)
-        )
-    ]
+            zip(*triplet.cosines(), triplet.losses.tolist(),
+                triplet.pushes[:, 0].norm(dim=-1).tolist(), strict=True))]
     if items is not None:
-        rows.append(("real items", f"{_pushing(triplet.margin, items)} of {len(items[0])} push", "", "", ""))
+        rows.append(
+            ("real items", f"{_pushing(triplet.margin, items)} of {len(items[0])} push", "", "",
+             ""))
     return Table(["step", "cos(h, h⁺)", "cos(h, h⁻)", "loss", "push on h"], rows)
 
 
@@ -118,14 +123,20 @@ def _draw_vectors(axes: Axes, triplet: Triplet) -> None:
     for number, (name, colour) in enumerate(NAMES):
         axes.plot(*triplet.path[:, number].T, color=colour, lw=3, alpha=0.35)  # where it came along
         x, y = triplet.path[-1, number].tolist()
-        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.2, "mutation_scale": 18})
-        axes.text(1.15 * x, 1.15 * y, name, color=colour, fontsize=14, ha="center", va="center", weight="bold")
+        axes.annotate(
+            "", (x, y), (0, 0),
+            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.2, "mutation_scale": 18})
+        axes.text(1.15 * x, 1.15 * y, name, color=colour, fontsize=14, ha="center", va="center",
+                  weight="bold")
         push = triplet.pushes[-1, number]
         if push.norm() > 0.05:
             end = (x + 0.4 * push[0].item(), y + 0.4 * push[1].item())
-            axes.annotate("", end, (x, y), arrowprops={"arrowstyle": "-|>", "color": RED, "lw": 2.2, "mutation_scale": 18})
+            axes.annotate(
+                "", end, (x, y),
+                arrowprops={"arrowstyle": "-|>", "color": RED, "lw": 2.2, "mutation_scale": 18})
     length = triplet.pushes[-1, 0].norm()
-    axes.text(0, -1.48, f"red: the way down, minus the gradient (on h: {length:.2f})", color=RED, ha="center", fontsize=12)
+    axes.text(0, -1.48, f"red: the way down, minus the gradient (on h: {length:.2f})", color=RED,
+              ha="center", fontsize=12)
     axes.set(xlim=(-1.45, 1.45), ylim=(-1.6, 1.4), aspect="equal")
     axes.axis("off")
 
@@ -135,13 +146,17 @@ def _draw_surface(axes: Axes, margin: float) -> None:
     near, far = np.meshgrid(line, line)
     levels = np.arange(0, 4.1, 0.5)
     axes.contourf(near, far, np.maximum(0, margin - near + far), levels, cmap="Greys", vmax=7)
-    for level in levels:  # along such a line the loss is the same: cos(h, h⁻) = cos(h, h⁺) + level − margin
+    # along such a line the loss is the same: cos(h, h⁻) = cos(h, h⁺) + level − margin
+    for level in levels:
         shift = level - margin
-        axes.plot(line, line + shift, color="black" if level == 0 else GREY, lw=1.8 if level == 0 else 0.7)
+        axes.plot(line, line + shift, color="black" if level == 0 else GREY,
+                  lw=1.8 if level == 0 else 0.7)
         if -1.8 < shift < 1.3:  # named in the middle of its way through the square
             middle = -shift / 2
-            axes.text(middle, middle + shift, f"{level:g}", fontsize=11, ha="center", va="center", color="#333333",
-                      bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8})  # fmt: skip
+            axes.text(
+                middle, middle + shift, f"{level:g}", fontsize=11, ha="center", va="center",
+                color="#333333",
+                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8})
     axes.fill_between(line, -1, np.maximum(line - margin, -1), color="white", zorder=1)
     axes.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="cos(h, h⁺)", ylabel="cos(h, h⁻)", aspect="equal")
     axes.set_xticks([-1, -0.5, 0, 0.5, 1])

@@ -1,11 +1,11 @@
 """`make evidence`: every arm with every seed, at equal teacher calls and training steps, logged in notebooks/evidence/.
 
-    make evidence                              # the pocket world: arms, sweeps, an idea on new seeds, the default, causes
-    make evidence ARGS="pocket --seeds 3"
-    make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"    # SmolLM2 on real questions, hours
+    make evidence                              # the pocket world: arms, sweeps, an idea on new
+    seeds, the default, causes make evidence ARGS="pocket --seeds 3" make evidence ARGS="multiarith
+    --data-dir DIR --teacher recorded:FILE"    # SmolLM2 on real questions, hours
 
-Stopped or killed, it goes on where it was when it is started again. What is in the log is not run again. Several at once (in
-as many terminals) share the runs out among them.
+Stopped or killed, it goes on where it was when it is started again. What is in the log is not run
+again. Several at once (in as many terminals) share the runs out among them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from l2r_lite.students.presets import PRESETS
 
 MAIN = "replay"  # the arm whose knobs the sweeps turn
 # What acts after a run's first exam only: runs that differ in nothing else begin alike.
-LATER = frozenset({
-    "annotator", "rounds", "reflection_weight", "margin", "replay", "feedback_limit", "lessons", "mistakes_per_question",
-    "epochs", "steps", "learning_rate", "batch_size", "micro_batch", "patience",
-})  # fmt: skip
+LATER = frozenset(
+    {"annotator", "rounds", "reflection_weight", "margin", "replay", "feedback_limit", "lessons",
+     "mistakes_per_question", "epochs", "steps", "learning_rate", "batch_size", "micro_batch",
+     "patience"})
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ class Experiment:
     """All runs of one log: a config, the arms (evidence.ARMS, or other values of knobs) and how many seeds each has.
 
     Attributes:
-        log: the log's name; two experiments on the same test may share one, so that their arms can be compared.
-        elsewhere: other questions for the kept student: a benchmark's name, or "new skills" of the pocket world.
+        log: the log's name; two experiments on the same test may share one, so that their arms can
+            be compared.
+        elsewhere: other questions for the kept student: a benchmark's name, or "new skills" of the
+            pocket world.
         first: the first seed.
     """
 
@@ -63,27 +65,32 @@ class Experiment:
     first: int = 0
 
 
-# Amounts that all arms share are written out, whatever the default is: what is in the log must stay comparable with what comes.
+# Amounts that all arms share are written out, whatever the default is: what is in the log must stay
+# comparable with what comes.
 _POCKET = PRESETS["pocket"].with_(test_limit=1020, feedback_limit=160, steps=40, batch_size=32)
 # Rounds 1 to 5 are read from the runs with six.
-SWEEPS = (
-    *(f"reflection_weight={v}" for v in (0, 0.1, 0.25, 1)), *(f"margin={v}" for v in (0.5, 1.5)),
-    *(f"samples={v}" for v in (1, 4, 8)), *(f"lessons={v}" for v in (1, 4)), "rounds=6", "four_bit=false",
-)  # fmt: skip
-# Recorded rationales are one a question, so that a triplet's second right one is the student's own: it takes two samples.
-# More than 240 training questions would only lengthen the exams: 80 of them go to the teacher in a round.
-_SMOL = PRESETS["smol"].with_(rounds=2, samples=2, replay=0.0, steps=20, feedback_limit=80, limit=240)
+SWEEPS = (*(f"reflection_weight={v}" for v in (0, 0.1, 0.25, 1)),
+          *(f"margin={v}" for v in (0.5, 1.5)), *(f"samples={v}" for v in (1, 4, 8)),
+          *(f"lessons={v}" for v in (1, 4)), "rounds=6", "four_bit=false")
+# Recorded rationales are one a question, so that a triplet's second right one is the student's own:
+# it takes two samples. More than 240 training questions would only lengthen the exams: 80 of them
+# go to the teacher in a round.
+_SMOL = PRESETS["smol"].with_(
+    rounds=2, samples=2, replay=0.0, steps=20, feedback_limit=80, limit=240)
 CAUSES = ("tailored", "reflection")
-_ARMS = ("annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
+_ARMS = (
+    "annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
 _SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
-DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2", "reflection_weight=0,replay=1")
+DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2",
+                "reflection_weight=0,replay=1")
 NEW_SEEDS_ARMS = ("reflection_weight=0", "annotator=true,reflection_weight=0")
 EXPERIMENTS = {
     "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
     "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
     # An idea that the runs above gave, tried on seeds that had no part in it.
     "new-seeds": Experiment("new-seeds", _POCKET, NEW_SEEDS_ARMS, 10, "new skills", first=10),
-    # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place there?
+    # The default as it is run, with as many steps as its mistakes bring: does λ > 0 earn its place
+    # there?
     "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), DEFAULT_ARMS, 10),
     "multiarith": Experiment("multiarith", _SMOL, ("annotator", *_SMOL_ARMS), 3, "svamp"),
     "multiarith-template": Experiment("multiarith-template", _SMOL.with_(problems="multiarith-template"), _SMOL_ARMS, 3),
@@ -101,7 +108,8 @@ def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
 
 
 def run_experiment(
-    experiment: Experiment, runs: Path, logs: Path, *, only: Sequence[str] = (), seeds: int | None = None, **changes: Any
+    experiment: Experiment, runs: Path, logs: Path, *, only: Sequence[str] = (),
+    seeds: int | None = None, **changes: Any,
 ) -> int:
     """Run what is not in the log yet, seed by seed, so that a log that is not complete is balanced.
 
@@ -114,14 +122,17 @@ def run_experiment(
         How many runs are left to another process that holds them.
     """
     log, left = logs / f"{experiment.log}.jsonl", 0
-    wanted = [(seed, arm) for seed in _seeds(experiment, seeds) for arm in experiment.arms if not only or arm in only]
+    wanted = [
+        (seed, arm) for seed in _seeds(experiment, seeds) for arm in experiment.arms
+        if not only or arm in only]
     for seed, arm in (bar := tqdm(wanted, desc=experiment.log, unit="run", disable=None)):
         bar.set_postfix_str(f"{arm}, seed {seed}")
         out = runs / experiment.log / f"{arm}-seed{seed}"
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(out.with_name(f".{out.name}.lock"), blocking=False):
-                if log.exists() and any((r.arm, r.seed) == (arm, seed) for r in evidence.read_log(log)):
+                if log.exists() and any(
+                    (r.arm, r.seed) == (arm, seed) for r in evidence.read_log(log)):
                     continue
                 config = config_of(experiment, arm, seed).with_(**changes)
                 begin_alike(config, out)
@@ -139,15 +150,18 @@ def begin_alike(config: LoopConfig, out: Path) -> None:
     for settings in sorted(out.parent.glob("*/config.json")) if not out.exists() else ():
         other, theirs = settings.parent, read_config(settings).to_json()
         exam = other / "round-1" / "exam.jsonl"
-        if exam.exists() and all(v == theirs[name] for name, v in config.to_json().items() if name not in LATER):
+        if exam.exists() and all(
+            v == theirs[name] for name, v in config.to_json().items() if name not in LATER):
             scratch = out.with_name(f"{SCRATCH}{out.name}")
-            shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed in the middle of this
+            # of a process that was killed in the middle of this
+            shutil.rmtree(scratch, ignore_errors=True)
             for folder in ("problems", "round-0"):
                 shutil.copytree(other / folder, scratch / folder)
             if config.rounds:
                 (scratch / "round-1").mkdir()
                 shutil.copy(exam, scratch / "round-1" / exam.name)
-                write_json(scratch / "round-1" / "stages.json", {"exam": read_json(exam.with_name("stages.json"))["exam"]})
+                write_json(scratch / "round-1" / "stages.json",
+                           {"exam": read_json(exam.with_name("stages.json"))["exam"]})
             guard.Checksums(scratch, config.to_json()).sweep()
             scratch.rename(out)
             return
@@ -162,9 +176,9 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
 
     student = student_from(config)
     load_adapter(student, out / "student")
-    exam = take_exam(student, _questions(name, config), max_new_tokens=config.max_new_tokens, rows=config.exam_rows,
-                     describe=name, judge=USUAL.judge,
-                     progress=sys.stderr.isatty())  # fmt: skip
+    exam = take_exam(
+        student, _questions(name, config), max_new_tokens=config.max_new_tokens,
+        rows=config.exam_rows, describe=name, judge=USUAL.judge, progress=sys.stderr.isatty())
     return {name: exam.samples}
 
 
@@ -177,8 +191,8 @@ def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None)
         there, config = causes.read_log(log), config_of(experiment, arm, seed)
         if not any((w.arm, w.seed) == (arm, seed) for w in there):
             looks = causes.watch(config, progress=sys.stderr.isatty())
-            new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(), _commit(),
-                                 datetime.date.today().isoformat())  # fmt: skip
+            new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(),
+                                 _commit(), datetime.date.today().isoformat())
             causes.write_log(log, [*there, new])
 
 
@@ -189,7 +203,8 @@ def _seeds(experiment: Experiment, how_many: int | None) -> range:
 def _questions(name: str, config: LoopConfig) -> list[Problem]:
     if name == "new skills":
         return world.make_problems("test", 510, skills=world.TRANSFER)
-    return load_problems(name, "test", 300, 0, config.data_dir)  # all of SVAMP: 5 minutes more a run
+    # all of SVAMP: 5 minutes more a run
+    return load_problems(name, "test", 300, 0, config.data_dir)
 
 
 def _commit() -> str:
@@ -197,34 +212,48 @@ def _commit() -> str:
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        # noqa: S603, S607
+        done = subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    return git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "--", str(here)))
+    return git("rev-parse", "--short", "HEAD") + "+" * bool(
+        git("status", "--porcelain", "--", str(here)))
 
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m l2r_lite.experiments`. Returns the exit status: 0 done, 2 bad input, 130 stopped."""
-    parser = argparse.ArgumentParser(prog="make evidence", description="Runs of every arm and seed, and their logs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} ({' '.join(WITHOUT_DATA)})")
-    parser.add_argument("--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
+    parser = argparse.ArgumentParser(
+        prog="make evidence", description="Runs of every arm and seed, and their logs.")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"of {', '.join(NAMES)} ({' '.join(WITHOUT_DATA)})")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="seeds an arm (each experiment's own number)")
     parser.add_argument("--arms", nargs="*", default=(), metavar="ARM", help="only these arms")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder with the benchmarks' original files")
     parser.add_argument("--teacher", metavar="NAME", help="recorded:FILE, for real questions")
-    parser.add_argument("--runs", type=Path, default=Path("runs/evidence"), metavar="DIR", help="run folders (runs/evidence)")
-    parser.add_argument("--logs", type=Path, default=evidence.FOLDER, metavar="DIR", help="logs (notebooks/evidence)")
+    parser.add_argument("--runs", type=Path, default=Path("runs/evidence"), metavar="DIR",
+                        help="run folders (runs/evidence)")
+    parser.add_argument("--logs", type=Path, default=evidence.FOLDER, metavar="DIR",
+                        help="logs (notebooks/evidence)")
     given = parser.parse_args(argv)
     changes = {k: v for k in ("data_dir", "teacher") if (v := getattr(given, k)) is not None}
     try:
         for name in given.names or WITHOUT_DATA:
             if name not in NAMES:
-                raise evidence.EvidenceError(f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
+                raise evidence.EvidenceError(
+                    f'no experiment is called "{name}"; there are: {", ".join(NAMES)}.')
             if name == "causes":
-                run_causes(log := given.logs / "causes" / causes.LOG.name, only=given.arms, seeds=given.seeds)
+                run_causes(log := given.logs / "causes" / causes.LOG.name, only=given.arms,
+                           seeds=given.seeds)
                 print(log)
                 continue
-            left = run_experiment(EXPERIMENTS[name], given.runs, given.logs, only=given.arms, seeds=given.seeds, **changes)
-            print(f"{given.logs / EXPERIMENTS[name].log}.jsonl" + f"   ({left} runs belong to another process)" * bool(left))
+            left = run_experiment(EXPERIMENTS[name], given.runs, given.logs, only=given.arms,
+                                  seeds=given.seeds, **changes)
+            print(
+                f"{given.logs / EXPERIMENTS[name].log}.jsonl"
+                + f"   ({left} runs belong to another process)" * bool(left))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return 130

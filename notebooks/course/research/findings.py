@@ -1,6 +1,7 @@
 """What the logs say: arms side by side, comparisons with intervals and a correction for their number, sweeps of one knob.
 
-Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 08 and the README show them.
+Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 08
+and the README show them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import mean_interval
 
-# What each comparison asks; the second arm is the one without it. Fixed before the runs, and corrected for their number.
+# What each comparison asks; the second arm is the one without it. Fixed before the runs, and
+# corrected for their number.
 QUESTIONS = {
     "rounds instead of one shot": ("annotator", "annotator-once"),
     "tailoring: lessons on mistakes, not at random": ("tailored", "annotator"),
@@ -26,15 +28,20 @@ QUESTIONS = {
     "replay": ("replay", "reflection"),
     "a teacher, instead of own answers": ("tailored", "self-training"),
 }
-# Thought of when the runs of QUESTIONS had been seen: ideas for the next experiment, not tests of these runs.
+# Thought of when the runs of QUESTIONS had been seen: ideas for the next experiment, not tests of
+# these runs.
 AFTERWARDS = {
     "tailoring with replay (λ = 0)": ("reflection_weight=0", "annotator"),
     "self-reflection with replay": ("replay", "reflection_weight=0"),
     "the same with λ = 0.25": ("reflection_weight=0.25", "reflection_weight=0"),
 }
-# The first of them, fixed anew before its runs with ten new seeds. With replay on both sides, nothing but tailoring differs.
-ON_NEW_SEEDS = {"tailoring, both with replay": ("reflection_weight=0", "annotator=true,reflection_weight=0")}
-# Fixed before its runs: in 40 steps a round self-reflection costs some of them (causes.py), and the default takes more.
+# The first of them, fixed anew before its runs with ten new seeds. With replay on both sides,
+# nothing but tailoring differs.
+ON_NEW_SEEDS = {
+    "tailoring, both with replay": ("reflection_weight=0", "annotator=true,reflection_weight=0"),
+}
+# Fixed before its runs: in 40 steps a round self-reflection costs some of them (causes.py), and the
+# default takes more.
 IN_THE_DEFAULT = {"self-reflection, in the default": ("replay", "reflection_weight=0")}
 # SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.
 ON_REAL_QUESTIONS = {
@@ -43,7 +50,9 @@ ON_REAL_QUESTIONS = {
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
     "self-reflection": ("reflection", "tailored"),
 }
-REAL = {"multiarith": "MultiArith", "multiarith-template": "MultiArith, template split", "svamp": "SVAMP"}  # their logs
+# their logs
+REAL = {"multiarith": "MultiArith", "multiarith-template": "MultiArith, template split",
+        "svamp": "SVAMP"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +94,14 @@ def compare(
     return _corrected(_compared(runs, questions, after))
 
 
-def compare_logs(logs: Mapping[str, Sequence[Run]], questions: dict[str, tuple[str, str]]) -> list[Comparison]:
+def compare_logs(
+    logs: Mapping[str, Sequence[Run]], questions: dict[str, tuple[str, str]]
+) -> list[Comparison]:
     """The same of several logs, by name, of the kept students; corrected for how many comparisons there are in all."""
-    return _corrected([replace(c, what=f"{name}: {c.what}") for name, runs in logs.items() for c in _compared(runs, questions)])
+    return _corrected(
+        [
+            replace(c, what=f"{name}: {c.what}") for name, runs in logs.items()
+            for c in _compared(runs, questions)])
 
 
 def _compared(
@@ -100,8 +114,9 @@ def _compared(
         if {arm for arm in (first, second) if arm != "untrained"} <= there:
             seeds, one, other = paired(runs, first, second, after)
             gains = (one - other).mean(1)
-            found.append(Comparison(what, first, second, len(seeds), paired_bootstrap(one, other),
-                                    mean_interval(list(gains))[1], float(sign_flip_test(gains))))  # fmt: skip
+            found.append(
+                Comparison(what, first, second, len(seeds), paired_bootstrap(one, other),
+                           mean_interval(list(gains))[1], float(sign_flip_test(gains))))
     return found
 
 
@@ -113,37 +128,42 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Each comparison in a row: the gain in points with both intervals, the corrected p, and whether it is decided."""
     rows = [
         [c.what, f"{c.first} − {c.second}", c.seeds, f"{100 * c.bootstrap.difference:+.1f}",
-         f"{100 * c.bootstrap.low:+.1f} to {100 * c.bootstrap.high:+.1f}", f"± {100 * c.half:.1f}", f"{c.p:.3f}", c.holds]
-        for c in comparisons
-    ]  # fmt: skip
-    columns = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions", "95 %, seeds (t)", "p (Holm)",
-               "does it help?"]  # fmt: skip
+         f"{100 * c.bootstrap.low:+.1f} to {100 * c.bootstrap.high:+.1f}", f"± {100 * c.half:.1f}",
+         f"{c.p:.3f}", c.holds] for c in comparisons]
+    columns = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions",
+               "95 %, seeds (t)", "p (Holm)", "does it help?"]
     return Table(columns, rows)
 
 
 def arm_table(runs: Sequence[Run]) -> Table:
     """Each arm in a row: what it took a run, and its accuracies in per cent, mean over seeds ± 95 % (t).
 
-    "kept" is the student that validation chose, "last" that of the last round, the other columns are questions of another kind.
+    "kept" is the student that validation chose, "last" that of the last round, the other columns
+    are questions of another kind.
     """
     kinds = sorted({kind for r in runs for kind in r.elsewhere})
     rows = []
     for arm in (arm for arm in ARMS if any(r.arm == arm for r in runs)):
         mine = [r for r in runs if r.arm == arm]
-        took = [np.mean([sum(x[name] for x in r.rounds) for r in mine]) for name in ("teacher_calls", "lessons")]
+        took = [
+            np.mean([sum(x[name] for x in r.rounds) for r in mine])
+            for name in ("teacher_calls", "lessons")]
         shares = [x["triplet_share"] for r in mine for x in r.rounds]
         share = f"{np.mean(shares):.0%}" if shares else "–"
-        rows.append([arm, len(mine), *(f"{x:.0f}" for x in took), share, _mean([r.correct().mean() for r in mine]),
-                     _mean([r.correct(-1).mean() for r in mine]),
-                     *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])  # fmt: skip
-    return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last", *kinds], rows)
+        rows.append(
+            [arm, len(mine), *(f"{x:.0f}" for x in took), share,
+             _mean([r.correct().mean() for r in mine]), _mean([r.correct(-1).mean() for r in mine]),
+             *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])
+    return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept",
+                  "last", *kinds], rows)
 
 
 def stacked(tables: Mapping[str, Table], head: str) -> Table:
     """Several tables as one: each row's table is named before it, and a column that a table lacks is "–" there."""
     columns = list(dict.fromkeys(name for table in tables.values() for name in table.head))
-    rows = [[name, *(dict(zip(table.head, row, strict=True)).get(column, "–") for column in columns)]
-            for name, table in tables.items() for row in table.rows]  # fmt: skip
+    rows = [
+        [name, *(dict(zip(table.head, row, strict=True)).get(column, "–") for column in columns)]
+        for name, table in tables.items() for row in table.rows]
     return Table([head, *columns], rows)
 
 
@@ -167,8 +187,10 @@ def gains(runs: Sequence[Run], arm: str, main: str) -> NDArray[np.float64]:
 
 def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
     """Each knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
-    rows = [[knob, json.dumps(value), *_tried(runs, mine, main), f"{np.mean([r.seconds for r in mine]):.0f}"]
-            for knob in knobs for value, mine in sweep(runs, knob, main).items()]  # fmt: skip
+    rows = [
+        [knob, json.dumps(value), *_tried(runs, mine, main),
+         f"{np.mean([r.seconds for r in mine]):.0f}"] for knob in knobs
+        for value, mine in sweep(runs, knob, main).items()]
     return Table(["knob", "value", *_TRIED, "seconds a run"], rows)
 
 
@@ -178,7 +200,7 @@ def choices_table(runs: Sequence[Run], main: str) -> Table:
     best_first = sorted(arms, key=lambda arm: -np.mean([r.validation[r.kept] for r in arms[arm]]))
     items = {arm: np.mean([sum(x["items"] for x in r.rounds) for r in arms[arm]]) for arm in arms}
     return Table(["arm", *_TRIED, "items trained on"],
-                 [[arm, *_tried(runs, arms[arm], main), f"{items[arm]:.0f}"] for arm in best_first])  # fmt: skip
+                 [[arm, *_tried(runs, arms[arm], main), f"{items[arm]:.0f}"] for arm in best_first])
 
 
 _TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs"]
@@ -187,7 +209,8 @@ _TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs"]
 def _tried(runs: Sequence[Run], mine: Sequence[Run], main: str) -> list[Any]:
     """One arm's cells of _TRIED; the gain is over the main arm, on the test."""
     gain, half = mean_interval(list(gains(runs, mine[0].arm, main)))
-    gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if len(mine) > 1 else f"{gain:+.1f}"
+    gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if len(
+        mine) > 1 else f"{gain:+.1f}"
     validation, test = [r.validation[r.kept] for r in mine], [r.correct().mean() for r in mine]
     return [len(mine), _mean(validation), _mean(test), gained]
 

@@ -1,9 +1,10 @@
-"""What several runs say: a difference with its interval, what makes it vary, and how many runs are enough.
+"""What several runs say: a difference with its interval, what makes it vary, and how many to run.
 
-A result varies for two reasons: another *seed* (other training questions, other samples, another adapter to begin with) and
-another *set of test questions*. Most functions here take tables of 0 and 1, shape (seeds, questions): a row is a run, a column
-a test question, 1 a right answer. In two tables that are compared, equal rows had equal seeds and equal columns the same
-question, so that the difference is taken pair by pair. The mean over seeds with its interval is `report.mean_interval`.
+A result varies for two reasons: another *seed* (other training questions, samples, initial adapter)
+and another *set of test questions*. Most functions here take tables of 0 and 1, (seeds, questions):
+a row is a run, a column a test question, 1 a right answer. In two tables that are compared, equal
+rows have equal seeds and equal columns the same question, so differences are taken pair by pair.
+The mean over seeds with its t interval is `l2r_lite.runs.statistics.mean_interval`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Numbers = NDArray[np.float64]
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> Numbers:
-    """first − second, pair by pair: 1 where only the first arm was right, −1 where only the second, 0 where they agree.
+    """first − second, pair by pair: 1 where only the first arm was right, −1 only the second.
 
     Raises:
         ValueError: the tables are not both (seeds, questions) of one shape; such runs are no pairs.
@@ -29,15 +29,15 @@ def differences(first: ArrayLike, second: ArrayLike) -> Numbers:
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.ndim != 2 or a.shape != b.shape or not a.size:
         raise ValueError(
-            f"two tables of shape (seeds, questions) are compared, and these are {a.shape} and {b.shape}: "
-            "both arms need the same seeds and the same test questions, in the same order."
-        )
+            "two tables of shape (seeds, questions) are compared, and these are "
+            f"{a.shape} and {b.shape}: both arms need the same seeds and the same test questions, "
+            "in the same order.")
     return a - b
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """The difference of two arms, its 95 % interval, and the resampled differences that the interval was read from."""
+    """The difference of two arms, its 95 % interval, and the resampled differences behind it."""
 
     difference: float
     low: float
@@ -46,26 +46,30 @@ class Bootstrap:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves out 0: then these runs tell which arm is better."""
+        """Whether the interval excludes 0: then these runs tell which arm is better."""
         return self.low > 0 or self.high < 0
 
 
-def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Bootstrap:
-    """How much the mean difference of two arms would vary, had other seeds been run and other questions been asked.
+def paired_bootstrap(
+    first: ArrayLike, second: ArrayLike, *, draws: int = 2000, seed: int = 0
+) -> Bootstrap:
+    """How much the mean difference of two arms would vary with other seeds and other questions.
 
-    Each draw takes as many seeds as there are, with repetition, then as many questions, the same ones for all seeds and both
-    arms, and averages the differences. The interval goes from the 2.5th to the 97.5th percentile of the draws.
+    Each draw takes as many seeds as there are, with repetition, then as many questions, the same
+    for all seeds and both arms, and averages the differences. The interval goes from the 2.5th to
+    the 97.5th percentile. (scipy.stats.bootstrap resamples one axis only.)
 
-    With few seeds that differ much it is too narrow: of three seeds, a draw often takes one twice, and what a fourth would
-    have done no draw can know. It then holds the truth in about 80 % of cases instead of 95 (tests/test_statistics.py). Below
-    about ten seeds, read `mean_interval` of the seeds' differences beside it, which allows for that.
+    With few seeds that differ much it is too narrow: a draw of three often takes one seed twice. It
+    then holds the truth in about 80 % of cases instead of 95 (tests/test_statistics.py). Below
+    about ten seeds, read `mean_interval` of the seeds' differences beside it.
     """
     table = differences(first, second)
     seeds, questions = table.shape
     rng = np.random.default_rng(seed)
     found = np.empty(draws)
     for i in range(draws):
-        rows = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)  # how often each seed was taken
+        # How often each seed, and each question, was taken.
+        rows = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)
         columns = np.bincount(rng.integers(questions, size=questions), minlength=questions)
         found[i] = rows @ table @ columns / table.size
     low, high = np.percentile(found, [2.5, 97.5])
@@ -74,45 +78,50 @@ def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, draws: int = 2000, 
 
 @dataclass(frozen=True)
 class Spread:
-    """What makes a difference vary, as variances: seeds, questions, and the rest (this seed at this question)."""
+    """Why a difference varies, as variances: seeds, questions, and the rest (seed × question)."""
 
     seeds: float
     questions: float
     rest: float
 
     def standard_error(self, seeds: int, questions: int) -> float:
-        """Standard deviation of the mean difference of an experiment of this size; ± 2 of it is about a 95 % interval."""
-        return math.sqrt(self.seeds / seeds + self.questions / questions + self.rest / (seeds * questions))
+        """Standard deviation of the mean difference of an experiment of this size."""
+        rest = self.rest / (seeds * questions)
+        return math.sqrt(self.seeds / seeds + self.questions / questions + rest)
 
 
 def spread(table: ArrayLike) -> Spread:
-    """Split the variance of a table (seeds, questions) into what seeds, questions and the rest contribute.
+    """Split the variance of a table (seeds, questions) into seeds, questions and the rest.
 
-    Two-way analysis of variance with random effects, x = mean + seed + question + rest; a negative estimate counts as 0.
-    From 3 or 5 seeds the seeds' part is a rough guess: it is a variance of 3 or 5 numbers.
+    Two-way analysis of variance with random effects, x = mean + seed + question + rest; a negative
+    estimate counts as 0. From 3 or 5 seeds the seeds' part is a rough guess.
 
     Raises:
         ValueError: fewer than two seeds or two questions; then nothing tells their parts apart.
     """
     x = np.asarray(table, dtype=float)
     if x.ndim != 2 or min(x.shape) < 2:
-        raise ValueError(f"a table of at least 2 seeds and 2 questions is needed, and this one is {x.shape}.")
+        raise ValueError(
+            f"a table of at least 2 seeds and 2 questions is needed, and this one is {x.shape}.")
     seeds, questions = x.shape
     mean, by_seed, by_question = x.mean(), x.mean(1, keepdims=True), x.mean(0, keepdims=True)
-    rest = float(((x - by_seed - by_question + mean) ** 2).sum() / ((seeds - 1) * (questions - 1)))
+    residual = x - by_seed - by_question + mean
+    rest = float((residual**2).sum() / ((seeds - 1) * (questions - 1)))
     between_seeds = float(questions * ((by_seed - mean) ** 2).sum() / (seeds - 1))
     between_questions = float(seeds * ((by_question - mean) ** 2).sum() / (questions - 1))
-    return Spread(max(0.0, (between_seeds - rest) / questions), max(0.0, (between_questions - rest) / seeds), rest)
+    of_seeds = max(0.0, (between_seeds - rest) / questions)
+    of_questions = max(0.0, (between_questions - rest) / seeds)
+    return Spread(of_seeds, of_questions, rest)
 
 
 def sign_flip_test(values: ArrayLike) -> Any:
-    """Probability of a mean at least this far from 0 if each seed's difference had come out with either sign equally often.
+    """p of a mean this far from 0, if each seed's difference had either sign with equal chance.
 
-    All 2ⁿ patterns of signs are tried, so that no normal distribution is assumed; with n seeds the smallest p is 2/2ⁿ,
-    which is why fewer than six seeds can never give p < 0.05 here.
+    All 2ⁿ patterns of signs are tried, so no normal distribution is assumed. With n seeds the
+    smallest p is 2/2ⁿ: fewer than six seeds can never give p < 0.05.
 
     Args:
-        values: one difference a seed, shape (…, seeds) with at most 16 seeds.
+        values: one difference per seed, shape (…, seeds) with at most 16 seeds.
 
     Returns:
         p, of shape (…); a float for one row of differences.
@@ -123,7 +132,11 @@ def sign_flip_test(values: ArrayLike) -> Any:
     x = np.asarray(values, dtype=float)
     n = x.shape[-1] if x.ndim else 0
     if not 1 <= n <= 16:
-        raise ValueError(f"the sign-flip test tries all 2ⁿ patterns: it takes 1 to 16 seeds, not {n}.")
+        raise ValueError(
+            f"the sign-flip test tries all 2ⁿ patterns: it takes 1 to 16 seeds, not {n}.")
+    # scipy.stats.permutation_test(permutation_type="samples") does the same, but takes 6 s instead
+    # of 0.3 s for the (300, 12, 10) of a figure, is 2/2ⁿ too low where a mean nearly cancels (its
+    # tolerance is relative to the mean), and refuses a single seed.
     signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)  # (2ⁿ, seeds)
     sums = np.abs(x @ signs.T)  # (…, 2ⁿ)
     p = (sums >= np.abs(x.sum(-1, keepdims=True)) - 1e-9).mean(-1)
@@ -131,10 +144,11 @@ def sign_flip_test(values: ArrayLike) -> Any:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction: p-values that may be compared with 0.05 although several comparisons were made.
+    """Holm's correction: p-values to compare with 0.05 although several comparisons were made.
 
-    The smallest of m is multiplied by m, the next by m − 1, and so on; none may be smaller than the one before it, none above
-    1. If no arm differs, at most 5 % of such experiments then find any difference.
+    The smallest of m is multiplied by m, the next by m − 1, and so on; none may be smaller than the
+    one before it, none above 1. If no arm differs, at most 5 % of such experiments find any
+    difference. (scipy has no Holm.)
 
     Returns:
         The corrected p-values, in the order given.
@@ -147,10 +161,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def seeds_needed(difference: float, deviation: float, *, power: float = 0.8) -> int:
-    """Seeds at which an experiment finds a true difference (95 % interval without 0) in a share `power` of all cases.
+    """Seeds at which a share `power` of experiments finds a true difference (95 % interval).
 
-    n = ((z(0.975) + z(power)) · deviation / difference)², rounded up: 7.85 · (deviation / difference)² for 80 %. By the
-    normal approximation; where it says fewer than about 10, add one or two for Student's t.
+    n = ((z(0.975) + z(power)) · deviation / difference)², rounded up: 7.85 · (deviation /
+    difference)² for 80 %. A normal approximation: below about 10, add one or two for Student's t.
 
     Args:
         difference: the true difference to be found, in any unit.
@@ -159,28 +173,35 @@ def seeds_needed(difference: float, deviation: float, *, power: float = 0.8) -> 
     Raises:
         ValueError: the difference is 0 (no number of seeds finds it) or the deviation negative.
     """
+    from scipy.stats import norm  # takes half a second to import
+
     if difference == 0 or deviation < 0:
-        raise ValueError(f"no number of seeds finds a difference of {difference:g} with a deviation of {deviation:g}.")
-    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(power)
+        raise ValueError(
+            f"no number of seeds finds a difference of {difference:g} with a deviation of "
+            f"{deviation:g}.")
+    z = norm.ppf(0.975) + norm.ppf(power)
     return max(1, math.ceil((z * deviation / difference) ** 2))
 
 
 def simulate(
-    accuracies: Sequence[float], deviation: float, *, seeds: int, questions: int, experiments: int = 1,
-    shared: float = 0.7, seed: int = 0,
-) -> NDArray[np.bool_]:  # fmt: skip
-    """Made-up experiments whose truth is known: which answers were right, shape (experiments, arms, seeds, questions).
+    accuracies: Sequence[float], deviation: float, *, seeds: int, questions: int,
+    experiments: int = 1, shared: float = 0.7, seed: int = 0,
+) -> NDArray[np.bool_]:
+    """Made-up experiments whose truth is known: (experiments, arms, seeds, questions), True: right.
 
-    Each run's own accuracy is its arm's plus normal noise. Questions differ in difficulty, alike for all runs: with
-    probability `shared` an answer is right if the question's difficulty is below the run's accuracy, else luck decides.
+    Each run's own accuracy is its arm's plus normal noise. Questions differ in difficulty, alike
+    for all runs: with probability `shared` an answer is right if the question's difficulty is below
+    the run's accuracy, else luck decides.
 
     Args:
         accuracies: the true accuracy of each arm, in [0, 1].
-        deviation: standard deviation over seeds of the true difference of two runs with one seed, in [0, 1].
+        deviation: standard deviation over seeds of the true difference of two runs, in [0, 1].
     """
     rng = np.random.default_rng(seed)
     shape = (experiments, len(accuracies), seeds, questions)
-    true = np.asarray(accuracies)[None, :, None] + rng.normal(0, deviation / math.sqrt(2), shape[:3])
+    noise = rng.normal(0, deviation / math.sqrt(2), shape[:3])
+    true = np.asarray(accuracies)[None, :, None] + noise
     difficulty = rng.random((experiments, 1, 1, questions), dtype=np.float32)
     luck = rng.random(shape, dtype=np.float32)
-    return np.where(rng.random(shape, dtype=np.float32) < shared, difficulty, luck) < true[..., None]
+    by_difficulty = rng.random(shape, dtype=np.float32) < shared
+    return np.where(by_difficulty, difficulty, luck) < true[..., None]

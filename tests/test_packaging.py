@@ -15,12 +15,11 @@ import venv
 from importlib import metadata
 from pathlib import Path
 
+import l2r_lite
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-
-import l2r_lite
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -151,7 +150,7 @@ def test_the_built_wheel_runs_notebooks_00_and_08_outside_the_checkout(tmp_path)
     subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True, cwd=tmp_path)
     # Dependencies come from here, as files on the path: the .pth files that would bring the checkout are not read.
     here = [path for path in sys.path if path.endswith("site-packages")]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": os.pathsep.join([str(site), *here])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *here])}
     python = tmp_path / "venv" / "bin" / "python"
     told = subprocess.run([python, "-c", "import l2r_lite, l2r_course; print(l2r_lite.__file__, l2r_course.__file__)"],
                           check=True, capture_output=True, text=True, cwd=tmp_path, env=environment).stdout  # fmt: skip
@@ -271,8 +270,7 @@ def installs(asked):
 
 def test_make_alone_lists_every_target(house):
     _, output, asked = house()
-    targets = ["help", "demo", "test", "test-all", "soak", "lab", "lint", "notebooks", "pocket", "bench", "evidence", "results", "badges",
-               "versions", "lock", "clean"]  # fmt: skip
+    targets = "help demo test test-all soak lab lint notebooks pocket bench evidence results badges versions lock clean".split()
     assert re.findall(r"^make ([\w-]+)", output, re.M) == targets
     assert not asked
 

@@ -9,11 +9,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import l2r_lite.decoding
-import l2r_lite.student
 import pytest
 import torch
 from l2r_course.scores import score_tokens
+from safetensors.torch import load_file, save_file
 from tiny_student import build_tiny, wake_up
 from torch.nn.functional import cosine_similarity
 
@@ -25,11 +24,16 @@ from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
 from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
-from l2r_lite.loop.writing import probabilities
+from l2r_lite.loop.writing import PlainWriter, choose, probabilities
+from l2r_lite.students import folding, loading
+from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.folding import folded
 from l2r_lite.students.four_bit import four_bit_layers
+from l2r_lite.students.loading import load_student
+from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.sources import cached_smol, locate
 
+EXAMPLE = "Question: Ann has 2 pens. Ann gets 3 more. How many pens does Ann have now?\nAnswer: Add: 2 + 3 = 5. The answer is 5.\n\n"
 PROMPTS = [
     "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",
     "Question: Mia has 12 cups.\nAnswer:",
@@ -45,9 +49,9 @@ def awake(load_tiny: Callable) -> Student:
     return load_tiny(wake=True)
 
 
-@pytest.fixture(scope="module")
-def pocket() -> Student:
-    return load_student("pocket", device="cpu")
+@pytest.fixture
+def pocket(pocket_student: Student) -> Student:
+    return pocket_student
 
 
 # --- loading ---
@@ -129,13 +133,10 @@ def test_pickled_weights_beside_a_stray_safetensors_file_are_not_run(tmp_path: P
     assert not (tmp_path / "boom").exists()
 
 
-@pytest.mark.parametrize("name", ["./not/there", "/not/there", "~/not/there"])
-def test_a_folder_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(StudentError, match=f'"{name}": there is no such folder'):
-        locate(name)
-
-
-def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_or_has_no_config_is_named(tmp_path: Path) -> None:
+    for name in ("./not/there", "/not/there", "~/not/there"):
+        with pytest.raises(StudentError, match=f'"{name}": there is no such folder'):
+            locate(name)
     with pytest.raises(StudentError, match="no config.json"):
         locate(str(tmp_path))
 
@@ -151,6 +152,23 @@ def test_damaged_weights_are_one_sentence_not_a_traceback(tmp_path: Path, tiny_f
 # --- answering ---
 
 
+@pytest.mark.parametrize("shots", ["", EXAMPLE], ids=["alone", "after a demonstration"])
+def test_the_texts_are_those_of_the_plain_writer_greedy_and_sampled(
+    pocket: Student, pocket_problems: list[Problem], shots: str
+) -> None:
+    """transformers' own generate, with the same random numbers: 288 samples in all, more where rows are few."""
+    prompts = [student_prompt(p) for p in pocket_problems[:36]]
+    pocket.demonstrate(shots)
+    try:
+        for options in ({"temperature": 0.0}, {"samples": 4, "temperature": 0.7, "seed": 1}, {"samples": 2, "temperature": 1.5}):
+            plain = PlainWriter(pocket).generate(prompts, max_new_tokens=48, rows=72, **options)
+            for rows in (36, 240):
+                assert pocket.generate(prompts, max_new_tokens=48, rows=rows, **options) == plain, options
+        assert len({text for texts in plain for text in texts}) > 60
+    finally:
+        pocket.demonstrate("")
+
+
 def greedy_by_transformers(student: Student, prompt: str, steps: int) -> str:
     ids = student.tokenizer(prompt, return_tensors="pt").to(student.device)
     out = student.model.generate(
@@ -159,59 +177,51 @@ def greedy_by_transformers(student: Student, prompt: str, steps: int) -> str:
     return cut_after_answer(student.tokenizer.decode(out[0, ids.input_ids.shape[1] :], skip_special_tokens=True))
 
 
+def test_greedy_texts_of_both_writers_are_those_of_transformers_generate_without_anything_of_ours(
+    awake: Student, pocket: Student, pocket_problems: list[Problem]
+) -> None:
+    questions = [student_prompt(p) for p in pocket_problems[:18]]
+    for student, prompts, steps in ((awake, PROMPTS, 24), (pocket, questions, 48)):
+        want = [[greedy_by_transformers(student, p, steps)] for p in prompts]
+        assert student.generate(prompts, max_new_tokens=steps) == want
+        assert PlainWriter(student).generate(prompts, max_new_tokens=steps) == want
+        assert len({text for (text,) in want}) > len(prompts) / 2
+
+
 def test_a_small_student_computes_in_fp32_on_every_cpu_and_a_larger_one_in_what_the_cpu_has(
     load_tiny: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert load_tiny(device="cpu").dtype == torch.float32 == load_student("pocket", device="cpu").dtype
-    monkeypatch.setattr(l2r_lite.student, "SMALL", 1)
+    monkeypatch.setattr(loading, "SMALL", 1)
     assert load_tiny(device="cpu").dtype == torch.bfloat16
 
 
-def test_greedy_answers_equal_those_of_transformers_generate(awake: Student) -> None:
-    answers = [texts[0] for texts in awake.generate(PROMPTS, max_new_tokens=24)]
-    assert answers == [greedy_by_transformers(awake, p, 24) for p in PROMPTS]
-    assert len(set(answers)) == len(answers)
-
-
-def test_the_pocket_students_greedy_answers_equal_those_of_transformers_generate(
+def test_an_answer_ends_with_its_answer_line_and_is_never_longer_than_asked_for(
     pocket: Student, pocket_problems: list[Problem]
 ) -> None:
-    prompts = [student_prompt(p) for p in pocket_problems[:18]]
-    answers = [texts[0] for texts in pocket.generate(prompts, max_new_tokens=48)]
-    assert answers == [greedy_by_transformers(pocket, p, 48) for p in prompts]
-
-
-def test_an_answer_ends_with_its_answer_line(pocket: Student, pocket_problems: list[Problem]) -> None:
     for (text,) in pocket.generate([student_prompt(p) for p in pocket_problems[:18]], max_new_tokens=64):
         assert text.count("The answer is") == 1
         assert cut_after_answer(text) == text
         assert text.endswith(".")
-
-
-def test_no_answer_is_longer_than_asked_for(pocket: Student, pocket_problems: list[Problem]) -> None:
     for (text,) in pocket.generate([student_prompt(p) for p in pocket_problems[:6]], max_new_tokens=5):
         assert 0 < len(pocket.tokenizer(completion(text)).input_ids) <= 5
 
 
-def test_samples_are_the_same_for_a_seed_and_differ_between_seeds(awake: Student) -> None:
+def test_samples_are_the_same_for_a_seed_and_differ_between_seeds_and_from_each_other(awake: Student) -> None:
     def draw(seed: int) -> list[list[str]]:
-        return awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12, seed=seed)
+        return awake.generate(PROMPTS, samples=6, temperature=1.0, max_new_tokens=12, seed=seed)
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
+    assert all(len(set(texts)) > 3 for texts in draw(1))
 
 
-def test_samples_of_one_prompt_differ_from_each_other(awake: Student) -> None:
-    (texts,) = awake.generate(PROMPTS[:1], samples=6, temperature=1.0, max_new_tokens=12)
-    assert len(set(texts)) > 3
-
-
-@pytest.mark.parametrize("rows", [1, 3, 7, 100])
-def test_a_sample_does_not_depend_on_how_many_are_written_at_once(awake: Student, rows: int) -> None:
+def test_a_sample_does_not_depend_on_how_many_are_written_at_once(awake: Student) -> None:
     want = awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12)
-    assert awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12, rows=rows) == want
+    for rows in (1, 3, 7, 100):
+        assert awake.generate(PROMPTS, samples=3, temperature=0.8, max_new_tokens=12, rows=rows) == want
 
 
 def test_a_sample_does_not_depend_on_its_neighbours_or_their_order(awake: Student) -> None:
@@ -243,7 +253,7 @@ def test_the_samples_follow_the_models_own_distribution(awake: Student) -> None:
         expected = torch.softmax(awake.model(input_ids=ids).logits[0, -1], -1)
     count = 4000
     uniform = torch.rand(count, generator=torch.Generator().manual_seed(0))
-    drawn = l2r_lite.decoding.choose(expected.log().expand(count, -1), 1.0, uniform)
+    drawn = choose(expected.log().expand(count, -1), 1.0, uniform)
     seen = torch.bincount(drawn, minlength=len(expected)) / count
     assert (seen - expected).abs().sum() / 2 < 0.15  # total variation
     likely = expected > 0.02
@@ -310,7 +320,7 @@ def test_layers_are_themselves_again_when_an_exam_fails(awake: Student) -> None:
 def test_half_precision_and_large_students_keep_to_their_four_bits(
     awake: Student, dtype: torch.dtype, limit: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(l2r_lite.folding, "FOLD_AT_MOST", limit)
+    monkeypatch.setattr(folding, "FOLD_AT_MOST", limit)
     with folded(awake.model, dtype):
         assert not any("forward" in vars(module) for module in awake.model.modules())
 
@@ -326,9 +336,9 @@ def test_prompt_and_completion_share_no_token(awake: Student) -> None:
 
 
 def test_a_saved_adapter_comes_back_bit_for_bit(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
-    awake.save_adapter(tmp_path / "adapter")
+    save_adapter(awake, tmp_path / "adapter")
     other = load_tiny(seed=9)
-    other.load_adapter(tmp_path / "adapter")
+    load_adapter(other, tmp_path / "adapter")
     assert all(torch.equal(awake.trainable[n], other.trainable[n]) for n in awake.trainable)
     assert other.generate(PROMPTS, max_new_tokens=8) == awake.generate(PROMPTS, max_new_tokens=8)
 
@@ -336,48 +346,37 @@ def test_a_saved_adapter_comes_back_bit_for_bit(awake: Student, load_tiny: Calla
 def test_saving_replaces_an_older_adapter_and_leaves_nothing_else(awake: Student, tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "old").touch()
-    awake.save_adapter(tmp_path / "adapter")
+    save_adapter(awake, tmp_path / "adapter")
     assert [f.name for f in tmp_path.iterdir()] == ["adapter"]
     assert not (tmp_path / "adapter" / "old").exists()
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_damaged_adapter_is_one_sentence_not_a_traceback(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
-    awake.save_adapter(tmp_path / "adapter")
+def test_an_adapter_that_is_damaged_missing_or_anothers_is_refused_in_one_sentence(
+    awake: Student, load_tiny: Callable, tmp_path: Path
+) -> None:
+    with pytest.raises(StudentError, match="no adapter_model.safetensors"):
+        load_adapter(awake, tmp_path)
+    save_adapter(awake, tmp_path / "adapter")
+    with pytest.raises(StudentError, match="made for another student or LoRA rank"):
+        load_adapter(load_tiny(lora_rank=4), tmp_path / "adapter")
     file = tmp_path / "adapter" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:3000])
-    with pytest.raises(StudentError, match="adapter"):
-        load_tiny().load_adapter(tmp_path / "adapter")
-
-
-def test_an_adapter_of_another_rank_is_refused(awake: Student, load_tiny: Callable, tmp_path: Path) -> None:
-    awake.save_adapter(tmp_path / "adapter")
-    with pytest.raises(StudentError, match="made for another student or LoRA rank"):
-        load_tiny(lora_rank=4).load_adapter(tmp_path / "adapter")
-
-
-def test_an_adapter_of_another_student_is_refused(awake: Student, tmp_path: Path) -> None:
-    other = load_student(str(build_tiny(tmp_path / "wider", hidden=128)))
-    other.save_adapter(tmp_path / "adapter")
+    with pytest.raises(StudentError, match="is damaged"):
+        load_adapter(load_tiny(), tmp_path / "adapter")
+    save_adapter(load_student(str(build_tiny(tmp_path / "wider", hidden=128))), tmp_path / "adapter")
     with pytest.raises(StudentError, match="made for another student"):
-        awake.load_adapter(tmp_path / "adapter")
+        load_adapter(awake, tmp_path / "adapter")
 
 
 def test_an_adapter_that_lacks_weights_is_refused(load_tiny: Callable, tmp_path: Path) -> None:
     """One of a shallower student has the right shapes but not all layers: half the old adapter would stay."""
-    from safetensors.torch import load_file, save_file
-
     student = load_tiny()
-    student.save_adapter(tmp_path / "adapter")
+    save_adapter(student, tmp_path / "adapter")
     file = tmp_path / "adapter" / "adapter_model.safetensors"
     save_file({n: w for n, w in load_file(file).items() if ".layers.1." not in n}, file)
     with pytest.raises(StudentError, match="made for another student"):
-        student.load_adapter(tmp_path / "adapter")
-
-
-def test_a_folder_without_an_adapter_is_named(awake: Student, tmp_path: Path) -> None:
-    with pytest.raises(StudentError, match="no adapter_model.safetensors"):
-        awake.load_adapter(tmp_path)
+        load_adapter(student, tmp_path / "adapter")
 
 
 # --- the trap: an exam before training ---
@@ -392,7 +391,7 @@ def gradients(student: Student, problems: list[Problem]) -> dict[str, torch.Tens
     student.model.train()
     for weight in student.trainable.values():
         weight.grad = None
-    train_step(student, items_of(problems), LoopConfig(reflection_weight=0.5))
+    train_step(student, items_of(problems), LoopConfig(reflection_weight=0.5), packed_loss)
     return {name: weight.grad.clone() for name, weight in student.trainable.items() if weight.grad is not None}
 
 
@@ -418,9 +417,9 @@ def gradients_around_an_exam(
 
     true = gradients(load(False), problems)
     if not guarded:
-        monkeypatch.setattr(l2r_lite.student, "keep_plain_layout", lambda model: None)
+        monkeypatch.setattr(loading, "keep_plain_layout", lambda model: None)
     if not folds:
-        monkeypatch.setattr(l2r_lite.folding, "FOLD_AT_MOST", 0)
+        monkeypatch.setattr(folding, "FOLD_AT_MOST", 0)
     student = load(True)
     before = gradients(student, problems)
     take_exam(student, problems, samples=2, temperature=0.7, max_new_tokens=8, progress=False)

@@ -26,3 +26,6 @@ class Parts:
     prompt: Prompt = student_prompt
     curriculum: Curriculum | None = None  # None: the config's
     writer: Callable[[Student], Writer] | None = None  # None: the student's own
+
+
+PLAIN = Parts()

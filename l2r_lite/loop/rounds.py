@@ -14,7 +14,7 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.items import epoch_batches, mistakes_and_replay, own_answers
 from l2r_lite.loop.lessons import choose_mistakes, make_lessons
-from l2r_lite.loop.parts import Parts
+from l2r_lite.loop.parts import PLAIN, Parts
 from l2r_lite.loop.protocols import Students, Teacher
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Sample, TrainingItem
 from l2r_lite.loop.runfolder import Growing, read_lines, write_json, write_lines
@@ -30,7 +30,7 @@ class Loop:
 
     def __init__(
         self, config: LoopConfig, problems: dict[str, list[Problem]], students: Students,
-        teacher: Teacher, stages: Stages, *, parts: Parts = Parts(),
+        teacher: Teacher, stages: Stages, *, parts: Parts = PLAIN,
         on_evaluated: Callable[[int], object] = lambda number: None,
         on_step: Callable[[dict[str, float]], object] = lambda logged: None, progress: bool = True,
     ) -> None:

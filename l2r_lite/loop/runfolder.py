@@ -128,10 +128,10 @@ def from_json(cls: type, data: dict[str, Any]) -> Any:
     Raises:
         TypeError: a field is missing, or has a value of the wrong type.
     """
-    types = {f.name: _FIELD_TYPES.get(str(f.type)) for f in dataclasses.fields(cls)}
+    types = {f.name: _FIELD_TYPES.get(str(f.type), object) for f in dataclasses.fields(cls)}
     values = {name: value for name, value in data.items() if name in types}
     for name, value in values.items():
-        if types[name] and not isinstance(value, types[name]):
+        if not isinstance(value, types[name]):
             raise TypeError(f"{name} cannot be {value!r:.60}")
     if cls is Problem:
         values["choices"] = tuple(values.get("choices", ()))

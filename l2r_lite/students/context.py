@@ -13,7 +13,7 @@ from l2r_lite.loop.student import Student
 
 
 def room(student: Student, prompts: Iterable[str]) -> float:
-    """Tokens left for a rationale behind the longest of these prompts; negative if it is too long."""
+    """Tokens left for a rationale behind the longest of these prompts; negative if too long."""
     longest = max((len(student.encode(prompt)[0]) for prompt in prompts), default=0)
     return (student.context or math.inf) - len(student.prefix) - longest
 

@@ -1,4 +1,4 @@
-"""Presets: settings that fit a student, its problems and the machine it runs on (`--preset NAME`)."""
+"""Presets: settings that fit a student, its problems and its machine (`--preset NAME`)."""
 
 from __future__ import annotations
 

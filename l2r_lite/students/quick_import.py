@@ -13,7 +13,7 @@ import torch
 
 
 def import_quickly() -> None:
-    """Import bitsandbytes; on a machine with a GPU, which may want its kernels compiled, as usual."""
+    """Import bitsandbytes; as usual where a GPU may want its kernels compiled."""
     if "bitsandbytes" in sys.modules or torch.cuda.is_available():
         return
     compile_ = torch.compile

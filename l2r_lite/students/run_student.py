@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.parts import Parts
@@ -17,6 +18,9 @@ from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.context import check_room, room
 from l2r_lite.students.devices import Team
 from l2r_lite.students.sources import locate
+
+if TYPE_CHECKING:
+    from l2r_lite.students.served import ServedStudent
 
 # Loading sets torch's seed and default dtype and swaps initialisers for the whole process, so two
 # panels' runs take turns.
@@ -43,7 +47,7 @@ class RunStudent:
         self.step: Step | None = team.step if team else None
         self.demonstrations = ""
         self._student: Student | None = None
-        self._served = None
+        self._served: ServedStudent | None = None
         self._fresh = True  # nothing but loaded yet
         self._round = -1  # whose adapter the student has now; -1: unknown
 

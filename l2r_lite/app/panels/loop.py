@@ -1,6 +1,4 @@
-"""The loop panel: settings, a run beside the kernel's main thread, and its figures while it is at work."""
-
-from __future__ import annotations
+"""The loop panel: settings, a run beside the cells, and its figures while it is at work."""
 
 import time
 from pathlib import Path
@@ -12,73 +10,83 @@ from matplotlib.figure import Figure
 from l2r_lite.app import figures
 from l2r_lite.app.panels import words
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
-from l2r_lite.app.panels.live import AT_WORK, Forecast, Live, Sparing, Stop
+from l2r_lite.app.panels.live import AT_WORK, DrawBudget, Forecast, Live, Stop
 from l2r_lite.app.panels.settings import Settings, folder_for
-from l2r_lite.loop import runfolder as folders
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError, UserError
+from l2r_lite.loop.runfolder import read_json, read_lines
 from l2r_lite.loop.stages import Progress
 from l2r_lite.runs.report import TIMES, read_report
 from l2r_lite.runs.run import check_same_run, run_rounds
 from l2r_lite.runs.show import Table, safe
 from l2r_lite.teachers.open import open_teacher
 
+# Icon and tooltip of each button.
 _BUTTONS = {
     "Run": ("play", "starts a run with these settings"),
-    "Pause": ("pause", "holds the run at its next step"),
-    "Stop": ("stop", "ends the run at its next step; Continue goes on with it"),
-    "Continue": ("step-forward", "goes on with a run that is paused or stopped, or that has more rounds to do"),
+    "Pause": ("pause", "pauses the run at its next step"),
+    "Stop": ("stop", "ends the run at its next step; Continue resumes it"),
+    "Continue": (
+        "step-forward", "resumes a run that is paused or stopped, or has more rounds to do"),
     "Reset": ("undo", "puts the settings back to those of the cell"),
 }
+_REFRESH = 0.3  # seconds between two updates of the status line
 
 
 class loop_panel(Panel):  # noqa: N801 - used like a function
-    """The loop with a field for each of its main knobs: run it, pause it, stop it, go on, and watch the student learn.
+    """The loop with a field for each main setting: run, pause, stop, resume, and watch it learn.
 
-        loop_panel(LoopConfig(rounds=2))                 # writes into runs/panel
-        loop_panel(config, name="my-run")                # shows what is in runs/my-run, and goes on with it
+        loop_panel(LoopConfig(rounds=2))             # writes into runs/panel
+        loop_panel(config, name="my-run")            # shows what is in runs/my-run, and resumes it
 
-    The run is at work beside the cells: the notebook stays usable, and the kernel's interrupt button does not end it. Its
-    folder keeps every step, so that a stopped run, or one whose kernel was restarted, is gone on with, and more rounds continue
-    a finished one. Settings that make another run than the folder's take a folder of their own, named by what differs.
+    The run works beside the cells: the notebook stays usable, and the kernel's interrupt button
+    does not end it. Its folder keeps every step, so that a stopped run, or one whose kernel was
+    restarted, can be resumed, and more rounds continue a finished one. Settings that make a
+    different run than the folder's get a folder of their own, named by what differs.
 
     Args:
-        config: the settings to begin with, and to which Reset leads back; knobs without a field stay as they are here.
-        folder: where run folders lie.  name: the run folder's name.
+        config: the settings to begin with, and for Reset; it also decides those without a field.
+        folder: where run folders lie.
+        name: the run folder's name.
 
     Attributes:
-        out: the run folder of the present settings.  report: its report so far; None before the first evaluation.
+        out: the run folder of the present settings.
+        report: its report so far; None before the first evaluation.
     """
 
-    def __init__(self, config: LoopConfig | None = None, folder: str | Path = "runs", name: str = "panel") -> None:
+    def __init__(
+        self, config: LoopConfig | None = None, folder: str | Path = "runs", name: str = "panel"
+    ) -> None:
         self._folder, self._name = Path(folder), name
         self.out = self._folder / name
         self.report: dict[str, Any] | None = None
         self._ready: LoopConfig | None = None  # the settings, if they can be run
-        self._told = self._place = ""
+        self._fault = self._where = ""
         self._logs: dict[int, list[dict[str, float]]] = {}
-        self._forecast, self._sparing, self._last = Forecast(), Sparing(), 0.0
+        self._forecast, self._budget = Forecast(), DrawBudget()
+        self._refreshed = 0.0
         self._meter: Any = None
         self.live = Live(self._refresh)
-        self._where, self._status, self._cost = w.HTML(), w.HTML(), w.HTML()
+        self._place, self._status, self._cost = w.HTML(), w.HTML(), w.HTML()
         self._pictures = {
-            name: w.HTML(layout=w.Layout(max_width="100%")) for name in ("rounds", "skills", "losses")
-        }
-        self.buttons = {text: w.Button(description=text, icon=icon, tooltip=tip) for text, (icon, tip) in _BUTTONS.items()}
+            name: w.HTML(layout=w.Layout(max_width="100%"))
+            for name in ("rounds", "skills", "losses")}
+        self.buttons = {
+            text: w.Button(description=text, icon=icon, tooltip=tooltip)
+            for text, (icon, tooltip) in _BUTTONS.items()}
         for button in self.buttons.values():
             button.on_click(self._click)
-        self.settings = Settings(config or LoopConfig(), self._look)
+        self.settings = Settings(config or LoopConfig(), self._settings_changed)
         self.panel = stack(
-            self.settings.box, self._where, side_by_side(*self.buttons.values()), self._status, self._cost,
-            side_by_side(*self._pictures.values()),
-        )  # fmt: skip
-        self._look(again=True)
+            self.settings.box, self._place, side_by_side(*self.buttons.values()), self._status,
+            self._cost, side_by_side(*self._pictures.values()))
+        self._settings_changed(reload=True)
 
     # --- what a notebook may use ---
 
     @property
     def state(self) -> str:
-        """idle (no run yet), running, pausing, paused, stopping, stopped (can be gone on with), finished or failed."""
+        """idle (no run yet), running, pausing, paused, stopping, stopped, finished or failed."""
         if self.live.state != "idle":
             return self.live.state
         if self.report and self.report["stopped"] in ("rounds", "no-improvement"):
@@ -86,19 +94,20 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         return "stopped" if (self.out / "config.json").exists() else "idle"
 
     def run(self) -> None:
-        """Start the run of these settings, or go on with it where its folder ends.
+        """Start the run of these settings, or resume it where its folder ends.
 
         Raises:
-            ConfigError: the settings cannot be run.  RunError: the folder holds another run, or one that is at work.
+            ConfigError: the settings cannot be run.
+            RunError: the folder holds another run, or one that is at work.
         """
         config = self.settings.config()
         check_same_run(self.out, config)
-        self._forecast, self._last, self._told = Forecast(), 0.0, ""
+        self._forecast, self._refreshed, self._fault = Forecast(), 0.0, ""
         who = f"panel “{self._name}” (since {time.strftime('%H:%M')})"
         self.live.start(lambda stop: self._work(config, stop), self.out, who)
 
     def pause(self) -> None:
-        """Hold the run at its next step; the student stays in memory."""
+        """Pause the run at its next step; the student stays in memory."""
         self.live.pause()
 
     def stop(self) -> None:
@@ -106,7 +115,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self.live.stop()
 
     def go_on(self) -> None:
-        """Go on with a paused, stopped or failed run, or with a finished one that is to have more rounds."""
+        """Resume a paused, stopped or failed run, or a finished one that has more rounds to do."""
         if self.live.state in AT_WORK:
             self.live.go_on()
         else:
@@ -122,78 +131,82 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         return self.live.wait(seconds)
 
     def figure(self) -> Figure:
-        """The run at a glance, or the axis that it will fill."""
+        """The run at a glance; before the first evaluation, empty axes."""
         if self.report and self.report["rounds"]:
             return figures.run_overview(self.report)
         return figures.accuracy_by_round({"rounds": []}, rounds=self._rounds())
 
     def table(self) -> Table:
-        """The run round by round; before there is one, its settings."""
+        """The run round by round; before the first evaluation, its settings."""
         if not (self.report and self.report["rounds"]):
             return self.settings.table()
         rows = []
         for r in self.report["rounds"]:
-            found = (f"{r['mistakes']} of {r['samples']}", r["lessons"]) if r["round"] else ("–", "–")
+            found = (f"{r['mistakes']} of {r['samples']}", r["lessons"]) if r["round"] else "––"
             kept = "kept" if r["round"] == self.report["best_round"] else ""
-            low, high = r["ci95"]
+            interval = " – ".join(f"{bound:.1%}" for bound in r["ci95"])
             seconds = f"{sum(r.get(name, 0.0) for name in TIMES):.0f}"
-            rows.append([r["round"], *found, f"{r['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", seconds, kept])
-        return Table(["round", "mistakes", "lessons", "test accuracy", "95 % interval", "seconds", ""], rows)
+            rows.append([r["round"], *found, f"{r['accuracy']:.1%}", interval, seconds, kept])
+        head = ["round", "mistakes", "lessons", "test accuracy", "95 % interval", "seconds", ""]
+        return Table(head, rows)
 
     # --- the run, in its own thread ---
 
     def _work(self, config: LoopConfig, stop: Stop) -> None:
-        self._sparing.draw(self._draw_rounds)  # something to see before what takes long is imported and loaded
+        # Something to look at before the slow imports and the student's loading.
+        self._budget.draw(self._draw_rounds)
         teacher = open_teacher(config, stop, self.settings.key)
         self._meter = getattr(teacher, "meter", None)
         report = run_rounds(
-            config, self.out, teacher=teacher, stop=stop, on_round=self._after_round, on_step=self._after_step,
-            on_progress=self._progress, progress=False,
-        )  # fmt: skip
+            config, self.out, teacher=teacher, stop=stop, on_round=self._after_round,
+            on_step=self._after_step, on_progress=self._progress, progress=False)
         self._after_round(report)
         if report["stopped"] != "user":  # who stops a run does not want to wait for a figure
             self._draw_losses()
 
     def _after_round(self, report: dict[str, Any]) -> None:
-        """Also called at the end of the run, and for rounds that were there before: then the figures stay as they are."""
-        shown, self.report = len(self.report["rounds"]) if self.report else 0, report
+        shown = len(self.report["rounds"]) if self.report else 0
+        self.report = report
+        # Also called at the end, and for rounds that were there before: nothing new to draw.
         if len(report["rounds"]) != shown:
-            self._sparing.draw(self._draw_results)
+            self._budget.draw(self._draw_results)
 
     def _after_step(self, losses: dict[str, float]) -> None:
         now = self._forecast.now
         self._logs[now.round if now else 0].append(losses)
-        if self._sparing.due():
-            self._sparing.draw(self._draw_losses)
+        if self._budget.due():
+            self._budget.draw(self._draw_losses)
 
     def _progress(self, progress: Progress) -> None:
         if progress.stage == "training" and not progress.done:
             self._logs[progress.round] = []
-        begins = self._forecast.now is None or progress.stage != self._forecast.now.stage
+        before = self._forecast.now
+        begins = before is None or progress.stage != before.stage
         self._forecast.tell(progress, self.live.clock())
-        if begins or time.monotonic() - self._last > 0.3:
-            self._last = time.monotonic()
+        if begins or time.monotonic() - self._refreshed > _REFRESH:
+            self._refreshed = time.monotonic()
             self._refresh()
 
     # --- what is shown ---
 
     def _rounds(self) -> int:
-        return int(self.settings.fields["rounds"].value) if self._ready is None else self._ready.rounds
+        return self._ready.rounds if self._ready else int(self.settings.fields["rounds"].value)
 
-    def _look(self, again: bool = False) -> None:
-        """The settings have changed: find their folder and what is in it."""
+    def _settings_changed(self, reload: bool = False) -> None:
+        """Find the folder of the settings and show what is in it."""
         if self.live.state in AT_WORK or not hasattr(self, "panel"):
             return
         with self.live.lock:
             self.live.state, before = "idle", self.out
             try:
                 self._ready = self.settings.config()
-                self.out, self._place = folder_for(self._folder, self._name, self.settings.start, self._ready)
+                self.out, self._where = folder_for(
+                    self._folder, self._name, self.settings.start, self._ready)
                 check_same_run(self.out, self._ready)
             except UserError as error:
-                self._ready, self._place = None, f"⚠ {error}"
-            self._told = ""
-            if again or before != self.out:
+                self._ready, self._where = None, f"⚠ {error}"
+            self._fault = ""
+            if reload or before != self.out:
                 self._load()
             self._refresh()
 
@@ -202,13 +215,15 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self.report, self._logs, self._meter = None, {}, None
         try:
             file = self.out / "report.json"
-            begun = file.exists() and folders.read_json(file)
+            begun = file.exists() and read_json(file)
+            # A run that was stopped before its first evaluation has a report without rounds.
             if begun and not (isinstance(begun, dict) and begun.get("rounds") == []):
                 self.report = read_report(self.out)
-            for file in sorted(self.out.glob("round-*/losses.jsonl"), key=lambda f: int(f.parent.name[6:])):
-                self._logs[int(file.parent.name[6:])] = folders.read_lines(file, dict)
+            files = {int(f.parent.name[6:]): f for f in self.out.glob("round-*/losses.jsonl")}
+            for number in sorted(files):
+                self._logs[number] = read_lines(files[number], dict)
         except RunError as error:
-            self._told = f"⚠ {error}"
+            self._fault = f"⚠ {error}"
         if self.report:
             self._draw_results()
             self._draw_losses()
@@ -218,16 +233,15 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
 
     def _draw_results(self) -> None:
         self._draw_rounds()
-        self._draw_skills()
-
-    def _draw_rounds(self) -> None:
-        self._put("rounds", figures.accuracy_by_round(self.report or {"rounds": []}, rounds=self._rounds()), 4.2)
-
-    def _draw_skills(self) -> None:
         if self.report and self.report["rounds"] and self.report["rounds"][0]["by_skill"]:
-            self._put("skills", figures.accuracy_by_skill(self.report, rounds=self._rounds()), 5.4)
+            figure = figures.accuracy_by_skill(self.report, rounds=self._rounds())
+            self._put("skills", figure, 5.4)
         else:
             self._pictures["skills"].value = ""
+
+    def _draw_rounds(self) -> None:
+        report = self.report or {"rounds": []}
+        self._put("rounds", figures.accuracy_by_round(report, rounds=self._rounds()), 4.2)
 
     def _draw_losses(self) -> None:
         if self._logs:
@@ -236,44 +250,52 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self._pictures["losses"].value = ""
 
     def _put(self, place: str, figure: Figure, height: float) -> None:
-        figure.set_size_inches(5.2, height)  # two beside each other in a page of 1280 px, with letters of full size
+        # Two figures stand beside each other in a page of 1280 px, with letters of full size.
+        figure.set_size_inches(5.2, height)
         self._pictures[place].value = figures.as_html(figure)
 
     def _click(self, button: w.Button) -> None:
-        actions = {"Run": self.run, "Pause": self.pause, "Stop": self.stop, "Continue": self.go_on, "Reset": self.reset}
+        actions = {
+            "Run": self.run, "Pause": self.pause, "Stop": self.stop, "Continue": self.go_on,
+            "Reset": self.reset}
         try:
             actions[button.description]()
         except UserError as error:
-            self._told = f"⚠ {error}"
+            self._fault = f"⚠ {error}"
             self._refresh()
 
     def _refresh(self) -> None:
-        """Buttons and lines as the state has them. Called from any thread."""
+        """Set buttons and lines by the state. Called from any thread."""
         with self.live.lock:
-            state, at_work = self.state, self.live.state in AT_WORK
-            more = self._has_more()
+            state, idle = self.state, self.live.state not in AT_WORK
+            startable, more = idle and self._ready is not None, self._has_more()
             can = {
-                "Run": not at_work and self._ready is not None and state in ("idle", "failed") and not more,
+                "Run": startable and state in ("idle", "failed") and not more,
                 "Pause": state == "running",
                 "Stop": state in ("running", "pausing", "paused"),
-                "Continue": state in ("pausing", "paused") or (not at_work and self._ready is not None and more),
-                "Reset": not at_work,
+                "Continue": state in ("pausing", "paused") or (startable and more),
+                "Reset": idle,
             }
             for text, button in self.buttons.items():
+                primary = can[text] and text in ("Run", "Continue")
                 button.disabled = not can[text]
-                button.button_style = "primary" if can[text] and text in ("Run", "Continue") else ""
-            self.settings.enable(not at_work)
-            self._where.value = say(safe(self._place or f"The run's folder is {self.out}."))
-            told = words.status(state, self.report, self._forecast, self._rounds(), self.live.error)
-            self._status.value = say(f'<div role="alert" class="l2r-fault">{safe(self._told)}</div>' * bool(self._told) + told)
+                button.button_style = "primary" if primary else ""
+            self.settings.enable(idle)
+            self._place.value = say(safe(self._where or f"The run's folder is {self.out}."))
+            line = words.status(
+                state, self.report, self._forecast, self._rounds(), self.live.error)
+            if self._fault:
+                line = f'<div role="alert" class="l2r-fault">{safe(self._fault)}</div>{line}'
+            self._status.value = say(line)
             self._cost.value = say(words.cost(self._ready, self._meter, self.report))
 
     def _has_more(self) -> bool:
-        """Whether the folder holds a run that these settings would go on with."""
+        """Whether the folder holds a run that these settings would continue."""
         if not (self.out / "config.json").exists():
             return False
         if self.state != "finished" or self._ready is None or self.report is None:
             return True
         more = self._ready.rounds >= len(self.report["rounds"])
-        patient = self._ready.patience > self.report["config"]["patience"] or not self._ready.patience
+        patience = self._ready.patience
+        patient = not patience or patience > self.report["config"]["patience"]
         return more and (self.report["stopped"] == "rounds" or patient)

@@ -11,8 +11,7 @@ from l2r_lite.app import figures
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import RunError, printable
 from l2r_lite.runs.show import Table
-from l2r_lite.runs.stories import (
-    FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, read_stories)
+from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, read_stories
 
 _ALL, _NEW, _NO_SKILL = "all", "newly wrong", "(none named)"
 _MOST_LISTED, _MOST_IN_TABLE = 500, 10

@@ -34,21 +34,25 @@ FORKS = multiprocessing.get_context("forkserver")
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 
-def start(config: LoopConfig, out: Path, *, die_at: int | str = 0, told: Path | None = None, **environment: str) -> Any:
+def start(
+    config: LoopConfig, out: Path, *, die_at: int | str = 0, told: Path | None = None, said: Path | None = None,
+    **environment: str,
+) -> Any:  # fmt: skip
     """Start a run in a process of its own: a multiprocessing.Process.
 
     Args:
         die_at: it kills itself, with no chance to clean up, right before its n-th touch of a file of the run or the cache, or in
-            the middle of a stage of round 2: "exam", "feedback", "training", "saving", "evaluation" or "report".
+            the middle of a stage, as in "2/exam": exam, feedback, training, saving, evaluation or report.
         told: a file that gets {"events": how many touches there were, "seconds": of the processor, "error": what the run was
             refused for}.
+        said: a file that gets what the process writes to standard error.
         environment: variables of the process, beside ours.
     """
     with pytest.MonkeyPatch.context() as patch:  # Python 3.11's fork server does not take over sys.path
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         FORKS.set_forkserver_preload(["killing"])
         forkserver.ensure_running()
-    process = FORKS.Process(target=_run, args=(config.to_json(), str(out), die_at, str(told or ""), environment))
+    process = FORKS.Process(target=_run, args=(config.to_json(), str(out), die_at, str(told or ""), str(said or ""), environment))
     process.start()
     return process
 
@@ -58,8 +62,10 @@ def _die() -> NoReturn:
     raise AssertionError
 
 
-def _run(config: dict[str, Any], out: str, die_at: int | str, told: str, environment: dict[str, str]) -> None:
+def _run(config: dict[str, Any], out: str, die_at: int | str, told: str, said: str, environment: dict[str, str]) -> None:
     os.environ.update(environment)
+    if said:
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     places, count = (out, str(config["teacher_cache"])), 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -71,7 +77,8 @@ def _run(config: dict[str, Any], out: str, die_at: int | str, told: str, environ
 
     sys.addaudithook(watch)
     if isinstance(die_at, str):
-        _die_in(die_at, Path(out) / "round-2")
+        number, stage = die_at.split("/")
+        _die_in(stage, Path(out) / f"round-{number}")
     began = time.process_time()
     error = ""
     try:

@@ -18,6 +18,8 @@ import transformers, peft, bitsandbytes
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.app.panels import loop_panel
+def drawn(widget):
+    return "base64" in str(getattr(widget, "value", "")) or any(map(drawn, getattr(widget, "children", ())))
 config = LoopConfig(rounds=2, limit=340, validation_limit=85, test_limit=170, reflection_weight=0.5)
 """
 BARE = """
@@ -31,7 +33,7 @@ display(panel)
 began, first = time.monotonic(), None
 panel.run()
 while first is None or not panel.wait(1):
-    first = first or (panel._pictures["rounds"].value and time.monotonic() - began)
+    first = first or (drawn(panel.panel) and time.monotonic() - began) or None
     time.sleep(0.01)
 print(json.dumps({"seconds": time.monotonic() - began, "first": first, "accuracy": panel.report["accuracy"]}))
 """

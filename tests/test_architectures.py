@@ -1,4 +1,4 @@
-"""The packed batch and the decoding loop agree with the plain way on every model family that the presets name."""
+"""The one-pass losses and the fast writer agree with the plain ones on every model family that the presets name."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_student import wake_up
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTJConfig, LlamaConfig, PretrainedConfig, Qwen2Config
 
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import make_problems
-from l2r_lite.loop.losses import triplet_loss
-from l2r_lite.loop.prompts import completion, cut_after_answer, student_prompt
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.losses import tailored_loss
+from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
-from l2r_lite.students.packing import losses, pack
+from l2r_lite.loop.training import train_step
+from l2r_lite.loop.writing import PlainWriter
+from l2r_lite.students.loading import load_student
+from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.sources import POCKET
 
 SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
@@ -36,7 +41,9 @@ def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(FAMILIES[family]).save_pretrained(folder)
     AutoTokenizer.from_pretrained(POCKET).save_pretrained(folder)
-    return load_student(str(folder), four_bit=four_bit, dtype=torch.float32)
+    student = load_student(str(folder), four_bit=four_bit, dtype=torch.float32)
+    wake_up(student, torch.Generator().manual_seed(1))
+    return student
 
 
 @pytest.fixture(params=["", "Question: 1 + 1?\nAnswer: 1 + 1 = 2. The answer is 2.\n\n"], ids=["alone", "after demonstrations"])
@@ -46,30 +53,20 @@ def prefixed(request: pytest.FixtureRequest, student: Student) -> Iterator[Stude
     student.demonstrate("")
 
 
-def test_packed_batch_gives_the_losses_of_separate_passes(prefixed: Student) -> None:
-    student = prefixed
+def test_one_pass_gives_the_losses_and_gradients_of_the_plain_three(prefixed: Student) -> None:
     wrong = "First 2 + 3 = 5. The answer is 4."
     items = [TrainingItem(p, write_rationale(p, 0), write_rationale(p, 1), wrong) for p in make_problems("train", 6)]
-    student.model.eval()
-    with torch.no_grad():
-        lm, cl = losses(student, pack(student, items))
-        alone, _ = losses(student, pack(student, items, with_triplets=False))
-        states = []
-        for item in items:
-            for text in (item.anchor, item.positive, item.negative):
-                prompt, tokens = student.encode(student_prompt(item.problem), completion(str(text)))
-                ids = torch.tensor([[*student.prefix, *prompt, *tokens]])
-                states.append(student.decoder(input_ids=ids).last_hidden_state[0, -1])
-    h, h_plus, h_minus = torch.stack(states).view(len(items), 3, -1).unbind(1)
-    assert lm.item() == pytest.approx(alone.item(), abs=1e-5)
-    assert cl.item() == pytest.approx(triplet_loss(h, h_plus, h_minus).item(), abs=1e-5)
+    config, told, gradients = LoopConfig(reflection_weight=0.5, micro_batch=4), [], []
+    for objective in (tailored_loss, packed_loss):
+        prefixed.model.zero_grad(set_to_none=True)
+        told.append(train_step(prefixed, items, config, objective))
+        gradients.append(torch.cat([w.grad.flatten() for w in prefixed.trainable.values() if w.grad is not None]))
+    assert told[1] == pytest.approx(told[0], abs=1e-5) and told[0]["cl"] > 0
+    assert (gradients[1] - gradients[0]).norm() < 1e-3 * gradients[0].norm()
 
 
-def test_greedy_answers_equal_those_of_transformers_generate(prefixed: Student) -> None:
-    student = prefixed
+def test_the_fast_writers_texts_are_the_plain_ones(prefixed: Student) -> None:
     prompts = [student_prompt(p) for p in make_problems("test", 4)]
-    for prompt, (ours,) in zip(prompts, student.generate(prompts, max_new_tokens=12), strict=True):
-        ids = torch.tensor([[*student.prefix, *student.encode(prompt)[0]]])
-        theirs = student.model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, use_cache=True, pad_token_id=0)
-        text = student.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
-        assert ours == cut_after_answer(text)
+    for options in ({}, {"samples": 2, "temperature": 0.9}):
+        plain = PlainWriter(prefixed).generate(prompts, max_new_tokens=12, **options)
+        assert prefixed.generate(prompts, max_new_tokens=12, **options) == plain

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,6 +17,8 @@ from l2r_lite.loop.records import Lesson, Problem, Rejection
 from l2r_lite.loop.runfolder import read_lines
 from l2r_lite.loop.student import Student
 from l2r_lite.runs.run import run_rounds
+from l2r_lite.students.context import check_room, room
+from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
 
 CONTEXT = 512  # of the pocket student, and of the tiny one
@@ -55,15 +56,15 @@ def test_a_run_with_a_question_that_is_too_long_is_refused_and_with_a_shorter_on
 
 def test_the_longest_prompt_that_fits_is_answered_and_one_token_more_is_refused(tiny: Student) -> None:
     prompt = "Question: Tom has 3 pens and a dog. How many?\nAnswer:"
-    room = CONTEXT - len(tiny.encode(prompt)[0])
-    assert tiny.room([prompt, "Question:"]) == room
-    tiny.check_room({prompt: prompt}, room)
+    free = CONTEXT - len(tiny.encode(prompt)[0])
+    assert room(tiny, [prompt, "Question:"]) == free
+    check_room(tiny, {prompt: prompt}, free)
     with pytest.raises(StudentError, match=r"^“Question: Tom has 3 pens and a dog\. How many\? Answer:…” is too long:"):
-        tiny.generate([prompt], max_new_tokens=room + 1)
+        tiny.generate([prompt], max_new_tokens=free + 1)
     tiny.demonstrate("Question: 1 + 1?\nAnswer: The answer is 2.\n\n")
-    assert tiny.room([prompt]) == room - len(tiny.prefix) < room
-    with pytest.raises(StudentError, match=f"tokens after {len(tiny.prefix)} of demonstrations and {room} for"):
-        tiny.check_room({"it": prompt}, room)
+    assert room(tiny, [prompt]) == free - len(tiny.prefix) < free
+    with pytest.raises(StudentError, match=f"tokens after {len(tiny.prefix)} of demonstrations and {free} for"):
+        check_room(tiny, {"it": prompt}, free)
 
 
 def test_demonstrations_that_leave_no_room_are_told(config: LoopConfig, tmp_path: Path) -> None:
@@ -86,16 +87,14 @@ def test_a_lesson_that_cannot_be_read_behind_its_question_is_refused(config: Loo
     assert [(r.problem_id, r.reason) for r in refused if r.rationale] == [("a", "too long")]
 
 
-@pytest.mark.parametrize("places", [64, None])
-def test_a_student_with_a_table_of_positions_does_not_end_in_an_index_error(places: int | None, tmp_path: Path) -> None:
+def test_a_student_with_a_table_of_positions_does_not_end_in_an_index_error(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=768, n_embd=64, n_layer=1, n_head=1, n_positions=64, bos_token_id=0, eos_token_id=0)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(POCKET).save_pretrained(tmp_path)
     student = load_student(str(tmp_path), four_bit=False, dtype=torch.float32)
     assert student.context == 64
-    student.context = places
-    prompts: Sequence[str] = ["Question: " + "seven " * 20 + "?\nAnswer:"]
-    wanted: Any = StudentError if places else (IndexError, RuntimeError)
-    with pytest.raises(wanted):
-        student.generate(prompts, max_new_tokens=40)
+    for places, wanted in ((64, StudentError), (None, (IndexError, RuntimeError))):
+        student.context = places
+        with pytest.raises(wanted):
+            student.generate(["Question: " + "seven " * 20 + "?\nAnswer:"], max_new_tokens=40)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ import pytest
 import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+from killing import start
 from safetensors.torch import load_file
-from test_rounds import assert_same_run, flags, lasting, run
+from same_run import assert_same_run, flags, lasting, read_report, run
+from torch import Tensor
 
+from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
-from l2r_lite.loop.items import epoch_batches
 from l2r_lite.loop.records import Problem, TrainingItem
-from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.loop.training import _fold
+from l2r_lite.loop.student import Student
+from l2r_lite.loop.training import train_step
 from l2r_lite.students.devices import join
+from l2r_lite.students.packing import Share, packed_loss
 
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
@@ -36,21 +40,141 @@ LAUNCH = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def tiny_config(tiny_folder: Path) -> LoopConfig:
-    """Nonsense, but long enough to be killed in: three parts of an exam, 36 training steps."""
-    return LoopConfig(
-        student=str(tiny_folder), limit=48, validation_limit=4, test_limit=9, rounds=2, samples=2, epochs=3, batch_size=8,
-        max_new_tokens=16, exam_rows=4, reflection_weight=0.5,
-    )  # fmt: skip
+# --- shares of a training step ---
 
 
-@pytest.fixture(scope="module")
-def alone(tiny_config: LoopConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run by one process that nothing disturbed."""
-    out = tmp_path_factory.mktemp("devices") / "alone"
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_shares_of_a_batch_add_up_to_its_gradients_and_losses(
+    load_tiny: Callable, pocket_problems: list[Problem], size: int
+) -> None:
+    """Also where a share is empty, or has no triplet; every share needs the counts of all."""
+    student: Student = load_tiny(wake=True, device="cpu")
+    p, wrong = pocket_problems, "It is so. The answer is 1."
+    three = [TrainingItem(q, write_rationale(q, 0), write_rationale(q, 1), wrong) for q in p[:2]]
+    for items in (three + [TrainingItem(q, write_rationale(q, 0)) for q in p[2:5]], three[:1]):
+        for config in (LoopConfig(reflection_weight=0.5), LoopConfig(reflection_weight=0.5, micro_batch=1)):
+            whole = of_step(student, items, config, packed_loss)
+            counts: list[Tensor] = []
+            for rank in range(size):  # each process counts what it has …
+                next(packed_loss(student, items, config, share=Share(rank, size, lambda n: counts.append(n) or n)), None)
+            total = torch.stack(counts).sum(0)  # … and all counts are added up
+            shares = [partial(packed_loss, share=Share(rank, size, lambda _: total)) for rank in range(size)]
+            found = [of_step(student, items, config, share) for share in shares]
+            for name, value in whole[0].items():
+                assert sum(logged.get(name, 0.0) for logged, _ in found) == pytest.approx(value, rel=1e-4), name
+            torch.testing.assert_close(sum(gradients for _, gradients in found), whole[1], rtol=1e-3, atol=1e-6)
+
+
+def of_step(student: Student, items: list[TrainingItem], config: LoopConfig, objective: Any) -> tuple[dict[str, float], Tensor]:
+    student.model.zero_grad(set_to_none=True)
+    logged = train_step(student, items, config, objective)
+    weights = student.trainable.values()
+    return logged, torch.cat([(torch.zeros_like(w) if w.grad is None else w.grad).flatten() for w in weights])
+
+
+# --- two processes, forked ---
+
+
+def two(config: LoopConfig, out: Path, *, die_at: tuple[int | str, int | str] = (0, 0)) -> list[Any]:
+    """A run by two processes, as a launcher would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        start(config, out, die_at=die_at[rank], told=out.with_name(f"told-{rank}"), said=out.with_name(f"said-{rank}"),
+              RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        for rank in range(2)
+    ]  # fmt: skip
+
+
+def ended(processes: list[Any], seconds: float = 60) -> list[int | None]:
+    """The status of each, once all have ended."""
+    until = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+    statuses = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return statuses
+
+
+def ours(out: Path) -> list[str]:
+    """What the processes of a run said in our name."""
+    texts = [out.with_name(f"said-{rank}").read_text() for rank in range(2)]
+    return [line for text in texts for line in text.splitlines() if line.startswith("l2r-lite: ")]
+
+
+def assert_same_up_to_rounding(one: Path, two: Path) -> None:
+    """One process and two: the same samples and lessons, and nearly the same student."""
+    for name in ("round-0/test", "round-0/validation", "round-1/exam", "round-1/lessons", "round-1/training"):
+        texts = [(out / f"{name}.jsonl").read_text(encoding="utf-8") for out in (one, two)]
+        assert texts[0] == texts[1] and texts[0], name
+    steps = [[json.loads(x) for x in (out / "round-1" / "losses.jsonl").read_text().splitlines()] for out in (one, two)]
+    assert len(steps[0]) == len(steps[1]) > 2
+    for alone, together in zip(*steps, strict=True):
+        assert together == pytest.approx(alone, rel=1e-3)
+    fresh, mine, theirs = (
+        torch.cat([w.flatten() for _, w in sorted(load_file(folder / "adapter" / "adapter_model.safetensors").items())])
+        for folder in (one / "round-0", one / "round-1", two / "round-1")
+    )
+    assert (mine - theirs).norm() < 1e-3 * (mine - fresh).norm() > 0
+    reports = [read_report(out) for out in (one, two)]
+    assert [report["environment"]["processes"] for report in reports] == [1, 2]
+    assert lasting(reports[0]["rounds"][0]) == lasting(reports[1]["rounds"][0])
+    for alone, together in zip(*(report["rounds"] for report in reports), strict=True):
+        low, high = alone["ci95"]
+        assert low <= together["accuracy"] <= high
+
+
+def test_two_processes_write_the_same_samples_get_the_same_lessons_and_train_the_same_student(
+    tiny_config: LoopConfig, tmp_path: Path
+) -> None:
+    """One validation question: fewer than processes. A worked example, which both put before every prompt."""
+    config = tiny_config.with_(rounds=1, validation_limit=1, demonstrations=1)
+    run(config, tmp_path / "one")
+    assert ended(two(config, tmp_path / "two")) == [0, 0]
+    assert_same_up_to_rounding(tmp_path / "one", tmp_path / "two")
+    assert not ours(tmp_path / "two")
+
+
+@pytest.mark.parametrize("dies", [0, 1], ids=["leader, in an exam", "helper, in training"])
+def test_when_a_process_dies_the_other_ends_with_a_sentence_and_one_process_goes_on(
+    dies: int, tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    statuses = ended(two(tiny_config, out, die_at=(0, "1/training") if dies else ("1/exam", 0)))
+    assert statuses[dies] == -signal.SIGKILL and statuses[1 - dies] not in (0, None, -signal.SIGKILL)
+    (said,) = ours(out)
+    assert "another process of this run has ended" in said and "l2r-lite run --resume" in said
+    assert (out / "round-1" / ("lessons.jsonl" if dies else "exam.jsonl.partial")).exists()
+    assert not (out / "round-1" / ("adapter" if dies else "exam.jsonl")).exists()
     run(tiny_config, out)
-    return out
+    assert_same_run(out, finished_run)  # what two processes wrote, one would have written, too; training begins anew
+
+
+def test_an_interrupt_ends_both_at_once_and_two_go_on_with_what_was_begun(tiny_config: LoopConfig, tmp_path: Path) -> None:
+    out, config = tmp_path / "run", tiny_config.with_(rounds=1, epochs=40)
+    processes = two(config, out)
+    wait_for(processes[0].is_alive, out / "round-1" / "lessons.jsonl")
+    for process in processes:
+        os.kill(process.pid, signal.SIGINT)
+    assert ended(processes, 10) == [128 + signal.SIGINT] * 2
+    assert len(ours(out)) == 1 and ours(out)[0].startswith("l2r-lite: stopped.")
+    lessons = (out / "round-1" / "lessons.jsonl").read_text()
+    assert not (out / "round-1" / "adapter").exists()
+    assert ended(two(config, out)) == [0, 0]
+    assert read_report(out)["stopped"] == "rounds" and (out / "round-1" / "lessons.jsonl").read_text() == lessons
+
+
+def test_an_error_of_the_leader_is_its_own_and_the_helper_goes_without_a_word(
+    tiny_config: LoopConfig, copied_run: Path
+) -> None:
+    assert ended(two(tiny_config.with_(seed=3), copied_run)) == [0, 0]
+    assert "seed = 0 there, 3 asked for" in json.loads(copied_run.with_name("told-0").read_text())["error"]
+    assert not copied_run.with_name("told-1").exists() and not ours(copied_run)
+
+
+# --- two processes of accelerate's launcher ---
 
 
 @contextmanager
@@ -63,12 +187,12 @@ def two_processes(config: LoopConfig, out: Path) -> Iterator[tuple[subprocess.Po
         launcher = subprocess.Popen([*LAUNCH, *flags(config, out)], stdout=log, stderr=subprocess.STDOUT, text=True,
                                     env=environment, start_new_session=True)  # fmt: skip
 
-    def ended() -> str:
+    def end() -> str:
         launcher.wait(120)
         return said.read_text()
 
     try:
-        yield launcher, ended
+        yield launcher, end
     finally:
         if launcher.poll() is None:
             os.killpg(launcher.pid, signal.SIGKILL)
@@ -80,135 +204,44 @@ def process_of(launcher: subprocess.Popen[str], rank: int) -> psutil.Process:
     return next(p for p in children if p.environ().get("RANK") == str(rank))
 
 
-def wait_for(launcher: subprocess.Popen[str], *files: Path) -> None:
+def wait_for(alive: Callable[[], bool], *files: Path) -> None:
     until = time.monotonic() + 120
     while not all(f.exists() and f.stat().st_size for f in files):
-        assert launcher.poll() is None and time.monotonic() < until, f"it ended before {files} were there"
+        assert alive() and time.monotonic() < until, f"it ended before {files} were there"
         time.sleep(0.002)
 
 
-# --- an undisturbed run, by one process and by two ---
-
-
-@pytest.fixture(scope="module")
-def pocket() -> LoopConfig:
-    """One validation question: fewer than processes. A worked example, which both put before every prompt."""
-    return LoopConfig(
-        limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8, demonstrations=1,
-        reflection_weight=0.5,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def one_and_two(pocket: LoopConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    place = tmp_path_factory.mktemp("devices")
-    run(pocket, place / "one")
-    with two_processes(pocket, place / "two") as (launcher, ended):
-        said = ended()
+@pytest.mark.slow
+def test_the_launchers_two_processes_train_the_same_pocket_student(tmp_path: Path) -> None:
+    config = LoopConfig(limit=60, validation_limit=1, test_limit=51, rounds=1, epochs=1, exam_rows=48, batch_size=8,
+                        demonstrations=1, reflection_weight=0.5)  # fmt: skip
+    run(config, tmp_path / "one")
+    with two_processes(config, tmp_path / "two") as (launcher, end):
+        said = end()
     assert launcher.returncode == 0, said[-3000:]
     assert said.count("after round 1") == 1, "not one process alone has told"
-    return place / "one", place / "two"
-
-
-def of_both(folders: tuple[Path, Path], name: str) -> Any:
-    return tuple((f / name).read_text(encoding="utf-8") for f in folders)
+    assert_same_up_to_rounding(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
-def test_two_processes_write_the_same_samples_and_get_the_same_lessons(one_and_two: tuple[Path, Path]) -> None:
-    for name in ("round-0/test.jsonl", "round-0/validation.jsonl", "round-1/exam.jsonl", "round-1/lessons.jsonl",
-                 "round-1/training.jsonl"):  # fmt: skip
-        one, two = of_both(one_and_two, name)
-        assert one == two and one, name
-
-
-@pytest.mark.slow
-def test_two_processes_train_the_same_student_up_to_rounding(one_and_two: tuple[Path, Path], pocket: LoopConfig) -> None:
-    steps = [[json.loads(line) for line in text.splitlines()] for text in of_both(one_and_two, "round-1/losses.jsonl")]
-    assert len(steps[0]) == len(steps[1]) > 5
-    for one, two in zip(*steps, strict=True):
-        assert two == pytest.approx(one, rel=1e-3)
-    fresh, one, two = (
-        torch.cat([w.flatten() for _, w in sorted(load_file(folder / "adapter" / "adapter_model.safetensors").items())])
-        for folder in (one_and_two[0] / "round-0", *(f / "round-1" for f in one_and_two))
-    )
-    assert (one - two).norm() < 1e-3 * (one - fresh).norm() > 0
-    rows = [len(_fold(batch)) for batch in epoch_batches(items_of(one_and_two[0]), pocket.batch_size, random.Random(0))]
-    assert min(rows) == 1 < max(rows), "no batch has fewer rows than there are processes"
-
-
-def items_of(out: Path) -> list[TrainingItem]:
-    problems = {p.id: p for p in read_lines(out / "problems" / "train.jsonl", Problem)}
-    lines = read_lines(out / "round-1" / "training.jsonl", dict)
-    return [TrainingItem(problems[x.pop("problem_id")], **x) for x in lines]
-
-
-@pytest.mark.slow
-def test_two_processes_end_at_the_same_accuracy_within_its_interval(one_and_two: tuple[Path, Path]) -> None:
-    one, two = (json.loads(text) for text in of_both(one_and_two, "report.json"))
-    assert (one["environment"]["processes"], two["environment"]["processes"]) == (1, 2)
-    assert lasting(two["rounds"][0]) == lasting(one["rounds"][0])
-    for alone, together in zip(one["rounds"], two["rounds"], strict=True):
-        low, high = alone["ci95"]
-        assert 0 < low <= together["accuracy"] <= high
-
-
-# --- ended, and gone on with ---
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dies", [0, 1], ids=["leader, in an exam", "helper, in training"])
-def test_when_a_process_is_killed_all_end_in_seconds_and_one_process_goes_on(
-    dies: int, tiny_config: LoopConfig, alone: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    with two_processes(tiny_config, out) as (launcher, ended):
-        wait_for(launcher, out / "round-1" / "lessons.jsonl" if dies else out / "round-1" / "exam.jsonl.partial")
-        killed = time.monotonic()
-        process_of(launcher, dies).kill()
-        said = ended()
-    assert time.monotonic() - killed < 10
-    assert launcher.returncode not in (0, None)
-    ours = [line for line in said.splitlines() if line.startswith("l2r-lite: ")]
-    # Which of the two it hears of first is a matter of milliseconds.
-    assert len(ours) == 1 and ("another process of this run has ended" in ours[0] or "ended by the launcher" in ours[0]), said
-    assert "l2r-lite run --resume" in ours[0]
-    assert not (out / "round-1" / ("adapter" if dies else "exam.jsonl")).exists()
-    run(tiny_config, out)
-    assert_same_run(out, alone)  # what two processes wrote, one would have written, too; training begins anew
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_all_processes_and_two_go_on_with_what_one_had_begun(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    out, config = tmp_path / "run", tiny_config.with_(rounds=1)
-    steps: list[object] = []
-    stopped = run(config, out, stop=lambda: len(steps) > 3, on_step=steps.append)
-    assert stopped["stopped"] == "user" and (out / "round-1" / "lessons.jsonl").exists()
-    lessons = (out / "round-1" / "lessons.jsonl").read_text()
-    (out / "round-1" / "lessons.jsonl").unlink()  # so that there is a file to wait for
-    with two_processes(config, out) as (launcher, ended):
-        wait_for(launcher, out / "round-1" / "lessons.jsonl")
-        asked = time.monotonic()
-        os.killpg(launcher.pid, signal.SIGINT)
-        said = ended()
-    assert time.monotonic() - asked < 10 and launcher.returncode not in (0, None)
-    assert [line for line in said.splitlines() if line.startswith("l2r-lite: stopped.")], said[-3000:]
-    with two_processes(config, out) as (launcher, ended):
-        said = ended()
-    assert launcher.returncode == 0, said[-3000:]
-    assert json.loads((out / "report.json").read_text())["stopped"] == "rounds"
-    assert (out / "round-1" / "lessons.jsonl").read_text() == lessons
-    assert (out / "student" / "adapter_model.safetensors").is_file()
-
-
-@pytest.mark.slow
-def test_an_error_of_the_leader_is_one_sentence_from_one_process(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    run(tiny_config.with_(rounds=0), tmp_path / "run")
-    with two_processes(tiny_config.with_(seed=3), tmp_path / "run") as (launcher, ended):
-        said = ended()
-    assert launcher.returncode not in (0, None)
-    ours = [line for line in said.splitlines() if line.startswith("l2r-lite: ")]
-    assert len(ours) == 1 and "seed = 0 there, 3 asked for" in ours[0], said[-3000:]
+def test_the_launcher_ends_all_in_seconds_when_one_is_killed_or_by_ctrl_c(tiny_config: LoopConfig, tmp_path: Path) -> None:
+    config = tiny_config.with_(rounds=1, epochs=200)
+    for who in (0, 1, "everybody"):
+        out = tmp_path / str(who)
+        with two_processes(config, out) as (launcher, end):
+            wait_for(lambda launcher=launcher: launcher.poll() is None, out / "round-1" / "lessons.jsonl")
+            asked = time.monotonic()
+            if who == "everybody":
+                os.killpg(launcher.pid, signal.SIGINT)
+            else:
+                process_of(launcher, int(who)).kill()
+            said = end()
+        assert time.monotonic() - asked < 10 and launcher.returncode not in (0, None)
+        told = [line for line in said.splitlines() if line.startswith("l2r-lite: ")]
+        # Which of the two it hears of first, the death or the launcher, is a matter of milliseconds.
+        words = ("stopped.",) if who == "everybody" else ("another process of this run has ended", "ended by the launcher")
+        assert any(word in line for word in words for line in told), said[-3000:]
+        assert len(told) == 1 or who == "everybody", told
 
 
 # --- what cannot be done, said at once ---
@@ -232,11 +265,14 @@ def test_a_process_alone_is_no_team(launched: Callable[..., None]) -> None:
     assert join() is None
 
 
-@pytest.mark.parametrize("engine", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
-def test_an_engine_that_cuts_the_student_up_is_refused_in_a_sentence(engine: str, launched: Callable[..., None]) -> None:
-    launched(WORLD_SIZE="2", RANK="1", **{f"ACCELERATE_USE_{engine}": "true"})
-    with pytest.raises(ConfigError, match=f"^{engine}: .*each device holds a whole one.*accelerate config"):
-        join()
+def test_an_engine_that_cuts_the_student_up_is_refused_in_a_sentence(
+    launched: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        launched(WORLD_SIZE="2", RANK="1", **{f"ACCELERATE_USE_{engine}": "true"})
+        with pytest.raises(ConfigError, match=f"^{engine}: .*each device holds a whole one.*accelerate config"):
+            join()
+        monkeypatch.delenv(f"ACCELERATE_USE_{engine}")
 
 
 @pytest.mark.parametrize("how", [["--cpu"], []], ids=["--cpu", "no GPU"])

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from l2r_lite.app import connections, doctor
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig

@@ -12,6 +12,7 @@ from l2r_course.research import evidence
 from l2r_course.research.evidence import EvidenceError, Run
 
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.runfolder import write_lines
 from l2r_lite.runs.run import run_rounds
 
 
@@ -42,14 +43,20 @@ def test_a_run_folder_becomes_a_line_with_every_test_answer(tmp_path: Path) -> N
     assert evidence.read_runs(tmp_path) == {"log": [made]}
 
 
-def test_a_log_names_files_without_the_folders_they_lay_in(tmp_path: Path) -> None:
-    config = LoopConfig(problems="/home/ada/mine.jsonl", data_dir="/home/ada/data", teacher="recorded:/home/ada/gpt4.jsonl")
-    kept = evidence._without_folders(config.to_json())
-    assert (kept["problems"], kept["data_dir"], kept["teacher"]) == ("mine.jsonl", "data", "recorded:gpt4.jsonl")
-    own = LoopConfig(student=str(tmp_path / "own")).to_json()
-    (tmp_path / "own").mkdir()
-    assert evidence._without_folders(own)["student"] == "own"
-    assert "/" not in json.dumps(kept) and evidence._without_folders(LoopConfig().to_json()) == LoopConfig().to_json()
+def test_a_log_names_files_without_the_folders_they_lay_in(tiny_folder: Path, tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n} + 1?", "answer": n + 1, "split": split}
+            for n, split in enumerate(("train", "validation", "test"))]  # fmt: skip
+    write_lines(tmp_path / "mine.jsonl", rows)
+    write_lines(tmp_path / "gpt4.jsonl", [{"question": rows[0]["question"], "rationale": "The answer is 1."}])
+    config = LoopConfig(
+        student=str(tiny_folder), problems=str(tmp_path / "mine.jsonl"), data_dir=str(tmp_path), rounds=0, max_new_tokens=8,
+        teacher=f"recorded:{tmp_path / 'gpt4.jsonl'}", teacher_cache=str(tmp_path / "replies.jsonl"),
+    )  # fmt: skip
+    run_rounds(config, tmp_path / "run", progress=False)
+    kept = evidence.from_folder(tmp_path / "run", "untrained").config
+    assert (kept["student"], kept["problems"], kept["data_dir"]) == (tiny_folder.name, "mine.jsonl", tmp_path.name)
+    assert (kept["teacher"], kept["teacher_cache"]) == ("recorded:gpt4.jsonl", "replies.jsonl")
+    assert "/" not in json.dumps(kept)
 
 
 def test_without_logs_nothing_is_read_and_the_table_says_so(tmp_path: Path) -> None:
@@ -63,19 +70,16 @@ def line(**changes: object) -> str:
     return json.dumps({k: v for k, v in data.items() if v is not None}) + "\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
+def test_a_line_that_would_mislead_is_refused_with_its_place(tmp_path: Path) -> None:
+    for text, told in [
         (line(test=None, kept=None), "line 1: no field test, kept"),
         (line() + line(), "line 2: the arm tailored with seed 0 stands"),
         (line(arm="reflexion"), 'line 1: no arm is called "reflexion".* Did you mean "reflection"'),
         (line() + line(seed=1, questions="5 · def"), "line 2: this run sat another test"),
-    ],
-)  # fmt: skip
-def test_a_line_that_would_mislead_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "log.jsonl").write_text(text, encoding="utf-8")
-    with pytest.raises(EvidenceError, match=told):
-        evidence.read_runs(tmp_path)
+    ]:
+        (tmp_path / "log.jsonl").write_text(text, encoding="utf-8")
+        with pytest.raises(EvidenceError, match=told):
+            evidence.read_runs(tmp_path)
 
 
 def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:

@@ -11,18 +11,11 @@ import pytest
 from filelock import FileLock
 from l2r_course.research import evidence, experiments, findings
 from l2r_course.research.evidence import knobs, read_log
-from l2r_course.research.experiments import (
-    EXPERIMENTS,
-    MAIN,
-    Experiment,
-    begin_alike,
-    config_of,
-    run_experiment,
-)
+from l2r_course.research.experiments import EXPERIMENTS, MAIN, Experiment, begin_alike, config_of, run_experiment
 
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.lessons import questions_to_ask
+from l2r_lite.loop.lessons import choose_mistakes
 from l2r_lite.loop.records import ExamReport, Sample
 
 POCKET = EXPERIMENTS["pocket"]
@@ -42,28 +35,28 @@ def exam(wrong: int, right: int) -> ExamReport:
 
 def test_all_mistakes_go_to_the_teacher_unless_a_limit_draws_some_questions() -> None:
     sat = exam(8, 4)
-    assert questions_to_ask(sat, LoopConfig(), seed=1) == sat.mistakes
-    some = questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=1)
+    assert choose_mistakes(sat, LoopConfig(), seed=1) == sat.mistakes
+    some = choose_mistakes(sat, LoopConfig(feedback_limit=3), seed=1)
     asked = Counter(m.problem.id for m in some)
     assert len(asked) == 3 and set(asked.values()) == {2}  # all the mistakes on three questions
     assert [m for m in sat.mistakes if m in some] == some  # in the exam's order
-    assert questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=1) == some
-    assert any(questions_to_ask(sat, LoopConfig(feedback_limit=3), seed=s) != some for s in range(2, 6))
-    assert questions_to_ask(sat, LoopConfig(feedback_limit=99), seed=1) == sat.mistakes
+    assert choose_mistakes(sat, LoopConfig(feedback_limit=3), seed=1) == some
+    assert any(choose_mistakes(sat, LoopConfig(feedback_limit=3), seed=s) != some for s in range(2, 6))
+    assert choose_mistakes(sat, LoopConfig(feedback_limit=99), seed=1) == sat.mistakes
 
 
 def test_an_annotator_gets_as_many_questions_of_any_kind_and_no_mistake() -> None:
     sat = exam(8, 40)
-    asked = questions_to_ask(sat, LoopConfig(annotator=True), seed=1)
+    asked = choose_mistakes(sat, LoopConfig(annotator=True), seed=1)
     assert len({m.problem.id for m in asked}) == len(asked) == 8
     assert {(m.rationale, m.answer) for m in asked} == {("", None)}
     wrong = {m.problem.id for m in sat.mistakes}
     assert not {m.problem.id for m in asked} <= wrong  # by chance all eight would be wrong once in 10⁸ seeds
-    assert len(questions_to_ask(sat, LoopConfig(annotator=True, feedback_limit=500), seed=1)) == 48
+    assert len(choose_mistakes(sat, LoopConfig(annotator=True, feedback_limit=500), seed=1)) == 48
 
 
 def test_nobody_is_asked_in_self_training() -> None:
-    assert questions_to_ask(exam(8, 4), LoopConfig(teacher="none"), seed=1) == []
+    assert choose_mistakes(exam(8, 4), LoopConfig(teacher="none"), seed=1) == []
 
 
 # --- arms ---
@@ -91,28 +84,26 @@ def test_each_arm_adds_one_thing_to_the_arm_before() -> None:
     assert differ("tailored", "self-training") == {"teacher"}
 
 
-@pytest.mark.parametrize("arm", EXPERIMENTS["sweeps"].arms)
-def test_a_sweep_turns_one_knob_of_the_main_arm(arm: str) -> None:
-    main, turned = (config_of(POCKET, a, 0).to_json() for a in (MAIN, arm))
-    assert [k for k in main if main[k] != turned[k]] == [arm.partition("=")[0]]
-
-
-@pytest.mark.parametrize("arm", ["reflection_wait=0.1", "samples=many", "samples=", "samples=4,", "samples=4,tailored"])
-def test_an_arm_that_is_no_knob_is_refused(arm: str) -> None:
-    with pytest.raises(evidence.EvidenceError, match="no arm is called"):
-        knobs(arm, LoopConfig())
+def test_a_sweep_turns_one_knob_of_the_main_arm() -> None:
+    main = config_of(POCKET, MAIN, 0).to_json()
+    for arm in EXPERIMENTS["sweeps"].arms:
+        turned = config_of(POCKET, arm, 0).to_json()
+        assert [k for k in main if main[k] != turned[k]] == [arm.partition("=")[0]]
 
 
 def test_new_seeds_have_no_part_in_the_old_runs_and_nothing_but_tailoring_differs() -> None:
     new = EXPERIMENTS["new-seeds"]
-    assert min(experiments._seeds(new, None)) >= len(experiments._seeds(POCKET, None))
+    assert new.first >= POCKET.first + POCKET.seeds
     tailored, random = (config_of(new, arm, 10).to_json() for arm in findings.ON_NEW_SEEDS["tailoring, both with replay"])
     assert [k for k in random if random[k] != tailored[k]] == ["annotator"]
     assert {**tailored, "seed": 0} == config_of(POCKET, "reflection_weight=0", 0).to_json()
 
 
-def test_an_arm_may_turn_several_knobs() -> None:
+def test_an_arm_may_turn_several_knobs_and_one_that_is_no_knob_is_refused() -> None:
     assert knobs("reflection_weight=0,replay=1", LoopConfig()) == {"reflection_weight": 0, "replay": 1}
+    for arm in ("reflection_wait=0.1", "samples=many", "samples=", "samples=4,", "samples=4,tailored"):
+        with pytest.raises(evidence.EvidenceError, match="no arm is called"):
+            knobs(arm, LoopConfig())
 
 
 # --- runs ---
@@ -169,13 +160,15 @@ def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
     assert not list(together.parent.glob(".scratch-*")) and not [w for w in recwarn if "checksums" in str(w.message)]
 
 
-@pytest.mark.parametrize("knob", ["samples=1", "limit=9", "temperature=0.5", "four_bit=false", "teacher=none", "seed=1"])
-def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, tmp_path: Path, knob: str) -> None:
-    run_experiment(replace(small, arms=("tailored",), elsewhere="", config=small.config.with_(rounds=1)), tmp_path, tmp_path)
-    name, _, value = knob.partition("=")
-    config = small.config.with_(**{name: value if name == "teacher" else json.loads(value)})
-    begin_alike(config, tmp_path / "small" / "other")
-    assert not (tmp_path / "small" / "other").exists()
+def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, tmp_path: Path) -> None:
+    once, other = small.config.with_(rounds=1), tmp_path / "small" / "other"
+    run_experiment(replace(small, arms=("tailored",), elsewhere="", config=once), tmp_path, tmp_path)
+    changes = {"samples": 1, "limit": 9, "temperature": 0.5, "four_bit": False, "teacher": "none", "seed": 1}
+    for name, value in changes.items():
+        begin_alike(small.config.with_(**{name: value}), other)
+        assert not other.exists(), name
+    begin_alike(small.config.with_(replay=1.0), other)
+    assert (other / "round-1" / "exam.jsonl").exists()
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_path: Path) -> None:

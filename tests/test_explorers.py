@@ -8,13 +8,8 @@ import ipywidgets as w
 import nbformat
 import pytest
 import torch
-from l2r_course.explorers import (
-    explore,
-    nf4_explorer,
-    planner_explorer,
-    temperature_explorer,
-    triplet_explorer,
-)
+from l2r_course import figures
+from l2r_course.explorers import explore, nf4_explorer, planner_explorer, temperature_explorer, triplet_explorer
 from l2r_course.nf4 import quantise_block, round_to_nf4
 from l2r_course.scores import score_tokens
 from run_notebooks import _without_widget
@@ -41,7 +36,7 @@ def test_every_control_has_a_visible_name_that_belongs_to_an_input(weight: torch
 
 
 def test_a_slider_and_its_number_field_are_one_value_with_one_range() -> None:
-    made = explore(lambda x: plots.Picture(), x=w.FloatSlider(0.5, min=0, max=2, step=0.25))
+    made = explore(lambda x: figures.Picture(), x=w.FloatSlider(0.5, min=0, max=2, step=0.25))
     slider, field = made.controls["x"], next(f for f in fields(made.panel) if isinstance(f, w.BoundedFloatText))
     assert (field.value, field.min, field.max, field.step) == (0.5, 0, 2, 0.25)
     link = next(x for x in w.Widget.get_manager_state()["state"].values() if x["state"].get("_model_name") == "LinkModel"
@@ -50,10 +45,10 @@ def test_a_slider_and_its_number_field_are_one_value_with_one_range() -> None:
 
 
 def test_a_change_draws_anew_and_an_error_leaves_the_last_figure() -> None:
-    def view(x: int) -> plots.Picture:
+    def view(x: int) -> figures.Picture:
         if x == 3:
             raise ValueError("three is not possible")
-        figure = plots.Picture()
+        figure = figures.Picture()
         figure.suptitle(f"x is {x} <b>")
         return figure
 
@@ -80,19 +75,19 @@ def test_a_committed_notebook_keeps_a_panels_picture_and_its_table_as_two_output
 
 
 def test_a_block_is_the_matrixs_own_and_its_error_that_of_nf4(weight: torch.Tensor) -> None:
-    block = plots.Block.of(weight, 5)
+    block = figures.Block.of(weight, 5)
     mine = weight.reshape(-1, 64)[5]
     assert torch.allclose(block.weights * weight.std(), mine)
     assert block.error(LEVELS) == pytest.approx(relative_error(mine, round_to_nf4(mine)))
     codes, _ = quantise_block(mine)
     assert [count for _, count in block.used()] == torch.bincount(codes, minlength=16).tolist()
     with pytest.raises(ValueError, match="block 128: the matrix has 128 whole blocks"):
-        plots.Block.of(weight, 128)
+        figures.Block.of(weight, 128)
 
 
 def test_an_outlier_takes_levels_from_the_others_and_leaves_the_matrix_as_it_was(weight: torch.Tensor) -> None:
     before = weight.clone()
-    calm, spoilt = plots.Block.of(weight, 0), plots.Block.of(weight, 0, outlier=40.0)
+    calm, spoilt = figures.Block.of(weight, 0), figures.Block.of(weight, 0, outlier=40.0)
     assert spoilt.error(LEVELS) > 3 * calm.error(LEVELS)
     assert sum(count for _, count in spoilt.used()) == 63
     assert torch.equal(weight, before)
@@ -123,7 +118,7 @@ def test_the_real_matrix_of_the_pocket_student_fits_the_explorer(tiny) -> None: 
 
 
 def test_steps_downhill_lower_the_triplet_loss_until_it_is_zero() -> None:
-    path = plots.Triplet.descend(1.0, 60, 50, steps=60)
+    path = figures.Triplet.descend(1.0, 60, 50, steps=60)
     losses = path.losses.tolist()
     assert losses[0] == pytest.approx(1 - 0.5 + 0.6428, abs=1e-3)
     assert all(after <= before + 1e-6 for before, after in zip(losses, losses[1:], strict=False))

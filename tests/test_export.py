@@ -26,6 +26,8 @@ from l2r_lite.loop.student import Student
 from l2r_lite.runs.card import model_card
 from l2r_lite.runs.export import chat_template, export_run, push_to_hub
 from l2r_lite.runs.run import run_rounds
+from l2r_lite.students.adapters import load_adapter
+from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
 
 
@@ -51,7 +53,7 @@ def prompts(run: Path) -> list[str]:
 
 def trained(run: Path) -> Student:
     student = load_student("pocket")
-    student.load_adapter(run / "student")
+    load_adapter(student, run / "student")
     return student
 
 
@@ -140,7 +142,6 @@ def test_a_chat_begins_as_the_tokeniser_begins_every_text() -> None:
     assert found == tokenizer("Question: 2?\nAnswer:").input_ids and found[0] == tokenizer.eos_token_id
 
 
-@pytest.mark.slow
 def test_trl_tunes_the_exported_student_on_its_lessons_and_on_its_preferences(exported: Path, tmp_path: Path) -> None:
     trl = pytest.importorskip("trl", reason="trl is in the extra `test`")
     from datasets import load_dataset

@@ -18,7 +18,7 @@ import pytest
 from fake_endpoint import Call, Server
 from killing import start
 from safetensors import safe_open
-from test_rounds import assert_same_run
+from same_run import assert_same_run
 
 from l2r_lite.loop.config import LoopConfig
 
@@ -32,11 +32,8 @@ async def teach(call: Call) -> None:
 
 
 @pytest.fixture(scope="module")
-def config(tiny_folder: Path) -> LoopConfig:
-    return LoopConfig(
-        student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12, teacher="openai:m", concurrency=AT_ONCE, reflection_weight=0.5,
-    )  # fmt: skip
+def config(tiny_config: LoopConfig) -> LoopConfig:
+    return tiny_config.with_(teacher="openai:m", concurrency=AT_ONCE, exam_rows=12)
 
 
 @pytest.fixture(scope="module")

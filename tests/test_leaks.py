@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from l2r_course import leak_counts
 from l2r_course.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
-
-from l2r_lite.data import leaks
+from l2r_course.leak_counts import benchmark_counts, counts_of, parrot, parrot_accuracy
 from l2r_lite.data.benchmarks import SPLITS, masked
-from l2r_lite.data.leaks import NETS, benchmark_counts, counts_of, leaked, leaked_pairs, parrot, parrot_accuracy, story
+from l2r_lite.data.leaks import NETS, leaked, leaked_pairs, story
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.records import LETTERS, Problem
 
@@ -44,11 +44,11 @@ def test_the_command_prints_counts_and_writes_only_when_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "counts.json"
-    monkeypatch.setattr(leaks, "COUNTS", file)
-    monkeypatch.setattr(leaks, "BENCHMARKS", {"multiarith": None, "strategyqa": None})
-    leaks.main(["--data-dir", str(DATA)])
+    monkeypatch.setattr(leak_counts, "COUNTS", file)
+    monkeypatch.setattr(leak_counts, "BENCHMARKS", {"multiarith": None, "strategyqa": None})
+    leak_counts.main(["--data-dir", str(DATA)])
     assert "'masked': 77" in capsys.readouterr().out and not file.exists()
-    leaks.main(["--data-dir", str(DATA), "--write"])
+    leak_counts.main(["--data-dir", str(DATA), "--write"])
     kept = json.loads(file.read_text(encoding="utf-8"))
     assert kept["benchmarks"]["multiarith"]["leaks"] == {"exact": 5, "masked": 77, "story": 84}
 

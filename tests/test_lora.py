@@ -8,6 +8,8 @@ from l2r_course.lora import adapter_parameters, lora_forward
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from l2r_lite.students.loading import load_student
+
 
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 1), (4, 8), (16, 4)])
 def test_the_forward_pass_by_hand_equals_pefts(rank: int, alpha: int) -> None:

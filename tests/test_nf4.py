@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ from l2r_lite.students.four_bit import (
     four_bit_layers,
     relative_error,
 )
+from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
 
 SHAPES = [(64, 64), (1, 64), (3, 128), (192, 512), (576, 192), (100, 320)]
@@ -47,20 +49,15 @@ def quantised(shape: tuple[int, int], *, nested: bool, seed: int = 0):  # noqa: 
     return weight, packed, state
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("nested", [False, True], ids=["plain absmax", "double quantisation"])
-def test_a_weight_in_plain_torch_equals_what_bitsandbytes_reads(shape: tuple[int, int], nested: bool) -> None:
-    weight, packed, state = quantised(shape, nested=nested)
-    theirs, ours = dequantize_4bit(packed, state), dequantise(packed, state)
-    assert ours.shape == weight.shape
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-    assert (ours - weight).norm() / weight.norm() < 0.11  # 4 bits keep nine tenths of a Gaussian weight
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_rounding_to_nf4_equals_quantising_and_reading_back(shape: tuple[int, int]) -> None:
-    weight, packed, state = quantised(shape, nested=False)
-    assert torch.equal(round_to_nf4(weight), dequantize_4bit(packed, state))
+def test_a_weight_in_plain_torch_equals_what_bitsandbytes_reads() -> None:
+    for shape, nested in product(SHAPES, (False, True)):
+        weight, packed, state = quantised(shape, nested=nested)
+        theirs, ours = dequantize_4bit(packed, state), dequantise(packed, state)
+        assert ours.shape == weight.shape
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+        assert (ours - weight).norm() / weight.norm() < 0.11  # 4 bits keep nine tenths of a Gaussian weight
+        if not nested:
+            assert torch.equal(round_to_nf4(weight), theirs)
 
 
 def test_rounding_to_nf4_twice_changes_nothing_more() -> None:
@@ -79,12 +76,9 @@ def test_rounding_keeps_zeros_and_each_blocks_largest_number() -> None:
     torch.testing.assert_close(kept, weight[torch.arange(4), largest])
 
 
-def test_the_sixteen_levels_are_the_quantiles_format_of_qlora() -> None:
+def test_the_levels_are_sorted_quantiles_of_a_normal_distribution_with_0_and_both_ones() -> None:
     assert len(LEVELS) == 16 and LEVELS[7] == 0
     assert torch.equal(LEVELS.sort().values, LEVELS) and LEVELS[0] == -1 and LEVELS[-1] == 1
-
-
-def test_the_levels_are_quantiles_of_a_normal_distribution() -> None:
     torch.testing.assert_close(normal_levels(), LEVELS, rtol=0, atol=2e-7)  # bitsandbytes made its table in fp32
 
 
@@ -103,15 +97,15 @@ def test_a_block_of_zeros_has_scale_0_and_no_nan() -> None:
     assert (LEVELS[codes] == 0).all() and scale.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, (192, 192), (2048, 64)])
-def test_a_matrix_quantised_by_hand_equals_bitsandbytes_to_the_bit(shape: tuple[int, int]) -> None:
-    weight, packed, state = quantised(shape, nested=True)
-    ours = quantise(weight)
-    assert torch.equal(ours.packed, packed.view(-1))
-    if ours.scales.second.any():  # a single block is its own mean: bitsandbytes writes code 0 there, and 0 times it is 0 too
-        assert torch.equal(ours.scales.codes, state.absmax.view(-1))
-    assert torch.equal(ours.scales.second, state.state2.absmax) and ours.scales.offset == state.offset
-    assert torch.equal(ours.numbers(), dequantize_4bit(packed, state))
+def test_a_matrix_quantised_by_hand_equals_bitsandbytes_to_the_bit() -> None:
+    for shape in [*SHAPES, (192, 192), (2048, 64)]:
+        weight, packed, state = quantised(shape, nested=True)
+        ours = quantise(weight)
+        assert torch.equal(ours.packed, packed.view(-1))
+        if ours.scales.second.any():  # a single block is its own mean: bitsandbytes writes code 0 there, and 0 times it is 0 too
+            assert torch.equal(ours.scales.codes, state.absmax.view(-1))
+        assert torch.equal(ours.scales.second, state.state2.absmax) and ours.scales.offset == state.offset
+        assert torch.equal(ours.numbers(), dequantize_4bit(packed, state))
 
 
 def test_scales_look_up_the_nearest_level_or_bitsandbytes_table() -> None:
@@ -123,15 +117,12 @@ def test_scales_look_up_the_nearest_level_or_bitsandbytes_table() -> None:
     assert (off[0] <= off[1] + 1e-7).all() and off[1].max() < 0.01
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, (2048, 64)])
-def test_bytes_are_those_that_bitsandbytes_keeps(shape: tuple[int, int]) -> None:
-    _, packed, state = quantised(shape, nested=True)
-    kept = (packed, state.absmax, state.state2.absmax, state.offset.reshape(-1))
-    assert four_bit_bytes(shape) == sum(t.numel() * t.element_size() for t in kept)
-
-
-def test_bytes_of_a_last_block_that_is_shorter() -> None:
-    assert four_bit_bytes((1, 65)) == 33 + 2 + 4 + 4
+def test_bytes_are_those_that_bitsandbytes_keeps() -> None:
+    for shape in [*SHAPES, (2048, 64)]:
+        _, packed, state = quantised(shape, nested=True)
+        kept = (packed, state.absmax, state.state2.absmax, state.offset.reshape(-1))
+        assert four_bit_bytes(shape) == sum(t.numel() * t.element_size() for t in kept)
+    assert four_bit_bytes((1, 65)) == 33 + 2 + 4 + 4  # a last block that is shorter
 
 
 def test_nf4_loses_less_of_a_normal_weight_than_integers_and_small_blocks_less_than_large_ones() -> None:

@@ -16,6 +16,7 @@ from huggingface_hub import constants
 from l2r_lite.app.cli import main
 from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.records import Mistake, Problem
+from l2r_lite.students.loading import load_student
 from l2r_lite.teachers.openai_teacher import OpenAITeacher
 
 SECONDS = 30  # the longest needs 16: a hub, then a package index twice

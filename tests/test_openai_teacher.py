@@ -109,33 +109,22 @@ def test_an_endpoint_that_ignores_the_schema_is_asked_in_the_plain_form_once_tha
     assert forms == [True] + 5 * [False]
 
 
-def test_an_endpoint_that_answers_the_schema_with_prose_is_asked_again_in_the_plain_form() -> None:
+def test_an_endpoint_that_refuses_the_schema_or_answers_it_with_prose_is_asked_in_the_plain_form_now_and_later(
+    tmp_path: Path,
+) -> None:
     async def chats(call: Call) -> None:
         await (call.say("Of course, here it is!") if call.structured else call.teach_well())
 
-    with Server(chats) as server:
-        feedback, teacher = ask(server, 3)
-    assert teacher.form == "tags" and len(feedback.lessons) == 6 and server.count == 4
-
-
-def test_an_endpoint_that_refuses_the_schema_is_asked_in_the_plain_form() -> None:
     async def refuses(call: Call) -> None:
         await (call.error("400 Bad Request", "response_format?") if call.structured else call.teach_well())
 
-    with Server(refuses) as server:
-        feedback, teacher = ask(server, 4)
-    assert teacher.form == "tags" and len(feedback.lessons) == 8 and server.count == 5
-
-
-def test_how_an_endpoint_can_be_asked_is_remembered_in_the_cache(tmp_path: Path) -> None:
-    async def refuses(call: Call) -> None:
-        await (call.error("400 Bad Request") if call.structured else call.teach_well())
-
-    with Server(refuses) as server:
-        ask(server, 2, cache=tmp_path / "c.jsonl")
-        before = server.count
-        again, teacher = ask(server, 2, cache=tmp_path / "c.jsonl")
-        assert server.count == before and teacher.form == "tags" and len(again.lessons) == 4
+    for handler in (chats, refuses):
+        file = tmp_path / f"{handler.__name__}.jsonl"
+        with Server(handler) as server:
+            feedback, teacher = ask(server, 3, cache=file)
+            assert teacher.form == "tags" and len(feedback.lessons) == 6 and server.count == 4
+            again, teacher = ask(server, 3, cache=file)  # how it can be asked is remembered in the cache
+            assert teacher.form == "tags" and len(again.lessons) == 6 and server.count == 4
 
 
 def test_both_forms_are_read() -> None:

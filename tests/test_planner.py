@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-
 from l2r_lite.app.ledger import Ledger
 from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory
 from l2r_lite.app.timing import time_round
@@ -21,6 +19,7 @@ from l2r_lite.loop.student import Student
 from l2r_lite.students.four_bit import four_bit_layers
 from l2r_lite.students.presets import PRESETS
 from l2r_lite.students.sources import cache_folder
+from torch import nn
 
 SMOL = cache_folder() / "SmolLM2-135M-Instruct"
 needs_smol = pytest.mark.skipif(not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there")

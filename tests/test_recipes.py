@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-
+from l2r_course.recipes import CARDS, PROMPT, SHARE, T4, WRITTEN, exam_bytes, expect, training_operations
 from l2r_lite.app.ledger import step_peak
-from l2r_lite.app.planner import _key, _shape, _skeleton, student_shape
-from l2r_course.recipes import (
-    CARDS,
-    PROMPT,
-    SHARE,
-    T4,
-    WRITTEN,
-    exam_bytes,
-    expect,
-    training_operations,
-)
+from l2r_lite.app.planner import student_shape
 from l2r_lite.students.presets import PRESETS
+from peft import LoraConfig, get_peft_model
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModelForCausalLM
+
+
+def skeleton(shape: Any, layers: int, rank: int) -> Any:
+    """A student of so many layers with its adapter, without any memory."""
+    fields = {**shape.to_diff_dict(), "model_type": shape.model_type, "num_hidden_layers": layers, "layer_types": None}
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**fields), dtype=torch.float16)
+        return get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -27,7 +29,7 @@ def test_training_operations_are_those_that_torch_counts(checkpointing: bool) ->
     shape = student_shape(config.student)
     counted = []
     for layers in (1, 2):  # layers are alike
-        model = _skeleton(_shape(_key(shape), num_hidden_layers=layers, layer_types=None), config.lora_rank, torch.float16)
+        model = skeleton(shape, layers, config.lora_rank)
         with FlopCounterMode(display=False) as counter:
             step_peak(model, 1, PROMPT + 3 * WRITTEN, PROMPT + 2 * WRITTEN, checkpointing, torch.float16)  # one item
         counted.append(counter.get_total_flops())

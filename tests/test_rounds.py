@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from killing import start
-from same_run import assert_same_run, flags, lasting, read_report, run, same_weights
-from torch import Tensor
-
+from l2r_course.stopping import stopping_round
 from l2r_lite.loop import rounds
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, RunError, TeacherError
@@ -30,10 +27,14 @@ from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Rejectio
 from l2r_lite.loop.runfolder import Growing, read_lines, write_lines
 from l2r_lite.loop.student import Student
 from l2r_lite.runs.config_file import read_config
-from l2r_lite.runs.report import as_table, build_report, stopping_round
+from l2r_lite.runs.report import as_table, build_report
 from l2r_lite.runs.run import USUAL
 from l2r_lite.runs.stories import read_exams
 from l2r_lite.students.presets import PRESETS
+from torch import Tensor
+
+from killing import start
+from same_run import assert_same_run, flags, lasting, read_report, run, same_weights
 
 # --- the report ---
 
@@ -173,7 +174,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_an_undisturbed_one(
 ) -> None:
     """A process of its own kills itself, without a chance to clean up, at one moment of round 2."""
     out = tmp_path / "killed"
-    process = start(tiny_config, out, die_at=stage)
+    process = start(tiny_config, out, die_at=f"2/{stage}")
     process.join()
     assert process.exitcode == -signal.SIGKILL
     there, missing = LEFT[stage]

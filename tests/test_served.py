@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_rounds import run
+from same_run import run
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, StudentError
@@ -28,8 +28,9 @@ from l2r_lite.loop.records import Problem, Sample
 from l2r_lite.loop.runfolder import read_lines
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.writing import uniform_numbers
-from l2r_lite.students.fast_writer import write
+from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.folding import folded
+from l2r_lite.students.loading import load_student
 from l2r_lite.students.served import KEY, NOTHING_CUT, ServedStudent
 
 Answer = tuple[int, bytes]
@@ -106,11 +107,12 @@ class LikeVllm:
                 return fails(404, f"The model `{body['model']}` does not exist.")
             if body["model"] != self.worn:
                 self.worn = body["model"]
-                self.student.load_adapter(self.adapters[self.worn])
+                load_adapter(self.student, self.adapters[self.worn])
             self.student.model.eval()
             with folded(self.student.model, self.student.dtype):
-                ((ids,),) = write(self.student, [body["prompt"]], temperature=body["temperature"], steps=body["max_tokens"],
-                                  noise=lambda *_: uniform_numbers(str(body["seed"]), body["max_tokens"]))  # fmt: skip
+                ((ids,),) = self.student.writer.write(
+                    [body["prompt"]], temperature=body["temperature"], steps=body["max_tokens"],
+                    noise=lambda *_: uniform_numbers(str(body["seed"]), body["max_tokens"]))
             return text(self.student.tokenizer.decode(ids))
 
 
@@ -126,6 +128,7 @@ def config() -> LoopConfig:
 
 @pytest.fixture(scope="module")
 def student() -> Student:
+    """It wears each round's adapter in turn."""
     return load_student("pocket", device="cpu")
 
 
@@ -134,7 +137,7 @@ def assert_answers_are_those_of_each_rounds_student(out: Path, student: Student,
     problems = read_lines(out / "problems" / "test.jsonl", Problem)
     written = []
     for number in (0, 1):
-        student.load_adapter(out / f"round-{number}" / "adapter")
+        load_adapter(student, out / f"round-{number}" / "adapter")
         here = student.generate([student_prompt(p) for p in problems], max_new_tokens=config.max_new_tokens)
         written.append([s.rationale for s in read_lines(out / f"round-{number}" / "test.jsonl", Sample)])
         assert written[-1] == [t for (t,) in here], f"round {number}"
@@ -235,13 +238,13 @@ def test_a_server_that_dies_in_an_exam_loses_nothing_and_the_run_goes_on_without
 @pytest.fixture(scope="module")
 def tiny_adapter(load_tiny: Callable, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, Path]:
     student, adapter = load_tiny(), tmp_path_factory.mktemp("adapter") / "adapter"
-    student.save_adapter(adapter)
+    save_adapter(student, adapter)
     return student, adapter
 
 
 def ask(server: Server, tiny_adapter: tuple[Student, Path], place: Path, **options: Any) -> list[list[str]]:
     served = ServedStudent(server.url, place / "run" / "served")
-    served.put(*tiny_adapter)
+    served.serve(*tiny_adapter)
     return served.generate(["Question: 1 + 1?\nAnswer:", "Question: 2 + 2?\nAnswer:"], **options)
 
 
@@ -316,17 +319,16 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FAULTS)
 def test_what_a_server_does_wrong_ends_in_one_sentence(
-    case: str, tiny_adapter: tuple[Student, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_adapter: tuple[Student, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEY, "sk-hidden")
-    answer, message = FAULTS[case]
-    with Server(answer) as server, pytest.raises(StudentError, match=message) as error:
-        ask(server, tiny_adapter, tmp_path)
-    assert str(error.value).endswith(f"l2r-lite run --resume {tmp_path / 'run'}")
-    assert "\n" not in str(error.value) and "sk-hidden" not in str(error.value)
-    assert server.keys == {"Bearer sk-hidden"}
+    for case, (answer, message) in FAULTS.items():
+        with Server(answer) as server, pytest.raises(StudentError, match=message) as error:
+            ask(server, tiny_adapter, tmp_path)
+        assert str(error.value).endswith(f"l2r-lite run --resume {tmp_path / 'run'}"), case
+        assert "\n" not in str(error.value) and "sk-hidden" not in str(error.value), case
+        assert server.keys == {"Bearer sk-hidden"}, case
 
 
 def test_a_server_that_is_not_there_is_told_at_once(tiny_adapter: tuple[Student, Path], tmp_path: Path) -> None:
@@ -339,7 +341,7 @@ def test_a_server_that_is_not_there_is_told_at_once(tiny_adapter: tuple[Student,
 
 def test_demonstrations_are_not_sent_where_only_text_is_taken(load_tiny: Callable, tmp_path: Path) -> None:
     student, adapter = load_tiny(), tmp_path / "adapter"
-    student.save_adapter(adapter)
+    save_adapter(student, adapter)
     student.demonstrate("Question: 1 + 1?\nAnswer: The answer is 2.\n\n")
     with Server(lambda path, _: NO_SUCH_CALL) as server, pytest.raises(StudentError, match="demonstrations .* as tokens"):
         ask(server, (student, adapter), tmp_path)

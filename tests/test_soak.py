@@ -34,14 +34,11 @@ def resident() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
-def test_many_rounds_in_one_process_leave_nothing_behind(tiny_folder: Path, tmp_path: Path) -> None:
+def test_many_rounds_in_one_process_leave_nothing_behind(tiny_config: LoopConfig, tmp_path: Path) -> None:
     """With a real teacher, whose calls have a thread, an event loop and connections of their own."""
     sizes: list[float] = []
     with Server(keep_bodies=False) as server:  # which lives here too, and else keeps 0.13 MB of requests a round
-        config = LoopConfig(
-            student=str(tiny_folder), limit=12, validation_limit=4, test_limit=4, rounds=5, samples=2, epochs=1, batch_size=8,
-            max_new_tokens=10, exam_rows=12, teacher="openai:m", base_url=server.url, reflection_weight=0.5,
-        )  # fmt: skip
+        config = tiny_config.with_(limit=12, validation_limit=4, test_limit=4, rounds=5, teacher="openai:m", base_url=server.url)
         for number in range(RUNS):
             mine = config.with_(teacher_cache=str(tmp_path / f"replies-{number}.jsonl"))
             assert len(run_rounds(mine, tmp_path / f"run-{number}", progress=False)["rounds"]) == 6
@@ -90,12 +87,9 @@ print("SOAK", {{"states": sorted(set(map(str, states))), "first": first[0], "las
 
 
 @pytest.mark.slow
-def test_many_panel_runs_in_one_kernel_leave_nothing_behind(tiny_folder: Path, tmp_path: Path) -> None:
+def test_many_panel_runs_in_one_kernel_leave_nothing_behind(tiny_config: LoopConfig, tmp_path: Path) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    config = LoopConfig(
-        student=str(tiny_folder), limit=12, validation_limit=4, test_limit=4, rounds=1, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=10, exam_rows=12, reflection_weight=0.5,
-    )  # fmt: skip
+    config = tiny_config.with_(limit=12, validation_limit=4, test_limit=4, rounds=1)
     cell = nbformat.v4.new_code_cell(CELL.format(config=config.to_json(), warm=WARM_PANELS, runs=PANELS))
     notebook = nbformat.v4.new_notebook(cells=[cell])
     client = nbclient.NotebookClient(

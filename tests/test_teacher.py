@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2r_lite.data.answers import extract_answer, is_correct, read, same_answer
-from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problems
 from l2r_lite.data.problems import load_problems
@@ -93,18 +92,12 @@ def test_a_mistake_without_an_answer_is_told_so() -> None:
     assert "no answer; it is 10" in what_went_wrong(Mistake(CARDS, text, None))
 
 
-def test_there_are_two_differently_worded_correct_rationales_for_every_skill() -> None:
-    for problem in [p for skill in SKILLS for p in make_problems("train", 6, 1, (skill,))]:
-        (reply,) = ScriptedTeacher().teach([mistake_on(problem, "I do not know.")], 2)
-        assert len(set(reply.rationales)) == 2
-        assert all(is_correct(t, problem) and not wrong_equations(t) for t in reply.rationales)
-
-
-def test_every_lesson_of_the_scripted_teacher_passes_verification(pocket_problems: list[Problem]) -> None:
-    mistakes = [mistake_on(p, "I do not know.") for p in pocket_problems]
-    lessons, rejections, sent = make_lessons(ScriptedTeacher(), mistakes, 3)
-    assert not rejections
-    assert sent == len(mistakes) and len(lessons) == 3 * len(mistakes)
+def test_as_many_lessons_as_asked_for_come_of_the_scripted_teacher_and_pass_verification() -> None:
+    mistakes = [mistake_on(p, "I do not know.") for p in make_problems("train", 6 * len(SKILLS), 1, tuple(SKILLS))]
+    for count in (1, 2, 3):
+        lessons, rejections, sent = make_lessons(ScriptedTeacher(), mistakes, count)
+        assert not rejections and sent == len(mistakes)
+        assert Counter(x.problem_id for x in lessons) == Counter({m.problem.id: count for m in mistakes})
 
 
 def test_over_many_questions_every_style_comes_first(pocket_problems: list[Problem]) -> None:
@@ -126,17 +119,12 @@ GOOD = "3 * 4 = 12 and 12 - 2 = 10. The answer is 10."
 
 
 REASONS = [
-    ("", "empty"),
-    (" \n\t ", "empty"),
-    ("I would count the cards.", "no answer"),
-    ("The answer is unknown.", "no answer"),
-    ("3 * 4 = 12. The answer is 12.", "wrong answer"),
-    ("3 * 4 = 11 and 11 - 2 = 10. The answer is 10.", "wrong arithmetic"),
+    ("", "empty"), (" \n\t ", "empty"), ("I would count the cards.", "no answer"), ("The answer is unknown.", "no answer"),
+    ("3 * 4 = 12. The answer is 12.", "wrong answer"), ("3 * 4 = 11 and 11 - 2 = 10. The answer is 10.", "wrong arithmetic"),
     ("First 5 + 4 = 10. The answer is 10.", "wrong arithmetic"),
     ("3 * 4 = 12 and   12 - 2 = 10, so ten. The answer is 10.", "copy of the mistake"),
-    ("Twelve less two\nis ten. The answer is 10.", "duplicate"),
-    (GOOD, None),
-]
+    ("Twelve less two\nis ten. The answer is 10.", "duplicate"), (GOOD, None),
+]  # fmt: skip
 
 
 def test_a_rationale_is_rejected_for_the_right_reason() -> None:
@@ -194,13 +182,6 @@ def test_no_more_mistakes_on_a_question_are_sent_than_asked_for() -> None:
         assert teacher.asked[0] == mistakes[0]  # the first ones
 
 
-def test_as_many_rationales_are_asked_for_as_said(pocket_problems: list[Problem]) -> None:
-    mistakes = [mistake_on(p, "?") for p in pocket_problems[:9]]
-    for count in (1, 2, 3):
-        lessons, _, _ = make_lessons(ScriptedTeacher(), mistakes, count)
-        assert set(Counter(x.problem_id for x in lessons).values()) == {count}
-
-
 def test_each_reply_is_handed_on_the_moment_it_is_verified() -> None:
     seen: list[tuple[int, int]] = []
     teacher = Says(GOOD, "The answer is 3.")
@@ -218,15 +199,12 @@ def test_a_lesson_carries_the_feedback_and_ends_in_the_students_answer_line() ->
 
 
 CLOSED = [
-    (CARDS, "So 10 are left.", "So 10 are left. The answer is 10."),
-    (CARDS, "The answer is 10", "The answer is 10."),
+    (CARDS, "So 10 are left.", "So 10 are left. The answer is 10."), (CARDS, "The answer is 10", "The answer is 10."),
     (CARDS, "It is ten. The answer is $10.00.", "It is ten. The answer is 10."),
-    (CARDS, "#### 10", "#### 10 The answer is 10."),
-    (YES, "Surely. The answer is Yes", "Surely. The answer is yes."),
+    (CARDS, "#### 10", "#### 10 The answer is 10."), (YES, "Surely. The answer is Yes", "Surely. The answer is yes."),
     (PICK, "They live in the (B).", "They live in the (B). The answer is (B)."),
-    (PICK, "The answer is library.", "The answer is (B)."),
-    (CARDS, "I do not know.", "I do not know."),
-]
+    (PICK, "The answer is library.", "The answer is (B)."), (CARDS, "I do not know.", "I do not know."),
+]  # fmt: skip
 
 
 def test_a_rationale_is_closed_with_its_own_answer() -> None:

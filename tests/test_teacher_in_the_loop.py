@@ -29,7 +29,7 @@ def problems() -> dict[str, Problem]:
 
 
 def command(server: Server, out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "l2r_lite.cli", "run", *SMALL, "--teacher", "openai:m", "--base-url", server.url,
+    return [sys.executable, "-m", "l2r_lite", "run", *SMALL, "--teacher", "openai:m", "--base-url", server.url,
             "--teacher-cache", str(out.parent / "replies.jsonl"), "--out", str(out), *more]  # fmt: skip
 
 

@@ -16,26 +16,10 @@ from typing import Any
 
 import pytest
 from killing import start
-from test_rounds import assert_same_run
+from same_run import assert_same_run, run
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
-from l2r_lite.runs.run import run_rounds
-
-
-@pytest.fixture(scope="module")
-def config(tiny_folder: Path) -> LoopConfig:
-    return LoopConfig(
-        student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, epochs=1, batch_size=8,
-        max_new_tokens=12, exam_rows=12, reflection_weight=0.5,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def undisturbed(config: LoopConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    run_rounds(config, out, progress=False)
-    return out
 
 
 def size(out: Path) -> int:
@@ -74,45 +58,45 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.02, 0.6, 0.95])
 def test_a_full_disk_is_one_sentence_and_with_more_room_the_run_goes_on(
-    share: float, config: LoopConfig, undisturbed: Path, disk: Callable[[str], Path]
+    share: float, tiny_config: LoopConfig, finished_run: Path, disk: Callable[[str], Path]
 ) -> None:
-    out = disk(f"size={max(8, int(size(undisturbed) * share) // 1024)}k") / "run"
+    out = disk(f"size={max(8, int(size(finished_run) * share) // 1024)}k") / "run"
     with pytest.raises(RunError, match="the disk is full; free some space.*l2r-lite run --resume") as error:
-        run_rounds(config, out, progress=False)
+        run(tiny_config, out)
     one_sentence(error)
     assert not orphans(out), "what was half-written fills the disk still"
     disk("size=100m")
-    run_rounds(config, out, progress=False)
-    assert_same_run(out, undisturbed)
+    run(tiny_config, out)
+    assert_same_run(out, finished_run)
 
 
 def test_a_disk_that_can_only_be_read_is_one_sentence_and_the_run_goes_on_later(
-    config: LoopConfig, undisturbed: Path, disk: Callable[[str], Path]
+    tiny_config: LoopConfig, finished_run: Path, disk: Callable[[str], Path]
 ) -> None:
     out = disk("size=100m") / "run"
-    run_rounds(config.with_(rounds=1), out, progress=False)
+    run(tiny_config.with_(rounds=1), out)
     disk("ro")
     with pytest.raises(RunError, match="can only be read; make it writable") as error:
-        run_rounds(config, out, progress=False)
+        run(tiny_config, out)
     one_sentence(error)
     disk("rw")
-    run_rounds(config, out, progress=False)
-    assert_same_run(out, undisturbed)
+    run(tiny_config, out)
+    assert_same_run(out, finished_run)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_leave_to_write_is_one_sentence(config: LoopConfig, tmp_path: Path) -> None:
+def test_a_folder_without_leave_to_write_is_one_sentence(tiny_config: LoopConfig, tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     with pytest.raises(RunError, match="may not be written; make it writable"):
-        run_rounds(config, tmp_path / "run", progress=False)
+        run(tiny_config, tmp_path / "run")
     tmp_path.chmod(0o755)
 
 
 @pytest.mark.parametrize("moment", ["exam", "training"])
 def test_a_folder_removed_midway_is_told_and_does_not_come_back_empty(
-    moment: str, config: LoopConfig, tmp_path: Path
+    moment: str, tiny_config: LoopConfig, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     gone = threading.Event()
@@ -124,41 +108,41 @@ def test_a_folder_removed_midway_is_told_and_does_not_come_back_empty(
 
     told = {"on_step": remove} if moment == "training" else {"on_progress": remove}
     with pytest.raises(RunError, match="the run folder was removed while its run was going on") as error:
-        run_rounds(config, out, progress=False, **told)  # type: ignore[arg-type]
+        run(tiny_config, out, **told)  # type: ignore[arg-type]
     one_sentence(error)
     assert gone.is_set() and not out.exists()
 
 
-def test_a_folder_put_back_midway_is_not_taken_for_the_old_one(config: LoopConfig, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_folder_put_back_midway_is_not_taken_for_the_old_one(tiny_config: LoopConfig, finished_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
 
     def swap(report: dict[str, Any]) -> None:
         if len(report["rounds"]) == 1:
             out.rename(tmp_path / "elsewhere")
-            shutil.copytree(undisturbed, out)
+            shutil.copytree(finished_run, out)
 
     with pytest.raises(RunError, match="was removed"):
-        run_rounds(config, out, on_round=swap, progress=False)
+        run(tiny_config, out, on_round=swap)
     (tmp_path / "elsewhere").rename(tmp_path / "again")
-    run_rounds(config, tmp_path / "again", progress=False)
-    assert_same_run(tmp_path / "again", undisturbed)
+    run(tiny_config, tmp_path / "again")
+    assert_same_run(tmp_path / "again", finished_run)
 
 
 # --- the clock ---
 
 
 def test_a_clock_set_back_changes_nothing(
-    config: LoopConfig, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_config: LoopConfig, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every look at the clock is an hour before the last one, and the files of the run's first half lie in the future."""
     now, real = time.time(), time.time
     monkeypatch.setattr(time, "time", lambda: now - 3600 * next(looks))
     looks = iter(range(10**9))
-    run_rounds(config.with_(rounds=1), tmp_path / "run", progress=False)
+    run(tiny_config.with_(rounds=1), tmp_path / "run")
     for file in (tmp_path / "run").rglob("*"):
         os.utime(file, (real() + 10**8, real() + 10**8))
-    report = run_rounds(config, tmp_path / "run", progress=False)
-    assert_same_run(tmp_path / "run", undisturbed)
+    report = run(tiny_config, tmp_path / "run")
+    assert_same_run(tmp_path / "run", finished_run)
     assert all(0 <= r[key] < 600 for r in report["rounds"] for key in r if key.endswith("_seconds"))
 
 
@@ -173,35 +157,35 @@ def wait_for(file: Path) -> None:
 
 
 def test_a_second_run_on_a_folder_is_told_who_holds_it_and_takes_over_from_the_dead(
-    config: LoopConfig, undisturbed: Path, tmp_path: Path
+    tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    long = config.with_(teacher_cache=str(tmp_path / "x"))
+    long = tiny_config.with_(teacher_cache=str(tmp_path / "x"))
     first = start(long, out)
     wait_for(out / "round-0" / "validation.jsonl.partial")
     os.kill(first.pid, signal.SIGSTOP)  # so that it is still at it, however slow this process is
     try:
         before = {f: f.stat().st_mtime_ns for f in out.rglob("*")}
         with pytest.raises(RunError, match=rf"another run is going on there \(process {first.pid} on .*, since 20") as error:
-            run_rounds(config, out, progress=False)
+            run(tiny_config, out)
         one_sentence(error)
         assert before == {f: f.stat().st_mtime_ns for f in out.rglob("*")}
     finally:
         first.kill()
         first.join()
     assert (out / "running.json").exists()
-    run_rounds(config, out, progress=False)
-    assert_same_run(out, undisturbed)
+    run(tiny_config, out)
+    assert_same_run(out, finished_run)
     assert not (out / "running.json").exists()
 
 
-def test_two_runs_of_one_process_on_a_folder_exclude_each_other(config: LoopConfig, undisturbed: Path, tmp_path: Path) -> None:
+def test_two_runs_of_one_process_on_a_folder_exclude_each_other(tiny_config: LoopConfig, finished_run: Path, tmp_path: Path) -> None:
     """As two panels of one notebook would."""
     errors: list[str] = []
 
     def second(report: dict[str, Any]) -> None:
         try:
-            run_rounds(config, tmp_path / "run", progress=False)
+            run(tiny_config, tmp_path / "run")
         except RunError as error:
             errors.append(str(error))
 
@@ -210,9 +194,9 @@ def test_two_runs_of_one_process_on_a_folder_exclude_each_other(config: LoopConf
         thread.start()
         thread.join()
 
-    run_rounds(config, tmp_path / "run", on_round=panel, progress=False)
+    run(tiny_config, tmp_path / "run", on_round=panel)
     assert len(errors) == 3 and all(f"process {os.getpid()}" in e for e in errors)
-    assert_same_run(tmp_path / "run", undisturbed)
+    assert_same_run(tmp_path / "run", finished_run)
 
 
 # --- a notebook ---
@@ -227,8 +211,9 @@ print("ended:", report["stopped"], len(report["rounds"]), flush=True)
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_cell_and_a_restarted_kernel_lose_nothing(
-    config: LoopConfig, undisturbed: Path, tmp_path: Path
+    tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
 ) -> None:
     client = pytest.importorskip("jupyter_client")
     manager, kernel = client.manager.start_new_kernel(kernel_name="python3", env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -237,7 +222,7 @@ def test_an_interrupted_cell_and_a_restarted_kernel_lose_nothing(
     def said(until: Callable[[str], bool]) -> str:
         text = ""
         while not until(text):
-            message = kernel.get_iopub_msg(timeout=240)
+            message = kernel.get_iopub_msg(timeout=60)
             content = message["content"]
             text += content.get("text", "") + "\n".join(content.get("traceback", ()))
             if message["msg_type"] == "error":
@@ -245,19 +230,19 @@ def test_an_interrupted_cell_and_a_restarted_kernel_lose_nothing(
         return text
 
     try:
-        kernel.execute(CELL.format(config=config.to_json(), out=out, pause=1.0))
+        kernel.execute(CELL.format(config=tiny_config.to_json(), out=out, pause=1.0))
         said(lambda text: "step" in text)
         manager.interrupt_kernel()
         assert "ended: user 1" in said(lambda text: "ended" in text)  # one sentence, no traceback
         assert not orphans(Path(out))
-        kernel.execute(CELL.format(config=config.to_json(), out=out, pause=1.0))
+        kernel.execute(CELL.format(config=tiny_config.to_json(), out=out, pause=1.0))
         said(lambda text: "step" in text)
         manager.restart_kernel(now=True)  # in the middle of training
         kernel.wait_for_ready(timeout=120)
-        kernel.execute(CELL.format(config=config.to_json(), out=out, pause=0))
+        kernel.execute(CELL.format(config=tiny_config.to_json(), out=out, pause=0))
         assert "ended: rounds 3" in said(lambda text: "ended" in text)
     finally:
         kernel.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert_same_run(Path(out), undisturbed)
+    assert_same_run(Path(out), finished_run)
     assert json.loads((Path(out) / "report.json").read_text())["stopped"] == "rounds"

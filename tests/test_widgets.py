@@ -19,11 +19,10 @@ from typing import Any
 import ipywidgets as w
 import matplotlib.image
 import pytest
-from fake_endpoint import Server
-
 from l2r_lite.app.panels import compare_panel, loop_panel, mistake_browser
+from l2r_lite.app.panels.base import Panel
 from l2r_lite.app.panels.live import DrawBudget, Forecast
-from l2r_lite.app.panels.settings import folder_for
+from l2r_lite.app.panels.settings import LABELS, folder_for
 from l2r_lite.app.panels.words import duration
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import make_problems
@@ -37,6 +36,8 @@ from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import TIMES
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, first_wrong, read_stories
+
+from fake_endpoint import Server
 
 KEY = "sk-planted-0c5b1a7d3e9f4a6b8c2d"
 
@@ -105,14 +106,34 @@ def stamps(folder: Path) -> dict[str, int]:
     return {str(f): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
 
 
-def htmls(widget: w.Widget) -> list[str]:
-    """All HTML in a panel."""
-    own = [widget.value] if isinstance(widget, w.HTML) else []
-    return own + [html for child in getattr(widget, "children", ()) for html in htmls(child)]
+def widgets(widget: w.Widget) -> Iterator[w.Widget]:
+    """All widgets in a panel."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from widgets(child)
 
 
-def told(panel: loop_panel | mistake_browser | compare_panel) -> str:
-    return " ".join(html for html in htmls(panel.panel) if "base64" not in html)
+def htmls(panel: Panel) -> list[str]:
+    return [widget.value for widget in widgets(panel.panel) if isinstance(widget, w.HTML)]
+
+
+def told(panel: Panel) -> str:
+    return " ".join(html for html in htmls(panel) if "base64" not in html)
+
+
+def pictures(panel: Panel) -> list[str]:
+    return [html for html in htmls(panel) if "base64" in html]
+
+
+def cell(panel: loop_panel, knob: str) -> w.Box:
+    """A knob's field, with its help or what is wrong with it below."""
+    name = LABELS.get(knob, knob)
+    boxes = [box for box in widgets(panel.panel) if isinstance(box, w.Box)]
+    return next(box for box in boxes if any(getattr(x, "description", "") == name for x in box.children))
+
+
+def below(panel: loop_panel, knob: str) -> str:
+    return cell(panel, knob).children[1].value
 
 
 # --- the loop panel: a run beside the main thread ---
@@ -132,14 +153,14 @@ def test_a_run_goes_from_idle_to_finished_and_finds_what_a_run_without_a_panel_f
     assert samples(panel.out) == samples(undisturbed)
     assert can(panel) == {"Reset"} and not any(field.disabled for field in panel.settings.fields.values())
     assert "Finished: 2 rounds, test accuracy" in told(panel)
-    assert all("base64" in picture.value for picture in panel._pictures.values())
+    assert len(pictures(panel)) == 3
     assert capfd.readouterr() == ("", ""), "what the run's thread prints lands in some cell"
 
 
 def test_something_is_to_be_seen_within_three_seconds_of_run(show: Callable[..., loop_panel], config: LoopConfig) -> None:
     panel = show(config.with_(rounds=4))
     panel.run()
-    assert until(lambda: "base64" in panel._pictures["rounds"].value) < 3
+    assert until(lambda: pictures(panel)) < 3
     assert "<progress" in told(panel) and 'role="status"' in told(panel)
 
 
@@ -162,7 +183,6 @@ def test_a_paused_run_stands_still_and_goes_on_to_the_same_end(
     assert found(panel.out) == found(undisturbed)
 
 
-@pytest.mark.slow
 def test_stop_in_mid_training_takes_two_seconds_at_most_and_continue_leads_to_the_same_end(
     show: Callable[..., loop_panel], config: LoopConfig, tmp_path: Path
 ) -> None:
@@ -216,7 +236,7 @@ def test_a_new_panel_on_a_half_finished_folder_shows_it_and_goes_on(
     assert first.wait(30) and first.state == "stopped"
     again = show(config.with_(rounds=2))  # as after a restart of the kernel: it knows nothing but the folder
     assert again.state == "stopped" and can(again) == {"Continue", "Reset"}
-    assert "base64" in again._pictures["rounds"].value and "Stopped" in told(again)
+    assert pictures(again) and "Stopped" in told(again)
     again.go_on()
     finish(again)
     assert found(again.out) == found(undisturbed)
@@ -263,41 +283,40 @@ def test_a_failed_run_says_so_in_one_sentence_and_goes_on_when_the_cause_is_gone
 # --- its settings ---
 
 
-@pytest.mark.parametrize(
-    ("changes", "beside", "says"),
-    [
-        ({"rounds": -1}, "rounds", "between 0 and 100"),
-        ({"samples": 0}, "samples", "between 1 and 64"),
-        ({"reflection_weight": float("nan")}, "reflection_weight", "must be a number"),
-        ({"margin": 2.5}, "margin", "between 0 and 2"),
-        ({"problems": "svamp"}, "teacher", "can teach the pocket world only"),
-        ({"problems": "pokcet"}, "problems", "no such file"),
-        ({"student": "./nobody"}, "student", "there is no such folder"),
-        ({"teacher": "recorded:FILE"}, "teacher", "there is no such file"),
-        ({"teacher": "nobody"}, "teacher", "known are"),
-        ({"teacher": "openai:gpt-4o-mini"}, "key", "asks for a key"),
-        ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "1"}, "price", "is not known"),
-        ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "much"}, "budget", "must be a number"),
-        ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "price": "1"}, "price", "INPUT,OUTPUT"),
-        ({"teacher": "openai:m", "base_url": "http://me:secret@localhost/v1"}, "base_url", "user name or password"),
-    ],
-)
+CANNOT_BE_RUN: list[tuple[dict[str, Any], str, str]] = [
+    ({"rounds": -1}, "rounds", "between 0 and 100"),
+    ({"samples": 0}, "samples", "between 1 and 64"),
+    ({"reflection_weight": float("nan")}, "reflection_weight", "must be a number"),
+    ({"margin": 2.5}, "margin", "between 0 and 2"),
+    ({"problems": "svamp"}, "teacher", "can teach the pocket world only"),
+    ({"problems": "pokcet"}, "problems", "no such file"),
+    ({"student": "./nobody"}, "student", "there is no such folder"),
+    ({"teacher": "recorded:FILE"}, "teacher", "there is no such file"),
+    ({"teacher": "nobody"}, "teacher", "known are"),
+    ({"teacher": "openai:gpt-4o-mini"}, "key", "asks for a key"),
+    ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "1"}, "price", "is not known"),
+    ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "much"}, "budget", "must be a number"),
+    ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "price": "1"}, "price", "INPUT,OUTPUT"),
+    ({"teacher": "openai:m", "base_url": "http://me:secret@localhost/v1"}, "base_url", "user name or password"),
+]
+
+
 def test_what_cannot_be_run_is_said_beside_its_field_and_run_is_off(
-    changes: dict[str, Any], beside: str, says: str, show: Callable[..., loop_panel], config: LoopConfig,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    show: Callable[..., loop_panel], config: LoopConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     panel = show(config)
-    help_text = panel.settings._below[beside].value
-    for knob, value in changes.items():
-        panel.settings.fields[knob].value = value
-    assert says in panel.settings._below[beside].value and "⚠" in panel.settings._below[beside].value
-    assert panel.settings._cells[beside].layout.display != "none"
-    assert can(panel) == {"Reset"}
-    with pytest.raises(ValueError, match="."):
-        panel.run()
-    panel.buttons["Reset"].click()
-    assert panel.settings._below[beside].value == help_text and can(panel) == {"Run", "Reset"}
+    for changes, beside, says in CANNOT_BE_RUN:
+        help_text = below(panel, beside)
+        for knob, value in changes.items():
+            panel.settings.fields[knob].value = value
+        assert says in below(panel, beside) and "⚠" in below(panel, beside), changes
+        assert cell(panel, beside).layout.display != "none"
+        assert can(panel) == {"Reset"}
+        with pytest.raises(ValueError, match="."):
+            panel.run()
+        panel.buttons["Reset"].click()
+        assert below(panel, beside) == help_text and can(panel) == {"Run", "Reset"}
 
 
 def test_every_field_has_a_name_and_the_knobs_own_help(show: Callable[..., loop_panel], config: LoopConfig) -> None:
@@ -307,7 +326,7 @@ def test_every_field_has_a_name_and_the_knobs_own_help(show: Callable[..., loop_
                                           "replay", "seed", "budget"}  # fmt: skip
     for knob, field in panel.settings.fields.items():
         assert field.description and field.tooltip == helps[knob]
-        assert HTMLText.of(panel.settings._below[knob].value) == helps[knob]
+        assert HTMLText.of(below(panel, knob)) == helps[knob]
     names = [field.description for field in panel.settings.fields.values()]
     assert len(set(names)) == len(names)
     assert all(button.tooltip for button in panel.buttons.values())
@@ -321,11 +340,11 @@ def test_settings_of_another_run_take_a_folder_named_by_them_and_that_is_said_be
     finish(panel)
     panel.settings.fields["reflection_weight"].value = 0.0
     panel.settings.fields["seed"].value = 3
-    assert panel.out == tmp_path / "panel-lambda0-seed3" and str(panel.out) in told(panel)
-    assert panel.state == "idle" and can(panel) == {"Run", "Reset"} and panel._pictures["rounds"].value == ""
+    assert panel.out == tmp_path / "panel-seed3-lambda0" and str(panel.out) in told(panel)
+    assert panel.state == "idle" and can(panel) == {"Run", "Reset"} and not pictures(panel)
     panel.settings.fields["reflection_weight"].value = 0.5
     panel.settings.fields["seed"].value = 0
-    assert panel.out == tmp_path / "panel" and panel.state == "finished" and panel._pictures["rounds"].value
+    assert panel.out == tmp_path / "panel" and panel.state == "finished" and pictures(panel)
 
 
 def test_a_folder_with_another_run_in_it_is_left_alone(
@@ -334,7 +353,7 @@ def test_a_folder_with_another_run_in_it_is_left_alone(
     show(config).run()
     other = show(config.with_(limit=17, epochs=2))
     until(lambda: (tmp_path / "panel" / "config.json").exists())
-    other._settings_changed()
+    other.settings.fields["seed"].value, other.settings.fields["seed"].value = 1, 0  # it looks again
     assert other.out.name == "panel-limit17-epochs2" and "holds a run with other settings" in told(other)
 
 
@@ -354,8 +373,9 @@ def test_a_typed_key_is_used_and_kept_in_no_widget_and_no_file(
     with Server() as server:
         panel = show(config.with_(teacher="openai:m", base_url=server.url, price="1,2", budget=5.0,
                                   teacher_cache=str(tmp_path / "replies.jsonl")))  # fmt: skip
-        panel.settings._key_box.value = KEY
-        assert panel.settings._key_box.value == ""
+        box = cell(panel, "key").children[0]
+        box.value = KEY
+        assert box.value == ""
         panel.run()
         finish(panel)
         assert set(server.keys) == {f"Bearer {KEY}"} and server.count > 5
@@ -443,7 +463,6 @@ def wrong_in(out: Path, number: int, split: str = "exam") -> dict[str, float]:
     return {key: sum(v) / len(v) for key, v in verdicts.items()}
 
 
-@pytest.mark.slow
 def test_the_browsers_filters_count_what_the_exams_files_say(pocket_run: Path) -> None:
     browser = mistake_browser(pocket_run)
     first, second = wrong_in(pocket_run, 1), wrong_in(pocket_run, 2)
@@ -472,13 +491,12 @@ def test_the_browsers_filters_count_what_the_exams_files_say(pocket_run: Path) -
     assert left(text="nowhere to be found") == set() and "No mistake passes" in told(browser)
 
 
-@pytest.mark.slow
 def test_a_mistake_is_told_with_its_teacher_lessons_and_next_exam(pocket_run: Path) -> None:
     browser = mistake_browser(pocket_run)
     lessons = read_lines(pocket_run / "round-1" / "lessons.jsonl", Lesson)
     story = next(s for s in browser.shown if s.round == 1 and "First wrong step" in first_wrong(s.problem, s.mistake)[1])
     browser.list.value = browser.shown.index(story)
-    shown = browser._story.value
+    shown = told(browser)
     text = HTMLText.of(shown)
     mine = [x for x in lessons if x.problem_id == story.problem.id]
     later = [s.rationale for s in read_lines(pocket_run / "round-2" / "exam.jsonl", Sample) if s.problem_id == story.problem.id]
@@ -489,19 +507,16 @@ def test_a_mistake_is_told_with_its_teacher_lessons_and_next_exam(pocket_run: Pa
     assert f">{escape(story.mistake[start:end])}</mark>" in shown
 
 
-@pytest.mark.parametrize(
-    ("rationale", "marked", "says"),
-    [
+def test_the_first_wrong_equation_of_a_rationale_is_marked() -> None:
+    for rationale, marked, says in [
         ("First 3 + 4 = 7. Then 7 * 2 = 15. The answer is 15.", "7 * 2 = 15", "does not hold"),
         ("Add 3 and 4:\n3 +  4\n= 8. The answer is 8.", "3 +  4\n= 8", "does not hold"),
         ("First 3 * 4 = 12. The answer is 12.", None, "compute, but answer another question"),
         ("It must be 12.", None, "no step that can be recomputed"),
-    ],
-)
-def test_the_first_wrong_equation_of_a_rationale_is_marked(rationale: str, marked: str | None, says: str) -> None:
-    place, why = first_wrong(Problem("1", "How many?", "14", "number"), rationale)
-    assert (rationale[slice(*place)] if place else None) == marked
-    assert says in why
+    ]:
+        place, why = first_wrong(Problem("1", "How many?", "14", "number"), rationale)
+        assert (rationale[slice(*place)] if place else None) == marked
+        assert says in why
 
 
 def test_a_pocket_rationale_is_held_against_its_program() -> None:
@@ -693,18 +708,18 @@ def test_what_outsiders_say_adds_no_element_to_a_panel(hostile_run: Path, config
     seen = ""
     for number in range(len(browser.shown)):
         browser.list.value = number
-        assert_harmless(browser._story.value)
-        seen += HTMLText.of(browser._story.value)
+        assert_harmless(told(browser))
+        seen += HTMLText.of(told(browser))
     for text in HOSTILE[:6]:
         assert seen.count(text) >= 4, text  # as text it is all there: question, choice, mistake, lesson
     assert "wrong answer: " in seen, "rejected rationales are shown with the reason"
-    assert "mathjax_ignore" in browser._story.value
+    assert "mathjax_ignore" in told(browser)
     for menu in (browser.list, browser.filters["skill"]):
         assert not [c for label, _ in menu.options for c in label if c in "\x07\x1b\x9b\u202e\n"]
     panels: list[Any] = [browser, compare_panel([hostile_run, hostile_run], labels=HOSTILE[:2]),
                          loop_panel(read_config(hostile_run / "config.json"), hostile_run.parent, "run")]  # fmt: skip
     for panel in panels:
-        for html in [*htmls(panel.panel), panel._repr_mimebundle_()["text/html"]]:
+        for html in [*htmls(panel), panel._repr_mimebundle_()["text/html"]]:
             assert_harmless(html)
 
 
@@ -713,7 +728,7 @@ def test_hostile_settings_are_shown_as_text(show: Callable[..., loop_panel], con
     for text in [*HOSTILE, "x" * 3000, "~nobody/at/home"]:
         for knob in ("student", "problems", "teacher"):
             panel.settings.fields[knob].value = text if knob != "student" else f"./{text}"
-        for html in htmls(panel.panel):
+        for html in htmls(panel):
             assert_harmless(html)
 
 

@@ -46,7 +46,7 @@ def try_out(label: str, pins: list[str], python: str) -> bool:
         env = {**os.environ, "PYTHONPATH": f"{over}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
         started = time.monotonic()
         for arguments in (["run", *SMALL, "--out", "run"], ["export", "run", "--to", "exported"]):
-            command = [python, "-m", "l2r_lite.cli", *arguments]
+            command = [python, "-m", "l2r_lite.app.cli", *arguments]
             done = subprocess.run(command, cwd=scratch, env=env, capture_output=True, text=True)
             if done.returncode:
                 print(f"{label:8}FAILED at l2r-lite {arguments[0]} with {' '.join(pins)}\n{done.stderr[-2000:]}", flush=True)

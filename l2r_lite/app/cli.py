@@ -39,17 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
     knobs = _knobs_parser()
     folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
 
-    run = commands.add_parser(
-        "run", parents=[knobs], help="run the loop: exam, feedback, tailored training, rounds")
+    about = "run the loop: exam, feedback, tailored training, rounds"
+    run = commands.add_parser("run", parents=[knobs], help=about)
     run.add_argument("--out", **folder, help="run folder (default: runs/PRESET-DATE)")
     run.add_argument(
         "--resume", **folder, help="go on with the run in this folder; its settings are kept")
     run.add_argument(
         "--dry-run", action="store_true", help="show settings and amounts, run nothing")
 
-    plan = commands.add_parser(
-        "plan", parents=[knobs],
-        help="memory of a run before any weights are there, and what fits")
+    about = "memory of a run before any weights are there, and what fits"
+    plan = commands.add_parser("plan", parents=[knobs], help=about)
     plan.add_argument(
         "--card", type=float, default=0, metavar="GB",
         help="memory of your card (default: 8, 12, 16 and 24 GB)")
@@ -63,12 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--measure", action="store_true",
         help="load the student, try a little, say how long a round takes")
 
-    commands.add_parser(
-        "doctor", parents=[knobs], help="what works on this machine, what to do about the rest")
+    about = "what works on this machine, what to do about the rest"
+    commands.add_parser("doctor", parents=[knobs], help=about)
 
-    export = commands.add_parser(
-        "export",
-        help="the best student as a plain transformers model, the lessons as training data")
+    about = "the best student as a plain transformers model, the lessons as training data"
+    export = commands.add_parser("export", help=about)
     export.add_argument("run", **folder, help="run folder")
     export.add_argument("--to", **folder, required=True, help="new folder")
     export.add_argument(
@@ -77,8 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--half", action="store_true", help="16-bit weights: half the size, answers may differ")
 
-    summary = commands.add_parser(
-        "summary", help="several runs side by side, with the mean over their seeds")
+    about = "several runs side by side, with the mean over their seeds"
+    summary = commands.add_parser("summary", help=about)
     summary.add_argument("folders", nargs="+", **folder, help="run folders")
     return parser
 
@@ -159,9 +157,8 @@ def _plan(arguments: argparse.Namespace) -> int:
         f"{config.max_new_tokens} tokens")
     for name, size in plan.parts.items():
         print(f"  {name:14}{size / 1e6:12,.1f} MB")
-    print(
-        f"a training step needs {plan.training / 1e9:.2f} GB at most, an exam "
-        f"{plan.exam / 1e9:.2f} GB")
+    training, exam = plan.training / 1e9, plan.exam / 1e9
+    print(f"a training step needs {training:.2f} GB at most, an exam {exam:.2f} GB")
     for card in [arguments.card] if arguments.card else CARDS:
         what = "fits"
         if not plan.fits(card):
@@ -177,15 +174,14 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from l2r_lite.app.doctor import examine
 
-    able = True
+    status = 0
     for finding in examine(_config(arguments)):
         print(finding, flush=True)
-        able &= finding.state != "MEND"
-    if not able:
-        print("The default cannot run before what says MEND is mended.")
-        return 1
-    print("The default can run: l2r-lite run")
-    return 0
+        if finding.state == "MEND":
+            status = 1
+    verdict = "cannot run before what says MEND is mended." if status else "can run: l2r-lite run"
+    print(f"The default {verdict}")
+    return status
 
 
 def _show_time(config: LoopConfig) -> None:
@@ -222,9 +218,8 @@ def _export(arguments: argparse.Namespace) -> int:
     model = to / "model"
     print(f"{model}   for AutoModelForCausalLM.from_pretrained, with a model card")
     print(f"{to / 'lessons.jsonl'}   for supervised fine-tuning")
-    print(
-        f"{to / 'preferences.jsonl'}   for preference tuning: lessons against the student's own "
-        "mistakes")
+    tuning = "for preference tuning: lessons against the student's own mistakes"
+    print(f"{to / 'preferences.jsonl'}   {tuning}")
     if arguments.push_to_hub:
         url = push_to_hub(model, arguments.push_to_hub)
         print(f"{url}   private, until you make it public")

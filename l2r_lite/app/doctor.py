@@ -10,14 +10,13 @@ import math
 import os
 import platform
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
 
 from l2r_lite.app import connections
+from l2r_lite.app.probe import four_bit_errors, worst_error
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import printable
 from l2r_lite.students.presets import PRESETS
@@ -64,14 +63,12 @@ def examine(config: LoopConfig = PRESETS["pocket"]) -> Iterator[Finding]:
     """
     needed: dict[str, Check] = {
         "Python": _python, "packages": _packages, "imports": _imports, "device": _device,
-        "4-bit": _four_bit, "memory": _memory, "disk": _disk,
-    }
+        "4-bit": _four_bit, "memory": _memory, "disk": _disk}
     useful: dict[str, Check] = {
         "hub": lambda: _outside("hub", connections.hub()),
         "key": lambda: _outside("key", connections.key(config)),
         "endpoint": lambda: _outside("endpoint", connections.endpoint(config)),
-        "preset": _preset,
-    }
+        "preset": _preset}
     for state, checks in (("MEND", needed), ("NOTE", useful)):
         for about, check in checks.items():
             try:
@@ -98,8 +95,8 @@ def _python() -> Iterator[Finding]:
     if SpecifierSet(wanted).contains(here, prereleases=True):
         yield Finding("Python", f"{here} on {platform.system()} {platform.machine()}")
     else:
-        says = f"{here}, needed is {wanted}: install a newer Python and make .venv anew"
-        yield Finding("Python", says, "MEND")
+        remedy = "install a newer Python and make .venv anew"
+        yield Finding("Python", f"{here}, needed is {wanted}: {remedy}", "MEND")
 
 
 def _packages() -> Iterator[Finding]:
@@ -108,16 +105,14 @@ def _packages() -> Iterator[Finding]:
     wanted = [Requirement(line) for line in metadata.requires("l2r-lite") or []]
     wanted = [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
     versions = {r.name: _version(r.name) for r in wanted}
-    well = True
-    for requirement in wanted:
-        version, needed = versions[requirement.name], requirement.specifier
-        if version and needed.contains(version, prereleases=True):
-            continue
-        well = False
-        found = f"is {version}, needed is {needed}" if version else "is not installed"
-        yield Finding(
-            "packages", f'{requirement.name} {found}: pip install "{requirement}"', "MEND")
-    if well:
+    wrong = [
+        r for r in wanted
+        if not (versions[r.name] and r.specifier.contains(versions[r.name], prereleases=True))]
+    for r in wrong:
+        version = versions[r.name]
+        found = f"is {version}, needed is {r.specifier}" if version else "is not installed"
+        yield Finding("packages", f'{r.name} {found}: pip install "{r}"', "MEND")
+    if not wrong:
         named = ", ".join(f"{name} {versions[name]}" for name in NEEDED[:4])
         yield Finding("packages", f"all {len(wanted)} are there, in versions that do ({named})")
 
@@ -143,9 +138,8 @@ def _imports() -> Iterator[Finding]:
             errors[name] = error
     for name in NEEDED:
         if name in errors:
-            remedy = f"pip install --force-reinstall {name}"
-            says = f"{name} cannot be imported ({_short(errors[name])}): {remedy}"
-            yield Finding("imports", says, "MEND")
+            says = f"{name} cannot be imported ({_short(errors[name])})"
+            yield Finding("imports", f"{says}: pip install --force-reinstall {name}", "MEND")
     if not errors:
         yield Finding("imports", ", ".join(NEEDED))
 
@@ -163,18 +157,18 @@ def _device() -> Iterator[Finding]:
         major, minor = torch.cuda.get_device_capability(device)
         if dtype != "bfloat16":
             why = f" (compute capability {major}.{minor} has no bfloat16)"
-        size = f"{card.name}, {card.total_memory / 1e9:.1f} GB"
-        yield Finding("device", f"{size}; computes in {dtype}{why}")
+        size = f"{card.total_memory / 1e9:.1f} GB"
+        yield Finding("device", f"{card.name}, {size}; computes in {dtype}{why}")
         return
     if dtype != "bfloat16":
         why = " (no bfloat16 in hardware)"
     size = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
     yield Finding("device", f"CPU, {size}; computes in {dtype}{why}")
     if shutil.which("nvidia-smi"):
-        says = (
-            f"an NVIDIA driver is here, but torch {torch.__version__} sees no card: install a torch "
-            "with CUDA (pip install --force-reinstall torch), or take a runtime with a GPU")
-        yield Finding("device", says, "NOTE")
+        yield Finding(
+            "device", f"an NVIDIA driver is here, but torch {torch.__version__} sees no card: "
+            "install a torch with CUDA (pip install --force-reinstall torch), or take a runtime "
+            "with a GPU", "NOTE")
     elif torch.backends.mps.is_available():
         yield Finding(
             "device", "Apple's GPU is not used: 4-bit layers compute on the CPU here", "NOTE")
@@ -186,76 +180,21 @@ def _four_bit() -> Iterator[Finding]:
     device = pick_device()
     dtype = pick_dtype(device)
     forward, gradient = four_bit_errors(WIDTH, device, dtype)
-    exact = forward <= TOLERANCE and gradient <= TOLERANCE  # False for NaN, too
-    if not exact:
-        says = (
-            f"bitsandbytes computes wrongly (forward off by {forward:.0%}, gradient by "
-            f"{gradient:.0%}): pip install --upgrade bitsandbytes, or run with --no-four-bit")
-        yield Finding("4-bit", says, "MEND")
+    if not (forward <= TOLERANCE and gradient <= TOLERANCE):  # so that NaN is wrong, too
+        errors = f"forward off by {forward:.0%}, gradient by {gradient:.0%}"
+        remedy = "pip install --upgrade bitsandbytes, or run with --no-four-bit"
+        yield Finding("4-bit", f"bitsandbytes computes wrongly ({errors}): {remedy}", "MEND")
         return
     says = "forward and gradient after an exam agree with plain torch"
-    odd = _worst_error(ODD_WIDTH, device, dtype)
+    odd = worst_error(ODD_WIDTH, device, dtype)
     if odd > TOLERANCE:
         how = f"off by {odd:.0%}" if math.isfinite(odd) else "it raises an error"
         wrongly = f"sizes that are no multiple of 64 wrongly ({how})"
         says += f"; it reads {wrongly}, such students are refused"
     yield Finding("4-bit", says)
-    if _worst_error(WIDTH, device, dtype, plain_layout=False) > TOLERANCE:
+    if worst_error(WIDTH, device, dtype, plain_layout=False) > TOLERANCE:
         lost = "repack weights in an exam and lose the gradient after it"
         yield Finding("4-bit", f"bitsandbytes would {lost}; we forbid it")
-
-
-def _worst_error(width: int, device: Any, dtype: Any, *, plain_layout: bool = True) -> float:
-    """The larger of a layer's two errors; infinite where bitsandbytes raises an exception.
-
-    It does when it repacks a width that is not a multiple of 64. Loading refuses such students, so
-    the machine is not at fault.
-    """
-    try:
-        return max(four_bit_errors(width, device, dtype, plain_layout=plain_layout))
-    except (RuntimeError, ValueError, AssertionError):
-        return math.inf
-
-
-def four_bit_errors(
-    width: int, device: Any, dtype: Any, *, plain_layout: bool = True
-) -> tuple[float, float]:
-    """A 4-bit layer's relative errors, of its output in an exam and of its gradient after it.
-
-    Both are measured against NF4 in plain torch.
-
-    Args:
-        width: of the square layer; bitsandbytes 0.50.2 reads 160 wrongly on a CPU.
-        plain_layout: as students are loaded; False lets bitsandbytes repack the weights at the
-            first exam, which CPUs with AVX512-BF16 do.
-    """
-    import torch
-    from bitsandbytes.nn import Linear4bit
-
-    from l2r_lite.students.bitsandbytes_layout import keep_plain_layout
-    from l2r_lite.students.four_bit import dequantise, relative_error
-
-    numbers = torch.Generator().manual_seed(0)
-    layer = Linear4bit(
-        width, width, bias=False, compute_dtype=dtype, quant_type="nf4", compress_statistics=True)
-    layer.weight.data = torch.randn(width, width, generator=numbers)
-    layer = layer.to(device)  # quantises
-    if plain_layout:
-        keep_plain_layout(torch.nn.ModuleList([layer]))
-    weight = dequantise(layer.weight.data, layer.weight.quant_state).to(device)
-    x, pull = torch.randn(2, 32, width, generator=numbers).to(device, dtype)
-    with torch.no_grad():
-        written = layer.eval()(x)
-    inputs = x.clone().requires_grad_()
-    with warnings.catch_warnings():
-        # The repacked kernel has no backward, and torch says so: that is what is measured here.
-        warnings.filterwarnings("ignore", message=".*an autograd kernel was not registered")
-        outputs = layer.train()(inputs)
-        (gradient,) = torch.autograd.grad(outputs, inputs, pull, allow_unused=True)
-    if gradient is None:
-        gradient = torch.zeros_like(inputs)
-    forward = relative_error(x.float() @ weight.T, written.float())
-    return forward, relative_error(pull.float() @ weight, gradient.float())
 
 
 def free_memory() -> int:
@@ -263,10 +202,10 @@ def free_memory() -> int:
     import psutil
 
     free = [psutil.virtual_memory().available]
-    folder = Path("/sys/fs/cgroup")
-    for limit, used in CGROUPS:
+    for files in CGROUPS:
         try:
-            free.append(int((folder / limit).read_text()) - int((folder / used).read_text()))
+            limit, used = (int(Path("/sys/fs/cgroup", file).read_text()) for file in files)
+            free.append(limit - used)
         except (OSError, ValueError):  # no container, or "max"
             continue
     return max(0, min(free)) + psutil.Process().memory_info().rss
@@ -274,18 +213,20 @@ def free_memory() -> int:
 
 def _memory() -> Iterator[Finding]:
     free = free_memory() / 1e9
-    advice = f"the default takes up to {MEMORY_GB:g} GB; close other notebooks and programs"
-    yield _room("memory", f"{free:.1f} GB free", free < MEMORY_GB, advice)
+    says, state = f"{free:.1f} GB free", "OK"
+    if free < MEMORY_GB:
+        says += f": the default takes up to {MEMORY_GB:g} GB; close other notebooks and programs"
+        state = "MEND"
+    yield Finding("memory", says, state)
 
 
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free / 1e9
-    advice = f"a run takes up to {DISK_GB:g} GB; make room, or name another place with --out"
-    yield _room("disk", f"{free:.1f} GB free in this folder", free < DISK_GB, advice)
-
-
-def _room(about: str, says: str, scarce: bool, advice: str) -> Finding:
-    return Finding(about, f"{says}: {advice}", "MEND") if scarce else Finding(about, says)
+    says, state = f"{free:.1f} GB free in this folder", "OK"
+    if free < DISK_GB:
+        says += f": a run takes up to {DISK_GB:g} GB; make room, or name another place with --out"
+        state = "MEND"
+    yield Finding("disk", says, state)
 
 
 def _preset() -> Iterator[Finding]:

@@ -44,8 +44,9 @@ def step_peak(
         # As in training, only tokens with a label are projected onto the vocabulary.
         picked = hidden.reshape(rows * length, -1)[torch.zeros(targets, dtype=torch.long)]
         logits = base.get_output_embeddings()(picked).float()
-        lm = nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long))
-        (lm + hidden[:, -1].float().mean()).backward()
+        loss = nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long))
+        loss = loss + hidden[:, -1].float().mean()
+        loss.backward()
     return ledger.peak
 
 

@@ -1,1 +1,1 @@
-"""Problems and what is read of texts: benchmarks, own files, answers, arithmetic, the pocket world."""
+"""Problems, and what is read of texts: own files, benchmarks, answers, arithmetic, pocket world."""

@@ -46,17 +46,14 @@ _NUMBER = re.compile(
     r"(?P<body>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
     r"(?:[eE](?P<exponent>[+-]?[0-9]+)(?![^\W_]))?"
     r"(?:[ ]?/[ ]?(?P<over>[0-9]+)|[ ](?P<top>[0-9]+)/(?P<bottom>[0-9]+))?"  # 3/4, and 2 1/2
-    r"(?:[ ](?P<scale>hundred|thousand|million|billion)\b)?"
-)
+    r"(?:[ ](?P<scale>hundred|thousand|million|billion)\b)?")
 _WORD_NUMBER = re.compile(
     rf"\b(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<unit>{'|'.join(_UNITS[1:])}))?"
     rf"|(?P<word>{'|'.join(_WORDS)}))\b(?: (?P<scale>{'|'.join(SCALES)})\b)?",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 # "3 + 4", "5 or 6", "5-10", "5:30", "1,23,456", "1 000": not one number, so no answer.
 _UNFINISHED = re.compile(
-    r"[ ]?[+*×÷][ ]?[0-9]|[ ][-x/][ ][0-9]|[-,: ][0-9]|[ ](?:or|to)[ ][0-9]"
-)
+    r"[ ]?[+*×÷][ ]?[0-9]|[ ][-x/][ ][0-9]|[-,: ][0-9]|[ ](?:or|to)[ ][0-9]")
 _EXPLICIT = re.compile(
     r"####|\\boxed\s?\{(?P<boxed>[^{}\n]{0,200})\}"
     r"|(?<!\bto )\b(?:answer|final result)\b"
@@ -64,8 +61,7 @@ _EXPLICIT = re.compile(
     r"(?:\s?,?\s?(?:therefore|thus|then|hence|indeed),?\s?)?"
     r"(?:\b(?:(?:should|would|must|will|has to|can only)\s)?(?:is|was|are|be|equals)\b"
     r"|[:=]|\n)[ ]?:?",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 # A reason, which is no part of the answer stated before it.
 _REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as)\b")
 _NEXT_QUESTION = re.compile(r"^[ #]{0,5}(?:Q|Question)[ ]?[0-9]{0,3}:", re.MULTILINE)
@@ -73,38 +69,31 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _REFUSAL = re.compile(
     r"\b(?:unknown|undefined|unclear|unanswerable|undetermined|indeterminate|impossible|cannot"
     r"|can't|n/a|not\s(?:known|clear|possible|determinable|given|enough|specified|provided))\b",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _RETRACTION = re.compile(
     r"[.!?\n]\s{0,3}(?:but\s|oh,?\s|hmm,?\s|no,?\s)?(?:wait|oops|correction|scratch that)\b"
     r"|\bthat(?:'s| is) (?:wrong|not right|incorrect)\b",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _NEGATED = re.compile(
     r"\bnot[ ](?:[$€£][ ]?)?(?:-?[0-9][0-9,.]{0,30}|\(?[A-Z]\)?(?![\w'])|yes\b|no\b)",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _VERDICT = re.compile(
     r"\b(?P<word>yes|no|true|false)\b"
     r"(?=[\s)\]}*\"']{0,5}(?:$|[.,;:!?)\n-])|\s(?:because|since|as)\b)",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _CLAUSE_START = re.compile(
     r"(?:^|[.!?:;,(\n\"'-]|\b(?:so|thus|therefore|hence|is|say|answer))[\s*\"'(]{0,5}$",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _LETTER = r"(?P<letter>[A-Z])"
 _SURE_LETTER = re.compile(
     rf"[\s\"'*:]{{0,8}}(?:the\s)?(?:option|choice|letter)?\s?(?:[(\[]{_LETTER}[)\]]"
     rf"|{_LETTER.replace('letter', 'bare')}(?=[).:,;\"'*\]}}]|\s{{0,5}}$|\s[-–—]))",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 _LIKELY_LETTER = re.compile(rf"\s{{0,3}}(?:(?:the\s)?(?:option|choice|letter)\s)?{_LETTER}(?=\s)")
 _HEDGE = re.compile(r"[)\]]?\s?(?:or|and|/|,)\s?[(\[]?(?P<other>[A-Z])(?![\w'])")
 _NAMED_LETTER = re.compile(
     rf"\((?P<paren>[A-Z])\)|\b(?:[Oo]ption|[Cc]hoice)\s\(?{_LETTER}(?![\w'])"
-    r"|(?:^|\n)(?P<line>[A-Z])[).:](?=\s|$)"
-)
+    r"|(?:^|\n)(?P<line>[A-Z])[).:](?=\s|$)")
 
 
 def extract_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> str | None:

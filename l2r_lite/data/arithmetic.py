@@ -61,8 +61,7 @@ _TOKEN = re.compile(
     r"|\b(?:plus|minus|times|divided by|multiplied by)\b)"
     r"|(?P<open>\()(?![A-Za-z ]{1,40}\))|(?P<close>\))"
     r"|(?P<unit>\([A-Za-z ]{1,40}\)|%|¢|[^\W\d_]+(?:['’/-][^\W\d_]+)*)"
-    r"|(?P<other>[^\s~\"'])|(?P<line>\n)"
-)
+    r"|(?P<other>[^\s~\"'])|(?P<line>\n)")
 _OPERATORS = {
     "x": "*", "×": "*", "·": "*", "÷": "/", "plus": "+", "minus": "-", "times": "*",
     "divided by": "/", "multiplied by": "*"}
@@ -76,26 +75,18 @@ _PARTS = set("% percent half third quarter twice double thirds fourths quarters 
 _UNREADABLE = set("^/²³<>√)!±")
 _SCALING = {"remainder", "rem", "dozen"} | SCALES.keys()
 _HUNDREDTHS = {"%", "¢", "cent", "cents", "percent"}
-_MAX_TOKENS, _MAX_NUMBER = 120, 25
+_MAX_TOKENS, _MAX_NUMBER = 120, 25  # of an expression; characters of a number: longer is noise
 
 
 @dataclass
 class _Side:
-    """One side of an equation.
-
-    Attributes:
-        start, end: its tokens are [start, end).
-        postfix: its numbers as written, marked "%" if they may be hundredths, and its operators,
-            in postfix order.
-        operators: how many it has.
-        labelled: words stand before its "=": "3 days = 12 / 4" is a label, no claim.
-    """
+    """One side of an equation, the tokens [start, end)."""
 
     start: int
     end: int
-    postfix: list[str]
+    postfix: list[str]  # operators, and numbers as written, with "%" if they may be hundredths
     operators: int = 0
-    labelled: bool = False
+    labelled: bool = False  # words stand before its "=": "3 days = 12 / 4" is a label, no claim
 
 
 def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
@@ -134,9 +125,8 @@ def _read_chain(tokens: list[re.Match[str]], start: int) -> tuple[int, list[_Sid
                 start = max(start, stopped - 1)
             break
         sides.append(side)
-        if side.end >= len(tokens) or tokens[side.end].lastgroup != "equals":
-            break
-        if len(sides) > _MAX_TOKENS:
+        goes_on = side.end < len(tokens) and tokens[side.end].lastgroup == "equals"
+        if not goes_on or len(sides) > _MAX_TOKENS:
             break
         i = side.end + 1
     return (sides[-1].end if len(sides) > 1 else start + 1), sides
@@ -245,7 +235,7 @@ def _judge(tokens: list[re.Match[str]], left: _Side, right: _Side) -> Equation:
 
 
 def _rounds_to(value: Fraction, side: _Side, written: Fraction) -> bool:
-    """Whether `side`, one number as written, is `value` rounded or cut off after its last decimal."""
+    """Whether `side`, one number as written, is `value` rounded or cut off at its last decimal."""
     decimals = len(side.postfix[0].rstrip("%").partition(".")[2])
     if side.operators or not decimals:
         return False

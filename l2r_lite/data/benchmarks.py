@@ -1,17 +1,15 @@
-"""The paper's five benchmarks as lists of `Problem`, from a local folder or from the Hugging Face hub.
+"""The paper's five benchmarks as lists of `Problem`, from a local folder or the Hugging Face hub.
 
-One table, `BENCHMARKS`, says where each benchmark lives and how one of its rows reads; everything else is shared.
+One table, `BENCHMARKS`, says where each benchmark is and how its rows are read.
 
-- *test* is the standard test split (CommonsenseQA: its dev split, since the test labels are hidden).
-- *validation* is a fixed tenth of the standard train split, *train* the rest. The tenth is chosen by a hash of the
-  questions, so it depends neither on a run's seed nor on the order of rows, and questions that differ in their numbers
-  only stay on one side. Test is never looked at.
+- *test* is the standard test split (CommonsenseQA: its dev split; the test labels are hidden).
+- *validation* is a fixed tenth of the standard train split, *train* the rest. A hash of the
+  questions chooses the tenth, so it depends neither on a run's seed nor on the order of rows, and
+  questions that differ in their numbers only stay on one side.
 
-A folder holds the original files and `splits/*.json`, lists of row numbers {"train": […], "test": […]} over the rows of
-the benchmark's files one after the other (those of github.com/itsnamgyu/reasoning-teacher).
+A folder holds the original files and `splits/*.json`, {"train": […], "test": […]}: row numbers
+that run through the benchmark's files (those of github.com/itsnamgyu/reasoning-teacher).
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -21,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.loop.errors import UserError
 from l2r_lite.data.answers import canonical_number, parse_number
 from l2r_lite.data.text import fold, unreadable
-from l2r_lite.students.hub import skip_dead_hub
+from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import LETTERS, Kind, Problem
+from l2r_lite.students.hub import skip_dead_hub
 
 VALIDATION_SHARE = 0.1
 TEMPLATE_TEST_SHARE = 0.3  # of multiarith-template when the hub gives no split file
@@ -35,19 +33,19 @@ Row = dict[str, Any]
 
 
 class ProblemError(UserError):
-    """Problems could not be loaded; the message says which file, line or field, and what to do about it."""
+    """Problems that could not be loaded: which file, line or field, and what to do about it."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Where a benchmark lives and how one of its rows reads.
+    """Where a benchmark is and how one of its rows is read.
 
     Attributes:
         kind: the kind of its answers.
-        files: original files in a folder; row numbers of `split_file` run through them in this order.
+        files: original files in a folder, in the order in which `split_file` numbers their rows.
         split_file: lists of row numbers, relative to the folder.
         hub, hub_config: name of the data set on the hub, and its configuration.
-        read: one row, of a file or of the hub, as the fields of a Problem (without id and kind).
+        read: a row, of a file or of the hub, as the fields of a Problem (without id and kind).
         hub_test: name of the hub's split that serves as test.
         by_template: keep questions that differ in their numbers only on one side of train | test.
     """
@@ -63,7 +61,7 @@ class Benchmark:
 
 
 def masked(question: str) -> str:
-    """The question with its numbers masked: two questions with the same mask are the same template."""
+    """The question with its numbers masked, which makes it a template."""
     return fold(re.sub(r"[0-9]+(?:[.,][0-9]+)*", "#", question)).casefold()
 
 
@@ -77,25 +75,25 @@ def _gold(value: Any) -> str:
 def _read_gsm8k(row: Row) -> dict[str, Any]:
     rationale, _, gold = row["answer"].rpartition("####")
     lines = re.sub(r"<<[^<>]*>>", "", rationale).splitlines()
-    return {
-        "question": row["question"],
-        "answer": _gold(gold),
-        "rationale": "\n".join(fold(line) for line in lines if line.strip()),
-    }
+    text = "\n".join(fold(line) for line in lines if line.strip())
+    return {"question": row["question"], "answer": _gold(gold), "rationale": text}
 
 
 def _read_svamp(row: Row) -> dict[str, Any]:
     body, question = fold(row["Body"]), fold(row["Question"])
-    if body and body[-1] not in ".?!,":  # bodies such as "If there is a discount of 25 dollars on each pack"
+    # Some bodies are half a sentence: "If there is a discount of 25 dollars on each pack".
+    if body and body[-1] not in ".?!,":
         body, question = body + ",", question[:1].lower() + question[1:]
-    return {"question": f"{body} {question}", "answer": _gold(row["Answer"]), "skill": row.get("Type") or ""}
+    skill = row.get("Type") or ""
+    return {"question": f"{body} {question}", "answer": _gold(row["Answer"]), "skill": skill}
 
 
 def _read_multiarith(row: Row) -> dict[str, Any]:
     if "sQuestion" not in row:  # the hub's rows have no equation
         return {"question": row["question"], "answer": _gold(row["final_ans"])}
-    operators = [op for op in "+-*/" for _ in range(row["lEquations"][0].count(op))]
-    return {"question": row["sQuestion"], "answer": _gold(row["lSolutions"][0]), "skill": " ".join(operators)}
+    equation, answer = row["lEquations"][0], _gold(row["lSolutions"][0])
+    skill = " ".join(op for op in "+-*/" for _ in range(equation.count(op)))
+    return {"question": row["sQuestion"], "answer": answer, "skill": skill}
 
 
 def _read_csqa(row: Row) -> dict[str, Any]:
@@ -107,7 +105,8 @@ def _read_csqa(row: Row) -> dict[str, Any]:
     if choices is None:
         raise KeyError("choices")
     answer = LETTERS[choices["label"].index(row["answerKey"])]
-    return {"question": question, "answer": answer, "choices": tuple(fold(text) for text in choices["text"])}
+    options = tuple(fold(text) for text in choices["text"])
+    return {"question": question, "answer": answer, "choices": options}
 
 
 def _read_strategyqa(row: Row) -> dict[str, Any]:
@@ -118,50 +117,31 @@ def _read_strategyqa(row: Row) -> dict[str, Any]:
         return {"question": row["question"], "answer": answer, "rationale": fold(facts)}
     scores = row["target_scores"]
     answer = "yes" if scores["Yes"] > scores["No"] else "no"
-    rationale = re.sub(r"^(?:yes|no)\b[.,:;]?\s*", "", fold(row.get("target") or ""), flags=re.IGNORECASE)
+    text = fold(row.get("target") or "")
+    rationale = re.sub(r"^(?:yes|no)\b[.,:;]?\s*", "", text, flags=re.IGNORECASE)
     return {"question": row["input"], "answer": answer, "rationale": rationale}
 
 
 _MULTIARITH = Benchmark(
-    kind="number",
-    files=("multiarith/MultiArith.json",),
-    split_file="splits/multiarith__default.json",
-    hub="ChilleD/MultiArith",
-    read=_read_multiarith,
-)
+    kind="number", files=("multiarith/MultiArith.json",), read=_read_multiarith,
+    split_file="splits/multiarith__default.json", hub="ChilleD/MultiArith")
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": Benchmark(
-        kind="number",
-        files=("gsm8k/train.jsonl", "gsm8k/test.jsonl"),
-        split_file="splits/gsm8k__default.json",
-        hub="openai/gsm8k",
-        hub_config="main",
-        read=_read_gsm8k,
-    ),
+        kind="number", files=("gsm8k/train.jsonl", "gsm8k/test.jsonl"), read=_read_gsm8k,
+        split_file="splits/gsm8k__default.json", hub="openai/gsm8k", hub_config="main"),
     "svamp": Benchmark(
-        kind="number",
-        files=("svamp/SVAMP.json",),
-        split_file="splits/svamp__default.json",
-        hub="ChilleD/SVAMP",
-        read=_read_svamp,
-    ),
+        kind="number", files=("svamp/SVAMP.json",), read=_read_svamp,
+        split_file="splits/svamp__default.json", hub="ChilleD/SVAMP"),
     "multiarith": _MULTIARITH,
-    "multiarith-template": replace(_MULTIARITH, split_file="splits/multiarith__template.json", by_template=True),
+    "multiarith-template": replace(
+        _MULTIARITH, split_file="splits/multiarith__template.json", by_template=True),
     "csqa": Benchmark(
-        kind="choice",
-        files=("csqa/train_rand_split.jsonl", "csqa/dev_rand_split.jsonl"),
-        split_file="splits/commonsense_qa__default.json",
-        hub="tau/commonsense_qa",
-        hub_test="validation",
-        read=_read_csqa,
-    ),
+        kind="choice", files=("csqa/train_rand_split.jsonl", "csqa/dev_rand_split.jsonl"),
+        read=_read_csqa, split_file="splits/commonsense_qa__default.json",
+        hub="tau/commonsense_qa", hub_test="validation"),
     "strategyqa": Benchmark(
-        kind="yes-no",
-        files=("strategyqa/task.json",),
-        split_file="splits/strategy_qa__default.json",
-        hub="ChilleD/StrategyQA",
-        read=_read_strategyqa,
-    ),
+        kind="yes-no", files=("strategyqa/task.json",), read=_read_strategyqa,
+        split_file="splits/strategy_qa__default.json", hub="ChilleD/StrategyQA"),
 }
 
 
@@ -170,8 +150,8 @@ def load_benchmark(name: str, split: str, data_dir: str | Path | None = None) ->
 
     Args:
         name: a key of BENCHMARKS.
-        split: "train", "validation" or "test"; the three are disjoint and together the whole data set.
-        data_dir: folder with the original files and splits/; None loads from the Hugging Face hub.
+        split: one of SPLITS, which are disjoint and together the whole data set.
+        data_dir: folder with the original files and splits/; None loads from the hub.
 
     Raises:
         ProblemError: a file, a row or the hub cannot be read.
@@ -188,23 +168,28 @@ def load_benchmark(name: str, split: str, data_dir: str | Path | None = None) ->
 
 
 def carve(problems: list[Problem], share: float) -> set[int]:
-    """Indices of about `share` of the problems, whole templates at a time, chosen by a hash of the template.
+    """Indices of about `share` of the problems, whole templates at a time.
 
-    The same questions give the same choice, whatever their order, their ids or a run's seed.
+    Chosen by a hash of the template: the same questions give the same choice, whatever their
+    order, their ids or a run's seed.
     """
     groups: dict[str, list[int]] = {}
     for index, problem in enumerate(problems):
         groups.setdefault(masked(problem.question), []).append(index)
+    by_hash = sorted(groups, key=lambda t: hashlib.sha256(t.encode("utf-8", "replace")).digest())
     wanted, chosen = round(len(problems) * share), set[int]()
-    for template in sorted(groups, key=lambda t: hashlib.sha256(t.encode("utf-8", "replace")).digest()):
+    for template in by_hash:
         if len(chosen) + len(groups[template]) <= wanted:
             chosen.update(groups[template])
     return chosen
 
 
-def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Problem], list[Problem]]:
+def _from_folder(
+    name: str, benchmark: Benchmark, folder: Path
+) -> tuple[list[Problem], list[Problem]]:
     if not folder.is_dir():
-        raise ProblemError(f"{folder}: no such folder. --data-dir is the folder that holds {benchmark.files[0]}.")
+        raise ProblemError(
+            f"{folder}: no such folder. --data-dir is the folder that holds {benchmark.files[0]}.")
     problems: list[Problem] = []
     base = name.removesuffix("-template")
     for number, file in enumerate(benchmark.files):
@@ -213,18 +198,17 @@ def _from_folder(name: str, benchmark: Benchmark, folder: Path) -> tuple[list[Pr
     path = folder / benchmark.split_file
     if not path.is_file():
         raise ProblemError(
-            f"{path}: missing; it says which rows of {name} are train and which are test. Copy the folder "
-            f"data/split of github.com/itsnamgyu/reasoning-teacher to {folder / 'splits'}, or leave --data-dir "
-            "out to load from the Hugging Face hub."
-        )
+            f"{path}: missing; it says which rows of {name} are train and which are test. Copy the "
+            f"folder data/split of github.com/itsnamgyu/reasoning-teacher to {folder / 'splits'}, "
+            "or leave --data-dir out to load from the Hugging Face hub.")
     split = _json(path)
     try:
-        train, test = ([problems[i] for i in map(int, split[key]) if i >= 0] for key in ("train", "test"))
+        train, test = (
+            [problems[i] for i in map(int, split[key]) if i >= 0] for key in ("train", "test"))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ProblemError(
-            f'{path}: expected {{"train": [row numbers], "test": [row numbers]}} below {len(problems)} '
-            f"({type(error).__name__}: {error}). Copy the file again."
-        ) from error
+            f'{path}: expected {{"train": [row numbers], "test": [row numbers]}} below '
+            f"{len(problems)} ({type(error).__name__}: {error}). Copy the file again.") from error
     return train, test
 
 
@@ -236,13 +220,16 @@ def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Prob
             try:
                 import datasets  # slow to import, and not needed with a local folder
 
-                rows = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=hub_split)
+                rows = datasets.load_dataset(
+                    benchmark.hub, benchmark.hub_config, split=hub_split)
             except Exception as error:
                 raise ProblemError(
-                    f'Could not load "{benchmark.hub}" from the Hugging Face hub ({fault or type(error).__name__}); check the '
-                    f"network, or pass --data-dir with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
+                    f'Could not load "{benchmark.hub}" from the Hugging Face hub '
+                    f"({fault or type(error).__name__}); check the network, or pass --data-dir "
+                    f"with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
                 ) from error
-            parts.append(_read_rows(benchmark, rows, f"{base}-{split}", f"{benchmark.hub} ({hub_split})"))
+            source = f"{benchmark.hub} ({hub_split})"
+            parts.append(_read_rows(benchmark, rows, f"{base}-{split}", source))
     train, test = parts
     if benchmark.by_template:
         everything = train + test
@@ -252,20 +239,25 @@ def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Prob
     return train, test
 
 
-def _read_rows(benchmark: Benchmark, rows: Iterable[Any], prefix: str, source: str) -> list[Problem]:
+def _read_rows(
+    benchmark: Benchmark, rows: Iterable[Any], prefix: str, source: str
+) -> list[Problem]:
     problems = []
     for index, row in enumerate(rows):
         try:
             fields = benchmark.read(row)
             fields["question"] = fold(fields["question"])
-            for text in (fields["question"], *fields.get("choices", ()), fields.get("rationale", ""), fields.get("skill", "")):
+            more = fields.get("rationale", ""), fields.get("skill", "")
+            for text in (fields["question"], *fields.get("choices", ()), *more):
                 if reason := unreadable(text):
                     raise ValueError(f"a text {reason}")
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
+            if isinstance(error, KeyError):
+                reason = f"no field {error}"
             raise ProblemError(
-                f"{source}, row {index}: not a row of this benchmark ({reason}). Use the original file unchanged."
-            ) from error
+                f"{source}, row {index}: not a row of this benchmark ({reason}). Use the original "
+                "file unchanged.") from error
         problems.append(Problem(id=f"{prefix}-{index}", kind=benchmark.kind, **fields))
     return problems
 
@@ -273,26 +265,25 @@ def _read_rows(benchmark: Benchmark, rows: Iterable[Any], prefix: str, source: s
 def _rows(folder: Path, file: str) -> list[Any]:
     path = folder / file
     if not path.is_file():
-        raise ProblemError(f"{path}: missing. --data-dir {folder} must hold the benchmark's original file {file}.")
-    if path.suffix == ".json":
-        data = _json(path)
-        rows = data.get("examples") if isinstance(data, dict) else data
-        if not isinstance(rows, list):
-            raise ProblemError(f"{path}: holds no list of rows. Use the original file unchanged.")
-        return rows
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
-                message = f"{path}, line {number}: not JSON ({error}). Use the original file unchanged."
-                raise ProblemError(message) from error
+        raise ProblemError(
+            f"{path}: missing. --data-dir {folder} must hold the benchmark's original file {file}.")
+    if path.suffix != ".json":
+        lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+        return [_parse(line, f"{path}, line {n}") for n, line in lines if line.strip()]
+    data = _json(path)
+    rows = data.get("examples") if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise ProblemError(f"{path}: holds no list of rows. Use the original file unchanged.")
     return rows
 
 
 def _json(path: Path) -> Any:
+    return _parse(path.read_bytes(), str(path))
+
+
+def _parse(data: bytes, source: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ProblemError(f"{path}: not JSON ({error}). Use the original file unchanged.") from error
+        raise ProblemError(
+            f"{source}: not JSON ({error}). Use the original file unchanged.") from error

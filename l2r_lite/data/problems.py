@@ -1,16 +1,15 @@
 """Problems: where the questions of a run come from.
 
-`load_problems` takes the name of the pocket world, of a benchmark, or the path of your own JSON Lines file:
+`load_problems` takes the name of the pocket world or of a benchmark, or the path of your own JSON
+Lines file:
 
     {"question": "Tom has 3 apples and buys 4. How many has he?", "answer": 7}
-    {"question": "Where do books live?", "choices": ["library", "river"], "answer": "library", "skill": "places"}
+    {"question": "Where do books live?", "choices": ["library", "river"], "answer": "library"}
 
-and gives back a list of `Problem`, the same for the same arguments. Own rows may also have: rationale, id, skill, kind
-("number", "yes-no", "choice"; else read off the answer), and split ("train", "validation", "test"; else 80 / 10 / 10 by
-a hash of the question, so that a question asked twice is never on two sides).
+Own rows may also have: rationale, id, skill, kind ("number", "yes-no", "choice"; else read off the
+answer), and split ("train", "validation", "test"; else 80 / 10 / 10 by a hash of the question, so
+that a question asked twice is never on two sides).
 """
-
-from __future__ import annotations
 
 import difflib
 import hashlib
@@ -18,60 +17,51 @@ import json
 import random
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.data.benchmarks import (
-    BENCHMARKS,
-    SPLITS,
-    ProblemError,
-    fold,
-    load_benchmark,
-    unreadable,
-)
-from l2r_lite.loop.errors import UserError
 from l2r_lite.data.answers import canonical_number, parse_number
+from l2r_lite.data.benchmarks import BENCHMARKS, SPLITS, ProblemError, load_benchmark
+from l2r_lite.data.text import fold, unreadable
+from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import KINDS, LETTERS, Kind, Problem
-
-__all__ = ["PROBLEM_NAMES", "ProblemError", "load_problems", "question_key"]
 
 PROBLEM_NAMES = ("pocket", *BENCHMARKS)
 _FIELDS = ("question", "answer", "choices", "rationale", "id", "skill", "split", "kind")
-_SPLIT_WORDS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
-_SPLIT_WORDS |= {"dev": "validation", "test": "test"}
+_SPLIT_WORDS = {"train": "train", "test": "test"}
+_SPLIT_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 
 def load_problems(
-    name: str | Path,
-    split: str = "train",
-    limit: int | None = None,
-    seed: int = 0,
-    data_dir: str | Path | None = None,
-    skip_bad: bool = False,
+    name: str | Path, split: str = "train", limit: int | None = None, seed: int = 0,
+    data_dir: str | Path | None = None, skip_bad: bool = False,
 ) -> list[Problem]:
-    """The questions of a run: one split of the pocket world, of a benchmark, or of your own file.
+    """One split of the pocket world, of a benchmark, or of your own file.
 
     Args:
-        name: "pocket", a benchmark's name ("gsm8k", "svamp", "multiarith", "multiarith-template", "csqa",
-            "strategyqa"), or a path to a .jsonl file.
+        name: one of PROBLEM_NAMES, or a path to a .jsonl file.
         split: "train", "validation" or "test".
-        limit: at most this many, a random subset that the seed fixes; a smaller limit gives a part of the larger one's
-            subset. For the pocket world: how many to generate.
-        seed: of that subset (or of the pocket world's generator); it never moves a question to another split.
-        data_dir: folder with a benchmark's original files; None loads it from the Hugging Face hub.
-        skip_bad: leave bad lines of an own file out and list them in one warning, instead of stopping at the first.
+        limit: at most so many, a random subset that the seed fixes; a smaller limit gives a part
+            of a larger one's subset. For the pocket world: how many to generate.
+        seed: of that subset (or of the pocket world's generator); it moves no question to another
+            split.
+        data_dir: folder with a benchmark's original files; None loads it from the hub.
+        skip_bad: leave out bad lines of an own file and list them in one warning.
 
     Returns:
-        At least one problem, in the order of the data set.
+        At least one problem, in the order of the data set; the same for the same arguments.
 
     Raises:
-        ProblemError: nothing by that name, or a file, line or field is wrong; the message says what to do.
+        ProblemError: an unknown name, or a file, line or field is wrong.
     """
     if split not in SPLITS:
-        raise ProblemError(f"no split {split!r}; there are {', '.join(SPLITS)}.{_did_you_mean(str(split), SPLITS)}")
+        hint = _did_you_mean(str(split), SPLITS)
+        raise ProblemError(f"no split {split!r}; there are {', '.join(SPLITS)}.{hint}")
     if limit is not None and limit < 1:
-        raise ProblemError(f"limit is {limit}; it must be 1 or more (leave it out for all problems).")
+        raise ProblemError(
+            f"limit is {limit}; it must be 1 or more (leave it out for all problems).")
     if str(name) == "pocket":
         from l2r_lite.data.pocket.world import make_problems
 
@@ -82,16 +72,17 @@ def load_problems(
         problems = _subset(_own_file(Path(name), split, skip_bad), limit, seed)
     else:
         raise ProblemError(
-            f"no problems named {str(name)!r}.{_did_you_mean(str(name), PROBLEM_NAMES)} "
-            f"Known: {', '.join(PROBLEM_NAMES)}, or the path of a .jsonl file with the fields question and answer."
-        )
+            f"no problems named {str(name)!r}.{_did_you_mean(str(name), PROBLEM_NAMES)} Known: "
+            f"{', '.join(PROBLEM_NAMES)}, or the path of a .jsonl file with the fields question "
+            "and answer.")
     if not problems:
-        raise ProblemError(f"{name}: the split {split!r} is empty. Choose another split or data set.")
+        raise ProblemError(
+            f"{name}: the split {split!r} is empty. Choose another split or data set.")
     return problems
 
 
 def question_key(text: str) -> str:
-    """The key by which questions are joined across files: words and numbers, without case, space and punctuation."""
+    """By what questions are the same across files: words and numbers, without case and the rest."""
     return " ".join(re.findall(r"[^\W_]+", text.casefold()))
 
 
@@ -103,7 +94,7 @@ def _subset(problems: list[Problem], limit: int | None, seed: int) -> list[Probl
     return [problems[i] for i in sorted(order[:limit])]
 
 
-def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     return f' Did you mean "{close[0]}"?' if close else ""
 
@@ -113,18 +104,11 @@ class _BadLine(UserError):
 
 
 def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise OSError(0, "it is no file")
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except (OSError, ValueError) as error:  # a ValueError: a name with a NUL
-        told = error.strerror if isinstance(error, OSError) else error
-        raise ProblemError(f"{path}: cannot be read ({told}). Give the path of a .jsonl file.") from error
-    rows: list[tuple[int, Problem, str | None]] = []
+    rows: list[tuple[Problem, str | None]] = []
     bad: list[tuple[int, str]] = []
     ids: dict[str, int] = {}
-    sides: dict[str, tuple[str, int]] = {}  # question key → the split that a line asks for, and that line
-    for number, line in enumerate(lines, start=1):
+    sides: dict[str, tuple[str, int]] = {}  # by question: the split a line asks for, and that line
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -134,33 +118,48 @@ def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
                 raise _BadLine(f'the id "{problem.id}" is already that of line {ids[problem.id]}')
             if asked and sides.setdefault(key, (asked, number))[0] != asked:
                 other, first = sides[key]
-                raise _BadLine(f"asks for split {asked}, but line {first} has the same question in split {other}")
+                raise _BadLine(
+                    f"asks for split {asked}, but line {first} has the same question in split "
+                    f"{other}")
         except _BadLine as error:
             bad.append((number, str(error)))
             continue
         ids[problem.id] = number
-        rows.append((number, problem, asked))
+        rows.append((problem, asked))
     _report(path, bad, skip_bad)
     counts = dict.fromkeys(SPLITS, 0)
     chosen = []
-    for _, problem, asked in rows:
+    for problem, asked in rows:
         key = question_key(problem.question)
-        side = asked or (sides[key][0] if key in sides else _split_by_hash(key))
-        counts[side] += 1
-        if side == split:
+        if not asked:
+            asked = sides[key][0] if key in sides else _split_by_hash(key)
+        counts[asked] += 1
+        if asked == split:
             chosen.append(problem)
     if not chosen:
         found = ", ".join(f"{n} {side}" for side, n in counts.items())
         raise ProblemError(
-            f"{path}: no problem in split {split!r} (found: {found}). "
-            f'Add lines, or give lines the field "split": "{split}".'
-        )
+            f"{path}: no problem in split {split!r} (found: {found}). Add lines, or give lines the "
+            f'field "split": "{split}".')
     return chosen
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise OSError(0, "it is no file")
+        return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except (OSError, ValueError) as error:  # a ValueError: a name with a NUL
+        told = error.strerror if isinstance(error, OSError) else error
+        raise ProblemError(
+            f"{path}: cannot be read ({told}). Give the path of a .jsonl file.") from error
 
 
 def _split_by_hash(key: str) -> str:
     bucket = hashlib.sha256(key.encode("utf-8")).digest()[0] % 10
-    return "train" if bucket < 8 else ("validation" if bucket == 8 else "test")
+    if bucket < 8:
+        return "train"
+    return "validation" if bucket == 8 else "test"
 
 
 def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
@@ -172,11 +171,13 @@ def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
         warnings.warn(f"{path}: left out {len(bad)} bad line(s):\n{listed}{more}", stacklevel=4)
         return
     number, reason = bad[0]
-    more = f" ({len(bad) - 1} more bad lines: {', '.join(str(n) for n, _ in bad[1:10])}…)" if len(bad) > 1 else ""
+    if len(bad) > 1:
+        others = ", ".join(str(n) for n, _ in bad[1:10])
+        reason += f" ({len(bad) - 1} more bad lines: {others}…)"
+    stop = "" if reason.endswith("?") else "."
     raise ProblemError(
-        f"{path}, line {number}: {reason}{more}{'' if reason.endswith('?') and not more else '.'}\n"
-        "Nothing was loaded; fix the line, or pass skip_bad=True to leave out bad lines and list them."
-    )
+        f"{path}, line {number}: {reason}{stop}\nNothing was loaded; fix the line, or pass "
+        "skip_bad=True to leave out bad lines and list them.")
 
 
 def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
@@ -193,9 +194,11 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
         raise _BadLine(f"expected one JSON object {{…}} a line, found {type(row).__name__}")
     for field in ("question", "answer"):
         if field not in row:
-            close = difflib.get_close_matches(field, [k for k in row if k not in _FIELDS][:50], n=1, cutoff=0.6)
+            unknown = [name for name in row if name not in _FIELDS][:50]
+            close = difflib.get_close_matches(field, unknown, n=1, cutoff=0.6)
             hint = f'. Did you mean "{close[0]}" → "{field}"?' if close else ""
-            raise _BadLine(f'no field "{field}" (found: {fold(", ".join(row))[:200] or "none"}){hint}')
+            found = fold(", ".join(row))[:200] or "none"
+            raise _BadLine(f'no field "{field}" (found: {found}){hint}')
     question = fold(_text(row, "question"))
     if not question:
         raise _BadLine('the field "question" is empty')
@@ -203,22 +206,21 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
     kind, answer = _answer(row["answer"], row.get("kind"), choices)
     asked = row.get("split")
     if asked is not None and (not isinstance(asked, str) or asked.lower() not in _SPLIT_WORDS):
-        raise _BadLine(f'the field "split" is {_short(asked)}; it must be one of {", ".join(SPLITS)}')
-    identity = row.get("id")
+        raise _BadLine(
+            f'the field "split" is {_short(asked)}; it must be one of {", ".join(SPLITS)}')
+    if isinstance(row.get("id"), int):
+        row["id"] = str(row["id"])
     problem = Problem(
-        id=default_id if identity is None else str(identity) if isinstance(identity, int) else _text(row, "id"),
-        question=question,
-        answer=answer,
-        kind=kind,
-        choices=choices,
-        rationale="" if row.get("rationale") is None else _text(row, "rationale").strip(),
-        skill="" if row.get("skill") is None else _text(row, "skill").strip(),
-    )
+        id=_text(row, "id", default_id), question=question, answer=answer, kind=kind,
+        choices=choices, rationale=_text(row, "rationale", "").strip(),
+        skill=_text(row, "skill", "").strip())
     return problem, _SPLIT_WORDS[asked.lower()] if asked else None
 
 
-def _text(row: dict[str, Any], field: str) -> str:
-    value = row[field]
+def _text(row: dict[str, Any], field: str, default: str | None = None) -> str:
+    value = row.get(field)
+    if value is None and default is not None:
+        return default
     if not isinstance(value, str):
         raise _BadLine(f'the field "{field}" must be text, found {_short(value)}')
     _check_characters(value, field)
@@ -236,7 +238,8 @@ def _choices(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(c, str) and c.strip() for c in value):
         raise _BadLine(f'the field "choices" must be a list of texts, found {_short(value)}')
     if not 2 <= len(value) <= len(LETTERS):
-        raise _BadLine(f'the field "choices" has {len(value)} options; it takes 2 to {len(LETTERS)}')
+        raise _BadLine(
+            f'the field "choices" has {len(value)} options; it takes 2 to {len(LETTERS)}')
     for choice in value:
         _check_characters(choice, "choices")
     return tuple(fold(choice) for choice in value)
@@ -245,7 +248,8 @@ def _choices(value: Any) -> tuple[str, ...]:
 def _answer(value: Any, kind: Any, choices: tuple[str, ...]) -> tuple[Kind, str]:
     """The kind of a problem and its gold answer in canonical form."""
     if not isinstance(value, (str, int, float)):
-        raise _BadLine(f'the field "answer" must be text, a number or true/false, found {_short(value)}')
+        raise _BadLine(
+            f'the field "answer" must be text, a number or true/false, found {_short(value)}')
     try:
         text = fold(str(value))
     except ValueError as error:  # an int of more than 4300 digits
@@ -257,25 +261,33 @@ def _answer(value: Any, kind: Any, choices: tuple[str, ...]) -> tuple[Kind, str]
     if choices and kind not in (None, "choice"):
         raise _BadLine(f'it has choices, but kind "{kind}"')
     if choices:
-        letters = LETTERS[: len(choices)]
-        same = [LETTERS[i] for i, choice in enumerate(choices) if choice.casefold() == text.casefold()]
-        bare = text.strip("() .").upper()
-        if len(same) == 1:
-            return "choice", same[0]
-        if not same and len(bare) == 1 and bare in letters:
-            return "choice", bare
-        problem = "stands twice among" if same else "is not among"
-        listed = ", ".join(f"{letter} {choice}" for letter, choice in zip(letters, choices, strict=True))
-        raise _BadLine(f"the answer {_short(text)} {problem} the choices ({listed[:200]})")
-    if kind == "yes-no" or (kind is None and text.casefold().strip(".") in _YES_NO):
-        if (verdict := _YES_NO.get(text.casefold().strip("."))) is None:
+        return "choice", _letter(text, choices)
+    verdict = _YES_NO.get(text.casefold().strip("."))
+    if kind == "yes-no" or (kind is None and verdict):
+        if not verdict:
             raise _BadLine(f"the answer {_short(text)} is neither yes nor no")
         return "yes-no", verdict
     number = parse_number(text)
-    if number is None or isinstance(value, bool) or not re.match(r"\W*\.?(?:[0-9]|[½⅓⅔¼¾⅕⅛⅜⅝])", text):
+    begins_with_number = re.match(r"\W*\.?(?:[0-9]|[½⅓⅔¼¾⅕⅛⅜⅝])", text)
+    if number is None or isinstance(value, bool) or not begins_with_number:
         hint = "" if kind else '; for an answer in words give "choices"'
         raise _BadLine(f"the answer {_short(text)} is neither a number nor yes or no{hint}")
     return "number", canonical_number(number)
+
+
+def _letter(text: str, choices: tuple[str, ...]) -> str:
+    """The letter of an answer that is an option's text, or a letter itself."""
+    letters = LETTERS[: len(choices)]
+    listed = list(zip(letters, choices, strict=True))
+    same = [letter for letter, choice in listed if choice.casefold() == text.casefold()]
+    if len(same) == 1:
+        return same[0]
+    bare = text.strip("() .").upper()
+    if not same and len(bare) == 1 and bare in letters:
+        return bare
+    problem = "stands twice among" if same else "is not among"
+    options = ", ".join(f"{letter} {choice}" for letter, choice in listed)[:200]
+    raise _BadLine(f"the answer {_short(text)} {problem} the choices ({options})")
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,5 @@
 """Text from data sets, students and teachers: white space folded, and what cannot be read."""
 
-from __future__ import annotations
-
 import re
 
 # Characters of a question, an option, a rationale: five times the longest of any benchmark.

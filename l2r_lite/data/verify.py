@@ -1,7 +1,5 @@
 """What a run verifies of a teacher's rationale before it becomes a lesson."""
 
-from __future__ import annotations
-
 from l2r_lite.data.answers import read, same_answer
 from l2r_lite.data.arithmetic import wrong_equations
 from l2r_lite.data.text import unreadable

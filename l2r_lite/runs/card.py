@@ -1,9 +1,6 @@
-"""The model card of an exported student: where it comes from, what it was measured to do, and whose terms apply."""
-
-from __future__ import annotations
+"""The model card of an exported student: its origin, what was measured, and whose terms apply."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +9,18 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.students.sources import SHORT_NAMES
 
 # What the data sets' own repositories state. It is theirs to change: the card says to look it up.
+NO_LICENCE = "none stated with its files"
 DATA_LICENCES = {
-    "pocket": "made by l2r_lite's own generator (Apache-2.0)", "gsm8k": "MIT", "svamp": "MIT", "strategyqa": "MIT",
-    "csqa": "none stated with its files", "multiarith": "none stated with its files",
-    "multiarith-template": "none stated with its files",
-}  # fmt: skip
+    "pocket": "made by l2r_lite's own generator (Apache-2.0)", "gsm8k": "MIT", "svamp": "MIT",
+    "strategyqa": "MIT", "csqa": NO_LICENCE, "multiarith": NO_LICENCE,
+    "multiarith-template": NO_LICENCE}
 APACHE = (
-    "HuggingFaceTB/SmolLM2-135M-Instruct", "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen2.5-7B-Instruct", "EleutherAI/gpt-j-6b",
-)  # fmt: skip
+    "HuggingFaceTB/SmolLM2-135M-Instruct", "Qwen/Qwen2.5-1.5B-Instruct",
+    "Qwen/Qwen2.5-7B-Instruct", "EleutherAI/gpt-j-6b")
 
 
 def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
-    """A README.md for the hub, as Markdown; folders of this machine are named by their last part only.
+    """A README.md for the hub; folders of this machine are named by their last part only.
 
     Args:
         report: the run's report.json.
@@ -32,30 +29,38 @@ def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
     on_hub = config.student != "pocket" and not Path(full).expanduser().is_dir()
     base = full if on_hub else Path(config.student).name
     own = config.student == config.problems == "pocket" and config.teacher == "scripted"
+    apache = own or base in APACHE
+    licence = "Apache-2.0" if apache else "look it up where the model comes from"
+    data_licence = DATA_LICENCES.get(config.problems, "whatever applies to your own file")
     head = {
-        "library_name": "transformers", "pipeline_tag": "text-generation", "license": "apache-2.0" if own else "other",
-        **({"base_model": base} if on_hub else {}), "tags": ["tailored-learning", "l2r-lite", "reasoning"],
-    }  # fmt: skip
+        "library_name": "transformers", "pipeline_tag": "text-generation",
+        "license": "apache-2.0" if own else "other", **({"base_model": base} if on_hub else {}),
+        "tags": ["tailored-learning", "l2r-lite", "reasoning"]}
+    front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in head.items())
+    rows = "\n".join(_row(entry, report["best_round"]) for entry in report["rounds"])
     return f"""---
-{_lines(f"{name}: {json.dumps(value)}" for name, value in head.items())}
+{front}
 ---
 # A student of l2r_lite
 
 `{base}`, after {report["best_round"]} of {len(report["rounds"]) - 1} rounds of tailored learning
-([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: it sat an exam, a teacher wrote lessons
-for its mistakes, and it trained on them and on the contrast to its own mistakes.
+([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: it sat an exam,
+a teacher wrote lessons for its mistakes, and it trained on them and on the contrast to its own
+mistakes.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model, tokenizer = (kind.from_pretrained("FOLDER OR HUB NAME") for kind in (AutoModelForCausalLM, AutoTokenizer))
+model = AutoModelForCausalLM.from_pretrained("FOLDER OR HUB NAME")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER OR HUB NAME")
 question = "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\\nAnswer:"
-written = model.generate(**tokenizer(question, return_tensors="pt"), max_new_tokens={config.max_new_tokens}, do_sample=False)
+tokens = tokenizer(question, return_tensors="pt")
+written = model.generate(**tokens, max_new_tokens={config.max_new_tokens}, do_sample=False)
 print(tokenizer.decode(written[0]))
 ```
 
-It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …". The tokeniser's chat template makes
-that of a user's words.{_demonstrations(config)}
+It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …". The
+tokeniser's chat template makes that of a user's words.{_demonstrations(config)}
 
 ## Training
 
@@ -65,18 +70,19 @@ that of a user's words.{_demonstrations(config)}
 
 | round | mistakes | lessons | test accuracy | 95 % interval over questions |
 |---|---|---|---|---|
-{_lines(_row(entry, report["best_round"]) for entry in report["rounds"])}
+{rows}
 
-One run with one seed: the interval is over questions, not over runs. This student was chosen on validation questions, which
-are not test questions. Nothing was measured on other kinds of question, and a student may have forgotten what its lessons
-were not about.
+One run with one seed: the interval is over questions, not over runs. This student was chosen on
+validation questions, which are not test questions. Nothing was measured on other kinds of question,
+and a student may have forgotten what its lessons were not about.
 
 ## Licences
 
-These weights are made of three parts, and the terms of each apply. Look them up before you pass the weights on.
+These weights are made of three parts, and the terms of each apply. Look them up before you pass the
+weights on.
 
-- the base model `{base}`: {"Apache-2.0" if own or base in APACHE else "look it up where the model comes from"};
-- the data `{Path(config.problems).name}`: {DATA_LICENCES.get(config.problems, "whatever applies to your own file")};
+- the base model `{base}`: {licence};
+- the data `{Path(config.problems).name}`: {data_licence};
 - the lessons: {_teacher_terms(config)}.
 """
 
@@ -84,40 +90,43 @@ These weights are made of three parts, and the terms of each apply. Look them up
 def _demonstrations(config: LoopConfig) -> str:
     if not config.demonstrations:
         return ""
-    return (f" It was trained and examined behind {config.demonstrations} worked examples, which demonstrations.jsonl in its "
-            "run's folder has: without them before the question it answers otherwise.")  # fmt: skip
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "\n".join(lines)
+    return (
+        f" It was trained and examined behind {config.demonstrations} worked examples, which "
+        "demonstrations.jsonl in its run's folder has: without them before the question it answers "
+        "otherwise.")
 
 
 def _training(config: LoopConfig, report: dict[str, Any]) -> str:
     here, rounds = report["environment"], report["rounds"]
     lessons = sum(r["lessons"] for r in rounds[1:] if r["round"] <= report["best_round"])
-    versions = ", ".join(f"{name} {here[name]}" for name in ("torch", "transformers", "peft", "bitsandbytes") if name in here)
-    asked = rounds[-1].get("train_questions", 0)
+    packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes") if name in here]
+    versions = ", ".join(f"{name} {here[name]}" for name in packages)
+    questions = f"{rounds[-1].get('train_questions', 0)} training questions"
+    four_bit = "4-bit NF4, " if config.four_bit else ""
+    rate = f"learning rate {config.learning_rate:g}"
     return f"""| | |
 |---|---|
-| data | `{Path(config.problems).name}`: {asked} training questions |
+| data | `{Path(config.problems).name}`: {questions} |
 | teacher | {_teacher(config)} |
 | lessons | {lessons}, each verified against the known answer |
-| method | {"4-bit NF4, " * config.four_bit}LoRA of rank {config.lora_rank}, merged into the weights |
-| settings | λ = {config.reflection_weight:g}, learning rate {config.learning_rate:g}, seed {config.seed} |
+| method | {four_bit}LoRA of rank {config.lora_rank}, merged into the weights |
+| settings | λ = {config.reflection_weight:g}, {rate}, seed {config.seed} |
 | made with | {versions}, on {here.get("device", "an unknown device")} |"""
 
 
 def _row(entry: dict[str, Any], best: int) -> str:
     low, high = entry["ci95"]
     mark = " (this student)" if entry["round"] == best else ""
-    return (f"| {entry['round']}{mark} | {entry.get('mistakes', '–')} | {entry.get('lessons', '–')} "
-            f"| {entry['accuracy']:.1%} | {low:.1%} – {high:.1%} |")  # fmt: skip
+    return (
+        f"| {entry['round']}{mark} | {entry.get('mistakes', '–')} | {entry.get('lessons', '–')} "
+        f"| {entry['accuracy']:.1%} | {low:.1%} – {high:.1%} |")
 
 
 def _teacher(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
-        return f"`{model}`, " + ("shown questions, not mistakes" if config.annotator else "asked about each mistake")
+        how = "shown questions, not mistakes" if config.annotator else "asked about each mistake"
+        return f"`{model}`, {how}"
     words = {"scripted": "a script that knows each solution", "none": "nobody (self-training)"}
     return words.get(kind, "rationales recorded earlier")
 
@@ -125,5 +134,9 @@ def _teacher(config: LoopConfig) -> str:
 def _teacher_terms(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
-        return f"the terms of use of the service that serves `{model}`; some forbid training other models on its words"
-    return "the terms of the model that wrote them, and of whoever published them" if kind == "recorded" else "none"
+        return (
+            f"the terms of use of the service that serves `{model}`; some forbid training other "
+            "models on its words")
+    if kind == "recorded":
+        return "the terms of the model that wrote them, and of whoever published them"
+    return "none"

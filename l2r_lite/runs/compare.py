@@ -1,23 +1,23 @@
-"""Runs side by side: which settings differ, and which test questions each fixed and broke. Read from their folders alone."""
-
-from __future__ import annotations
+"""Runs side by side: which settings differ, and which test questions each fixed and broke."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.loop import runfolder as folder
+from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import Problem, Sample
+from l2r_lite.loop.runfolder import read_lines
 from l2r_lite.runs.report import read_report
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What a run's student answers otherwise than its untrained one, as ids of test questions.
+    """What a run's student answers otherwise than its untrained one: ids of test questions.
 
     Attributes:
-        fixed: wrong before, right now.  broken: right before, wrong now.
+        fixed: wrong before, right now.
+        broken: right before, wrong now.
         only: fixed by this run and by none of the others.
     """
 
@@ -28,12 +28,14 @@ class Changed:
 
 @dataclass(frozen=True)
 class Compared:
-    """Several finished runs that sat the same test.
+    """Several finished runs that took the same test.
 
     Attributes:
-        reports, changed, answers: one of each run; answers are the compared student's, by question.
-        problems: the test questions that all runs share, by id.  left_out: test questions that not all of them have.
-        differing: knob → its value in each run, where they are not all the same.
+        reports, changed: one per run.
+        answers: the compared student's samples by question, one dictionary per run.
+        problems: the test questions that all runs share, by id.
+        left_out: number of test questions that not all of them have.
+        differing: setting → its value in each run, where they are not all the same.
     """
 
     labels: tuple[str, ...]
@@ -45,45 +47,60 @@ class Compared:
     differing: dict[str, tuple[Any, ...]]
 
 
-def compare_runs(folders: Sequence[str | Path], labels: Sequence[str] = (), after: int | None = None) -> Compared:
-    """Read two or more runs and hold them against each other, question by question.
+def compare_runs(
+    folders: Sequence[str | Path], labels: Sequence[str] = (), after: int | None = None
+) -> Compared:
+    """Read two or more runs and compare them question by question.
 
     Args:
         labels: what to call them; without any, the names of their folders.
         after: the round whose students are compared; None: the student that each run kept.
 
     Raises:
-        RunError: fewer than two runs, labels that do not fit them, a run that is not evaluated yet (or has no such round), or
-            no test question that all of them share.
+        RunError: fewer than two runs, labels that do not fit them, a run that is not evaluated yet
+            (or has no such round), or no test question that all of them share.
     """
     places = [Path(name) for name in folders]
     names = tuple(labels) or tuple(place.name for place in places)
     if len(places) < 2 or len(set(names)) != len(places):
-        raise folder.RunError(f"{len(places)} runs with the labels {', '.join(names)}: give at least two, each with a label.")
+        raise RunError(
+            f"{len(places)} runs with the labels {', '.join(names)}: give at least two, each with "
+            "a label.")
     reports = tuple(read_report(place) for place in places)
-    tests = [{p.id: p for p in folder.read_lines(place / "problems" / "test.jsonl", Problem)} for place in places]
-    shared = {key: p for key, p in tests[0].items() if all(key in t and t[key].question == p.question for t in tests[1:])}
+    files = [place / "problems" / "test.jsonl" for place in places]
+    tests = [{p.id: p for p in read_lines(file, Problem)} for file in files]
+    shared = {
+        key: problem for key, problem in tests[0].items()
+        if all(key in test and test[key].question == problem.question for test in tests)}
     if not shared:
-        raise folder.RunError(f"{' and '.join(map(str, places))} share no test question, so there is nothing to compare.")
-    before = [_answers(place, 0) for place in places]
-    if after is not None and not 0 <= after < min(len(report["rounds"]) for report in reports):
-        raise folder.RunError(f"after round {after}: not all of these runs have finished it.")
+        runs = " and ".join(map(str, places))
+        raise RunError(f"{runs} share no test question, so there is nothing to compare.")
+    if after is not None and not 0 <= after < min(len(r["rounds"]) for r in reports):
+        raise RunError(f"after round {after}: not all of these runs have finished it.")
     rounds = [report["best_round"] if after is None else after for report in reports]
-    answers = tuple(_answers(place, number) for place, number in zip(places, rounds, strict=True))
-    fixed = [frozenset(k for k in shared if not was[k].correct and now[k].correct)
-             for was, now in zip(before, answers, strict=True)]  # fmt: skip
-    broken = [frozenset(k for k in shared if was[k].correct and not now[k].correct)
-              for was, now in zip(before, answers, strict=True)]  # fmt: skip
-    changed = tuple(
-        Changed(fixed[i], broken[i], fixed[i].difference(*(f for j, f in enumerate(fixed) if j != i)))
-        for i in range(len(places))
-    )
-    knobs = list(dict.fromkeys(knob for report in reports for knob in report["config"]))
-    values = {knob: tuple(report["config"].get(knob) for report in reports) for knob in knobs}
-    differing = {knob: found for knob, found in values.items() if any(value != found[0] for value in found)}
+    answers = tuple(map(_answers, places, rounds))
+    configs = [report["config"] for report in reports]
+    settings = {knob: tuple(c.get(knob) for c in configs) for found in configs for knob in found}
+    differing = {
+        knob: values for knob, values in settings.items() if any(v != values[0] for v in values)}
     left_out = len({key for test in tests for key in test} - set(shared))
+    changed = _changed([_answers(place, 0) for place in places], answers, shared)
     return Compared(names, reports, shared, left_out, changed, answers, differing)
 
 
+def _changed(
+    before: Sequence[dict[str, Sample]], after: Sequence[dict[str, Sample]],
+    shared: dict[str, Problem],
+) -> tuple[Changed, ...]:
+    fixed, broken = [], []
+    for was, now in zip(before, after, strict=True):
+        differing = [key for key in shared if was[key].correct != now[key].correct]
+        fixed.append(frozenset(key for key in differing if now[key].correct))
+        broken.append(frozenset(key for key in differing if was[key].correct))
+    alone = [mine.difference(*fixed[:i], *fixed[i + 1 :]) for i, mine in enumerate(fixed)]
+    return tuple(map(Changed, fixed, broken, alone))
+
+
 def _answers(place: Path, number: int) -> dict[str, Sample]:
-    return {sample.problem_id: sample for sample in folder.read_lines(place / f"round-{number}" / "test.jsonl", Sample)}
+    samples = read_lines(place / f"round-{number}" / "test.jsonl", Sample)
+    return {sample.problem_id: sample for sample in samples}

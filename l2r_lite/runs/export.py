@@ -1,25 +1,22 @@
-"""What comes out of a run, for use elsewhere: the student as a plain transformers model, and its lessons as training data.
+"""A run's student as a plain transformers model, and its lessons as training data.
 
-    l2r-lite export runs/mine --to exported                      # --push-to-hub me/my-student, after: hf auth login
+    l2r-lite export runs/mine --to exported
     AutoModelForCausalLM.from_pretrained("exported/model")
 
 The adapter alone needs no export: `PeftModel.from_pretrained(base, "runs/mine/student")` loads it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from l2r_lite import __version__
-from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem
@@ -38,11 +35,13 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     Args:
         run: a run folder with a finished round.
         to: a folder that does not exist yet; it appears whole or not at all.
-        dtype: of the weights that are written. In fp32 the model answers as the student did; half the size rounds them.
+        dtype: of the written weights. In fp32 the model answers as the student did; half the size
+            rounds them.
 
     Returns:
-        The folder: `model/` (safetensors, tokeniser, model card), `lessons.jsonl` (chat "messages", for supervised
-        fine-tuning) and `preferences.jsonl` (a lesson as chosen, the student's own mistake as rejected).
+        The folder: `model/` (safetensors, tokeniser, model card), `lessons.jsonl` (chat "messages",
+        for supervised fine-tuning) and `preferences.jsonl` (a lesson as chosen, the student's own
+        mistake as rejected).
 
     Raises:
         RunError: no finished round, or the target is there already.
@@ -50,22 +49,27 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     run, to = Path(run), Path(to)
     config = read_config(run / "config.json")
     if not (run / "student" / "adapter_model.safetensors").is_file():
-        raise RunError(f"{run}: no student/ there, so no round of it is finished; go on with: l2r-lite run --resume {run}")
+        raise RunError(
+            f"{run}: no student/ there, so no round of it is finished; go on with: l2r-lite run "
+            f"--resume {run}")
     if to.exists():
         raise RunError(f"{to}: is there already; name a folder that is not, or remove this one.")
     to.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
+    model, card = scratch / "model", model_card(config, read_report(run))
     try:
-        rank, alpha = config.lora_rank, config.lora_alpha
-        student = load_student(config.student, four_bit=config.four_bit, lora_rank=rank, lora_alpha=alpha)
+        student = load_student(
+            config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
+            lora_alpha=config.lora_alpha)
         load_adapter(student, run / "student")
-        merge(student, dtype).save_pretrained(scratch / "model", safe_serialization=True)
+        merge(student, dtype).save_pretrained(model, safe_serialization=True)
         student.tokenizer.chat_template = chat_template(student.tokenizer)
-        student.tokenizer.save_pretrained(scratch / "model")
-        (scratch / "model" / "README.md").write_text(model_card(config, read_report(run)), encoding="utf-8")
+        student.tokenizer.save_pretrained(model)
+        (model / "README.md").write_text(card, encoding="utf-8")
         items = list(_training_lines(run))
         _write(scratch / "lessons.jsonl", (_messages(p, line["anchor"]) for p, line in items))
-        _write(scratch / "preferences.jsonl", (_preference(p, line) for p, line in items if line["negative"]))
+        mistaken = [(p, line) for p, line in items if line["negative"]]
+        _write(scratch / "preferences.jsonl", (_preference(p, line) for p, line in mistaken))
         os.chmod(scratch, 0o755)  # noqa: S103 - as any folder
         scratch.rename(to)
     finally:
@@ -73,23 +77,23 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     return to
 
 
-# "Question: …" and "Answer:" around a user's words, unless they stand there; what the student wrote is marked for those who
-# train on it alone (TRL's assistant_only_loss).
+# "Question: …" and "Answer:" around a user's words, unless they stand there. What the student wrote
+# is marked for those who train on it alone (TRL's assistant_only_loss).
 _CHAT = (
     "{%- for message in messages -%}{%- if message.role == 'assistant' -%}"
     "{%- generation -%}{{ ' ' + message.content + eos_token }}{%- endgeneration -%}"
     "{%- elif message.content.startswith('Question:') -%}{{ message.content }}"
-    "{%- else -%}{{ 'Question: ' + message.content + '\\nAnswer:' }}{%- endif -%}{%- endfor -%}"
-)
+    "{%- else -%}{{ 'Question: ' + message.content + '\\nAnswer:' }}{%- endif -%}{%- endfor -%}")
 
 
 def chat_template(tokenizer: Any) -> str:
-    """Makes of a chat what the student reads in an exam and wrote in training, token for token.
+    """Turns a chat into what the student reads in an exam and wrote in training, token for token.
 
-    The template of an instruct model would put its own words around them, which tailored training never showed it.
+    The template of an instruct model would put its own words around them, which tailored training
+    never showed it.
     """
-    first = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # what it begins every text with, if anything
-    return "{{ " + json.dumps("".join(first)) + " }}" + _CHAT
+    begin = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # of every text, if anything
+    return "{{ " + json.dumps("".join(begin)) + " }}" + _CHAT
 
 
 def check_login() -> None:
@@ -97,18 +101,20 @@ def check_login() -> None:
     from huggingface_hub import get_token
 
     if not get_token():
-        raise RunError("nobody is logged in at the Hugging Face hub here; log in first with: hf auth login")
+        raise RunError(
+            "nobody is logged in at the Hugging Face hub here; log in first with: hf auth login")
 
 
 def push_to_hub(model: Path, repository: str) -> str:
-    """Put an exported model into a new, private repository on the hub, under the user's own login.
+    """Put an exported model into a new, private repository on the hub, under the user's login.
 
     Args:
         model: the folder `model/` of an export.
         repository: OWNER/NAME, not there yet.
 
     Returns:
-        Its address. To make it public is the user's decision, once the licences in its card allow it.
+        Its address. To make it public is the user's decision, once the licences in its card allow
+        it.
 
     Raises:
         RunError: no login, or the hub does not take it.
@@ -119,44 +125,49 @@ def push_to_hub(model: Path, repository: str) -> str:
     api = HfApi(library_name="l2r-lite", library_version=__version__)
     try:
         url = api.create_repo(repository, private=True)
-        api.upload_folder(repo_id=url.repo_id, folder_path=model, commit_message="A student of l2r_lite")
+        api.upload_folder(
+            repo_id=url.repo_id, folder_path=model, commit_message="A student of l2r_lite")
     except Exception as error:  # whatever the hub and the way there bring about
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise RunError(
-            f"{repository}: the hub did not take it ({type(error).__name__}: {str(error).strip().splitlines()[0]}). "
-            f"The export is whole, in {model}; once the reason is gone: hf upload {repository} {model}"
-        ) from error
+            f"{repository}: the hub did not take it ({reason}). The export is whole, in {model}; "
+            f"once the reason is gone: hf upload {repository} {model}") from error
     return str(url)
 
 
 def _training_lines(run: Path) -> Iterator[tuple[Problem, dict[str, Any]]]:
-    """Every lesson that was trained on, with its problem, once; replayed and own answers are not lessons."""
+    """Every lesson trained on, once, with its problem; replayed and own answers are none."""
     problems = {p.id: p for p in read_lines(run / "problems" / "train.jsonl", Problem)}
+    found = run.glob("round-*/training.jsonl")
+    files = {int(file.parent.name.removeprefix("round-")): file for file in found}
     seen = set()
-    for file in sorted(run.glob("round-*/training.jsonl"), key=lambda f: int(f.parent.name.removeprefix("round-"))):
-        for line in read_lines(file, dict):
-            if line["source"] == "lesson" and (key := (line["problem_id"], line["anchor"], line["negative"])) not in seen:
+    for number in sorted(files):
+        for line in read_lines(files[number], dict):
+            key = line["problem_id"], line["anchor"], line["negative"]
+            if line["source"] == "lesson" and key not in seen:
                 seen.add(key)
                 yield problems[line["problem_id"]], line
 
 
 def _messages(problem: Problem, rationale: str) -> dict[str, Any]:
-    return {"messages": [_said("user", student_prompt(problem)), _said("assistant", completion(rationale).strip())]}
+    return {"messages": [_question(problem), _answer(rationale)]}
 
 
 def _preference(problem: Problem, line: dict[str, Any]) -> dict[str, Any]:
     """TRL's conversational preference form."""
-    chosen, rejected = (completion(line[key]).strip() for key in ("anchor", "negative"))
     return {
-        "prompt": [_said("user", student_prompt(problem))],
-        "chosen": [_said("assistant", chosen)], "rejected": [_said("assistant", rejected)],
-    }  # fmt: skip
+        "prompt": [_question(problem)], "chosen": [_answer(line["anchor"])],
+        "rejected": [_answer(line["negative"])]}
 
 
-def _said(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+def _question(problem: Problem) -> dict[str, str]:
+    return {"role": "user", "content": student_prompt(problem)}
 
 
-def _write(file: Path, lines: Iterator[dict[str, Any]]) -> None:
-    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+def _answer(rationale: str) -> dict[str, str]:
+    return {"role": "assistant", "content": completion(rationale).strip()}
 
 
+def _write(file: Path, lines: Iterable[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    file.write_text(text, encoding="utf-8")

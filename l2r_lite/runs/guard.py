@@ -1,11 +1,10 @@
 """A run folder belongs to one process at a time, and what is read from it is what was written.
 
-    run.lock     is locked by the process that holds the folder; the system frees it with the process, however that ends
-    running.json {"host", "pid", "since"}: who that is, for whoever comes second
-    seals.json   {"format", "config", "sha256": {file of a finished stage: digest}}: a flipped byte or an edit is found
+    run.lock      locked by the process that holds the folder; the system frees it when that ends
+    running.json  {"host", "pid", "since"}: who holds it, for whoever comes second
+    seals.json    {"format", "config", "sha256": {file of a finished stage: digest}}: finds a
+                  flipped byte or an edit
 """
-
-from __future__ import annotations
 
 import errno
 import hashlib
@@ -28,47 +27,50 @@ from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
 from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json
 
-FORMAT = 1  # of a run folder; raised when an older l2r_lite could no longer read what a newer one writes
-SEALED = ("problems/*.jsonl", "round-*/*.jsonl", "round-*/feedback.json", "round-*/adapter/*.safetensors")
-# A file is finished once its stage's last one is there; until then a resumed stage writes it anew.
-LAST_OF_STAGE = {"rejected.jsonl": "lessons.jsonl", "feedback.json": "lessons.jsonl", "training.jsonl": "adapter",
-                 "losses.jsonl": "adapter"}  # fmt: skip
-RECORDS = {"problems": Problem, "exam": Sample, "validation": Sample, "test": Sample, "lessons": Lesson, "rejected": Rejection}
+FORMAT = 1  # of a run folder; raised when older versions cannot read what newer ones write
+SEALED = (
+    "problems/*.jsonl", "round-*/*.jsonl", "round-*/feedback.json", "round-*/adapter/*.safetensors")
+# A file is finished once its stage's last one is there; until then a resumed stage writes it again.
+LAST_OF_STAGE = {
+    "rejected.jsonl": "lessons.jsonl", "feedback.json": "lessons.jsonl",
+    "training.jsonl": "adapter", "losses.jsonl": "adapter"}
+RECORDS = {
+    "exam": Sample, "validation": Sample, "test": Sample, "lessons": Lesson, "rejected": Rejection}
+READ_ONLY = "may not be written; make it writable, or copy the run to another place"
 TROUBLE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "your share of the disk is used up; free some space",
     errno.EFBIG: "a file has grown larger than it may; raise the limit",
     errno.EROFS: "can only be read; make it writable, or copy the run to another place",
-    errno.EACCES: "may not be written; make it writable, or copy the run to another place",
-    errno.EPERM: "may not be written; make it writable, or copy the run to another place",
-    errno.EIO: "the disk cannot be read or written (I/O error); look after it",
-}
+    errno.EACCES: READ_ONLY, errno.EPERM: READ_ONLY,
+    errno.EIO: "the disk cannot be read or written (I/O error); look after it"}
 
 
 class HeldFolder:
     """A folder that this process holds."""
 
     def __init__(self, out: Path) -> None:
-        self.out, self._lock = out, out / "run.lock"
-        self._identity = self._look()
+        self.out = out
+        self._held = self._identity()
 
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            found = self._lock.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and inode of the lock file: another folder in this place has other ones."""
+        with suppress(FileNotFoundError):
+            found = (self.out / "run.lock").stat()
+            return found.st_dev, found.st_ino
+        return None
 
     def check(self) -> None:
-        """Raises RunError if the folder was removed, or another one put in its place; what is written there would be lost."""
-        if self._identity is None or self._look() != self._identity:
-            raise RunError(f"{self.out}: the run folder was removed while its run was going on. Put it back and go on with: "
-                           f"l2r-lite run --resume {self.out}; or start again.")  # fmt: skip
+        """Raises RunError if the folder was removed or replaced: what is written would be lost."""
+        if self._held is None or self._identity() != self._held:
+            raise RunError(
+                f"{self.out}: the run folder was removed while its run was going on. Put it back "
+                f"and go on with: l2r-lite run --resume {self.out}; or start again.")
 
 
 @contextmanager
 def hold(out: Path) -> Iterator[HeldFolder]:
-    """Hold a run folder, made if need be, and tell in one sentence what goes wrong with the disk meanwhile.
+    """Hold a run folder, made if need be; faults of the disk become one sentence meanwhile.
 
     Raises:
         RunError: another process holds it, or it cannot be written.
@@ -79,17 +81,19 @@ def hold(out: Path) -> Iterator[HeldFolder]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise RunError(f"{out}: another run is going on there ({_holder(out)}). Wait for it, stop it, or take another "
-                           "folder with --out.") from None  # fmt: skip
+            raise RunError(
+                f"{out}: another run is going on there ({_holder(out)}). Wait for it, stop it, or "
+                "take another folder with --out.") from None
         try:
             since = datetime.now().astimezone().isoformat(timespec="seconds")
-            write_json(out / "running.json", {"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+            holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+            write_json(out / "running.json", holder)
             clear_scratch(out)
             folder = HeldFolder(out)
             try:
                 yield folder
             except FileNotFoundError:
-                folder.check()
+                folder.check()  # the likely reason, in one sentence
                 raise
         finally:
             with suppress(OSError):
@@ -111,20 +115,23 @@ def _explain_trouble(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        # safetensors and copytree have the number in their text only.
-        number = getattr(error, "errno", None) or int((re.search(r"(?:os error|Errno) ([0-9]+)", str(error)) or "00")[1])
+        number = getattr(error, "errno", None)
+        if not number:  # safetensors and copytree have it in their text only
+            found = re.search(r"(?:os error|Errno) ([0-9]+)", str(error))
+            number = int(found[1]) if found else 0
         if number not in TROUBLE:
             raise
         where = getattr(error, "filename", None) or out
-        raise RunError(f"{where}: {TROUBLE[number]}. Nothing that was finished is lost; then go on with: "
-                       f"l2r-lite run --resume {out}") from error  # fmt: skip
+        raise RunError(
+            f"{where}: {TROUBLE[number]}. Nothing that was finished is lost; then go on with: "
+            f"l2r-lite run --resume {out}") from error
 
 
 def sealed_config(out: Path) -> dict[str, Any]:
     """The settings that a folder's files were made with; {} if it does not say.
 
     Raises:
-        RunError: the folder was written by a newer version.
+        RunError: the folder was written by a newer version, or its seals are damaged.
     """
     file = out / "seals.json"
     if not file.exists():
@@ -135,15 +142,18 @@ def sealed_config(out: Path) -> dict[str, Any]:
         if not (isinstance(number, int) and isinstance(config, dict) and isinstance(digests, dict)):
             raise TypeError("its fields are of another kind")
     except (KeyError, TypeError) as error:
-        raise RunError(f"{file}: is damaged ({error}). Remove it, and the run's files are used as they are.") from error
+        raise RunError(
+            f"{file}: is damaged ({error}). Remove it, and the run's files are used as they are."
+        ) from error
     if number > FORMAT:
-        raise RunError(f"{out}: was written by a newer l2r_lite (format {number}; this one reads {FORMAT}). Update l2r_lite, "
-                       "or take another folder.")  # fmt: skip
+        raise RunError(
+            f"{out}: was written by a newer l2r_lite (format {number}; this one reads {FORMAT}). "
+            "Update l2r_lite, or take another folder.")
     return config
 
 
 class Checksums:
-    """Digests of every file of a finished stage.
+    """Digests of the files of all finished stages.
 
     Args:
         out: a folder that this process holds.
@@ -152,34 +162,41 @@ class Checksums:
 
     def __init__(self, out: Path, config: dict[str, Any]) -> None:
         self.out, self.file, self.config = out, out / "seals.json", config
-        self.digests: dict[str, str] = read_json(self.file)["sha256"] if sealed_config(out) else {}
+        self.digests: dict[str, str] = {}
+        if sealed_config(out):
+            self.digests = read_json(self.file)["sha256"]
 
     def check(self) -> None:
         """Compare every file with its seal, then seal what has none.
 
         Raises:
-            RunError: a file is not what was written, or is gone, or is a link that leads out of the folder.
+            RunError: a file is not what was written, is gone, or is a link out of the folder.
         """
         for path in self.out.rglob("*"):
             if path.is_symlink():
-                raise RunError(f"{path}: is a link, and what is written through it could land anywhere. Put what it points to "
-                               "in its place.")  # fmt: skip
+                raise RunError(
+                    f"{path}: is a link, and what is written through it could land anywhere. Put "
+                    "what it points to in its place.")
         if not self.file.exists() and any(self._finished()):
-            warnings.warn(f"{self.out}: was made by an l2r_lite that kept no checksums (or seals.json was removed); its files "
-                          "are used as they are.", stacklevel=4)  # fmt: skip
+            warnings.warn(
+                f"{self.out}: was made by an l2r_lite that kept no checksums (or seals.json was "
+                "removed); its files are used as they are.", stacklevel=4)
         found = {self._name(file): _digest(file) for file in self._finished()}
         for name, digest in found.items():
             if self.digests.get(name, digest) != digest:
-                self._refuse(self.out / name)
-        for name in self.digests:
-            if name.endswith(".safetensors") and not (self.out / name).exists() and (self.out / name).parent.exists():
-                raise RunError(f"{self.out / name}: is missing. Remove the folder {(self.out / name).parent} to have its round "
-                               "trained again; everything else is used.")  # fmt: skip
-        self._seal(found)  # what is gone will be made again, and must not be compared with what it was
+                self._raise_changed(self.out / name)
+        for file in map(self.out.joinpath, self.digests):
+            if file.suffix == ".safetensors" and not file.exists() and file.parent.exists():
+                raise RunError(
+                    f"{file}: is missing. Remove the folder {file.parent} to have its round "
+                    "trained again; everything else is used.")
+        # What is gone will be made again, and must not be compared with what it was.
+        self._seal(found)
 
     def sweep(self) -> None:
-        """Seal the files of stages that were finished since the last look."""
-        new = {name: _digest(file) for file in self._finished() if (name := self._name(file)) not in self.digests}
+        """Seal the files of stages that were finished since the last call."""
+        names = {self._name(file): file for file in self._finished()}
+        new = {name: _digest(file) for name, file in names.items() if name not in self.digests}
         if new:
             self._seal(self.digests | new)
 
@@ -196,15 +213,16 @@ class Checksums:
     def _name(self, file: Path) -> str:
         return file.relative_to(self.out).as_posix()
 
-    def _refuse(self, file: Path) -> None:
-        """Tell which file is not what was written, and, if it can no longer be read, which line of it."""
+    def _raise_changed(self, file: Path) -> None:
+        """Say which file is not what was written and, if it cannot be read, which line of it."""
         if file.suffix == ".jsonl":
-            read_lines(file, Problem if file.parent.name == "problems" else RECORDS.get(file.stem, dict))
+            in_problems = file.parent.name == "problems"
+            read_lines(file, Problem if in_problems else RECORDS.get(file.stem, dict))
         thing = f"the folder {file.parent}" if file.suffix == ".safetensors" else "the file"
         raise RunError(
-            f"{file}: is not what the run wrote (a flipped byte, or edited by hand). Remove {thing} to have its stage done "
-            f"again; if you meant to change it, remove {self.file}, and every file is used as it is."
-        )
+            f"{file}: is not what the run wrote (a flipped byte, or edited by hand). Remove "
+            f"{thing} to have its stage done again; if you meant to change it, remove {self.file}, "
+            "and every file is used as it is.")
 
 
 def _digest(file: Path) -> str:

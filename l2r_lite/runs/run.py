@@ -32,8 +32,7 @@ from l2r_lite.teachers.open import open_teacher
 # Settings that decide no result: they may differ when a run goes on.
 MAY_CHANGE = (
     "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
-    "price", "concurrency",
-)  # fmt: skip
+    "price", "concurrency")
 SPLITS = ("train", "validation", "test")
 
 # What a run uses where a lab replaces nothing.
@@ -75,8 +74,9 @@ def run_rounds(
         return team.help()
 
     def work() -> dict[str, Any]:
+        # Teacher and problems come first: a run that cannot start leaves no folder behind.
+        opened = teacher or open_teacher(config, stop)
         check_same_run(out, config)
-        # Problems and teacher come first: a run that cannot start leaves no folder behind.
         problems = {split: _problems(config, out, split) for split in SPLITS}
         stages = Stages(out, stop, on_progress)
 
@@ -85,8 +85,8 @@ def run_rounds(
 
         students = RunStudent(config, out, problems, parts, team, loading)
         loop = Loop(
-            config, problems, students, teacher or open_teacher(config, stop), stages,
-            parts=parts, on_step=on_step, progress=progress)
+            config, problems, students, opened, stages, parts=parts, on_step=on_step,
+            progress=progress)
         with guard.hold(out) as held:
             try:
                 return _go(loop, students, held, on_round)

@@ -1,7 +1,5 @@
 """A student's adapter on disk: safetensors, whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,10 +1,11 @@
-"""One run on several devices: a process for each, started by accelerate. The first leads the run, the others help it.
+"""One run on several devices: a process each, started by accelerate. The first one leads.
 
-    accelerate launch --multi_gpu --num_processes 2 -m l2r_lite run …        # --multi_gpu on CPUs, too
+    accelerate launch --multi_gpu --num_processes 2 -m l2r_lite run …     # --multi_gpu on CPUs, too
 
-The leader runs the loop as if it were alone: teacher, lock, files and report are its own. An exam and a training step it shares
-out. A helper knows nothing but a base model; with each order it gets the adapter of this moment and its share of the work, so
-that no two processes can drift apart, and a run goes on with any number of them.
+The leader runs the loop as if it were alone: teacher, lock, files and report are its own. It shares
+out exams and training steps. A helper has nothing but a base model; each order brings the present
+adapter and its share of the work, so that processes cannot drift apart, and a run can be resumed
+with any number of them.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError
-from l2r_lite.loop.errors import printable
+from l2r_lite.loop.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     import torch
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from l2r_lite.loop.records import TrainingItem
     from l2r_lite.loop.student import Student
 
-# What accelerate's other engines announce themselves by. They cut a model into parts: see the message.
+# Engines of accelerate that cut a model into parts, as they announce themselves.
 _OTHER_ENGINES = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-# A helper waits while the leader asks its teacher, for hours if need be. Whoever died is found by the launcher, not by waiting.
+# A helper waits while the leader asks its teacher, for hours if need be. The launcher, not a
+# timeout, finds out that a process has died.
 PATIENCE = timedelta(days=30)
 
 Report = dict[str, Any]
@@ -48,25 +49,33 @@ def join() -> Team | None:
     """The processes that a launcher started together with this one; None if it is alone.
 
     Raises:
-        ConfigError: the launcher was told to do what cannot be done here; the same in every process.
+        ConfigError: the launcher was asked for something unsupported; the same in every process.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        if "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "RANK" not in os.environ:
-            raise ConfigError("accelerate was asked for several processes and started one, as it does without --multi_gpu; "
-                              "write: accelerate launch --multi_gpu --num_processes N -m l2r_lite run …, on CPUs, too.")
+    env = os.environ
+    if int(env.get("WORLD_SIZE", "1")) < 2:
+        launched = "MASTER_ADDR" in env and "ACCELERATE_MIXED_PRECISION" in env
+        if launched and "RANK" not in env:
+            raise ConfigError(
+                "accelerate was asked for several processes and started one, as it does without "
+                "--multi_gpu; write: accelerate launch --multi_gpu --num_processes N -m l2r_lite "
+                "run …, on CPUs, too.")
         return None
     for engine in _OTHER_ENGINES:
-        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("true", "1"):
-            raise ConfigError(f"{engine}: accelerate's configuration cuts the student into parts, and here each device holds a "
-                              "whole one (70 billion weights in 4 bits are about 40 GB); choose plain multi-GPU in `accelerate "
-                              "config`, or train your lessons elsewhere: l2r-lite export writes them for TRL.")  # fmt: skip
+        if env.get(f"ACCELERATE_USE_{engine}", "").lower() in ("true", "1"):
+            raise ConfigError(
+                f"{engine}: accelerate's configuration cuts the student into parts, and here each "
+                "device holds a whole one (70 billion weights in 4 bits are about 40 GB); choose "
+                "plain multi-GPU in `accelerate config`, or train your lessons elsewhere: l2r-lite "
+                "export writes them for TRL.")
     import torch
     from accelerate import PartialState
 
     on_cpu = not torch.cuda.is_available()
     _end_at_once_on_signals()
-    # Orders are objects and travel by gloo, which waits without computing; weights and gradients travel by NCCL.
-    state = PartialState(cpu=on_cpu, backend="gloo" if on_cpu else "cuda:nccl,cpu:gloo", timeout=PATIENCE)
+    # gloo sends the orders, which are objects, and waits without computing; NCCL sends weights and
+    # gradients.
+    backend = "gloo" if on_cpu else "cuda:nccl,cpu:gloo"
+    state = PartialState(cpu=on_cpu, backend=backend, timeout=PATIENCE)
     team = Team(state.process_index, state.num_processes, state.device)
     atexit.register(lambda: team.others_wait or state.destroy_process_group())
     return team
@@ -77,9 +86,9 @@ class Team:
 
     Attributes:
         rank, size: this process's number, from 0 (the leader), and how many there are.
-        student: this process's own; the leader puts its own here.
-        others_wait: whether others wait for something that this process has to send. If it fails then, it must not begin anything
-            else with them: its end tells them.
+        student: this process's own; the leader sets its own here.
+        others_wait: the others wait for something that this process has to send. If it fails now,
+            it must not begin anything else with them: they end when it does.
     """
 
     def __init__(self, rank: int, size: int, device: torch.device) -> None:
@@ -90,7 +99,7 @@ class Team:
     # --- the leader ---
 
     def lead(self, work: Callable[[], Report]) -> Report:
-        """Do the run's work; the helpers go when it is done, or has failed."""
+        """Do the run's work; the helpers may go when it is done, or has failed."""
         report = None
         try:
             report = work()
@@ -112,12 +121,15 @@ class Team:
         self._student.demonstrate(text)
 
     def generate(
-        self, prompts: Sequence[str], *, rows: int, progress: Callable[[int], object] | None = None, **options: Any
+        self, prompts: Sequence[str], *, rows: int,
+        progress: Callable[[int], object] | None = None, **options: Any,
     ) -> list[list[str]]:
-        """As Student.generate, each process writing its share. A sample depends on its prompt and the seed, not on who writes.
+        """As Student.generate; each process writes its share.
+
+        A sample depends on its prompt and the seed, not on the process that writes it.
 
         Args:
-            rows: rationales written at once by all of them together.
+            rows: rationales written at once by all processes together.
         """
         options["rows"] = max(1, rows // self.size)
         self._order("generate", list(prompts), options)
@@ -126,7 +138,7 @@ class Team:
         failed: BaseException | None = None
         try:
             mine = self._write(prompts, progress=progress, **options)
-        except BaseException as error:  # noqa: BLE001 - the helpers send what they wrote in any case
+        except BaseException as error:  # noqa: BLE001 - the helpers send what they wrote anyway
             failed = error
         shares = self._gather(mine)
         if failed:
@@ -141,7 +153,7 @@ class Team:
     def step(
         self, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler
     ) -> dict[str, float]:
-        """A training step's gradients: those of the whole batch, each process adding its share."""
+        """A training step's gradients of the whole batch: the sum of each process's share."""
         self._order("step", list(items), config, scaler.get_scale())
         self._send_adapter()
         return self._share_of_step(items, config, scaler)
@@ -149,15 +161,13 @@ class Team:
     # --- a helper ---
 
     def help(self) -> Report:
-        """Do what the leader orders, until it lets us go.
+        """Do what the leader orders until the run is done; return the leader's report."""
+        from l2r_lite.students.loading import student_from
 
-        Returns:
-            The leader's report.
-        """
         while True:
             what, *rest = self._order()
             if what == "load":
-                self._load(*rest)
+                self.student = student_from(rest[0], self.device)
             elif what == "demonstrate":
                 self._student.demonstrate(*rest)
             elif what == "generate":
@@ -170,13 +180,8 @@ class Team:
             else:
                 self.others_wait = False
                 if rest[0] is None:
-                    raise SystemExit(0)  # the leader tells why, and its status counts
+                    raise SystemExit(0)  # the leader says why, and its status counts
                 return rest[0]
-
-    def _load(self, config: LoopConfig) -> None:
-        from l2r_lite.students.loading import student_from
-
-        self.student = student_from(config, self.device)
 
     def _help_with_step(
         self, items: list[TrainingItem], config: LoopConfig, scale: float
@@ -227,7 +232,7 @@ class Team:
         """The sum over all processes, element by element."""
         from accelerate.utils import reduce
 
-        with self._together():
+        with _collective():
             return reduce(numbers, "sum")
 
     def _send_adapter(self) -> None:
@@ -237,7 +242,7 @@ class Team:
         from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
         weights = list(self._student.trainable.values())
-        with torch.no_grad(), self._together():
+        with torch.no_grad(), _collective():
             vector = broadcast(parameters_to_vector(weights))
             if self.rank:
                 vector_to_parameters(vector, weights)
@@ -248,45 +253,49 @@ class Team:
 
         box = [order]
         self.others_wait = True
-        with self._together():
+        with _collective():
             broadcast_object_list(box)
         return box[0]
 
     def _gather(self, texts: list[list[str]]) -> list[list[list[str]]]:
         from accelerate.utils import gather_object
 
-        with self._together():
+        with _collective():
             gathered = gather_object([texts])
         self.others_wait = False
         return gathered
 
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """What takes all processes: if one of them has died, the others end, each in a sentence."""
-        try:
-            yield
-        except RuntimeError as error:
-            _tell(f"another process of this run has ended ({str(error).strip().splitlines()[0]})")
-            raise SystemExit(1) from error
+
+@contextmanager
+def _collective() -> Iterator[None]:
+    """Around what takes all processes: if one of them has died, end this one with a message."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        _report_end(f"another process of this run has ended ({reason})")
+        raise SystemExit(1) from error
 
 
-_told = threading.Lock()
+_end_reported = threading.Lock()
 
 
-def _tell(what: str) -> None:
-    """One sentence on why this process ends, from the leader, and from one helper in case the leader is who died."""
-    if int(os.environ.get("RANK", "0")) < 2 and _told.acquire(blocking=False):
-        print(printable(f"\nl2r-lite: {what}. Nothing that was finished is lost; go on, with as many processes as you like: "
-                        "l2r-lite run --resume with the run's folder"), file=sys.stderr, flush=True)  # fmt: skip
+def _report_end(why: str) -> None:
+    """Say once why this process ends. One helper says it too, as the leader may be who died."""
+    if int(os.environ.get("RANK", "0")) < 2 and _end_reported.acquire(blocking=False):
+        message = (f"\nl2r-lite: {why}. Nothing that was finished is lost; go on, with as many "
+                   "processes as you like: l2r-lite run --resume with the run's folder")
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 def _end_at_once_on_signals() -> None:
-    """The launcher ends all processes when one has died, by a signal; Ctrl+C goes to all of them.
+    """End on SIGTERM, which the launcher sends to all when one process has died, and on Ctrl+C.
 
-    Python's own handlers would wait for the main thread, which may hang in a sum that the dead process has no part in any more.
-    So a thread of its own waits for them. Nothing needs tidying up: a run folder survives a kill at any moment.
+    Python's own handlers wait for the main thread, which may hang in a sum with the dead process.
+    So a thread of its own waits for signals. Nothing needs tidying up: a run folder survives a kill
+    at any moment.
     """
-    if not hasattr(signal, "sigwait"):  # Windows, where the launcher ends processes for good
+    if not hasattr(signal, "sigwait"):  # Windows, where the launcher kills processes
         return
     awaited = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
@@ -294,9 +303,10 @@ def _end_at_once_on_signals() -> None:
     def wait() -> None:
         number = signal.sigwait(awaited)
         if number == signal.SIGTERM:
-            _tell("ended by the launcher, as all are when one process of a run dies (killed, out of memory, an error above)")
+            _report_end("ended by the launcher, as all are when one process of a run dies (killed, "
+                        "out of memory, an error above)")
         elif not helping():
-            _tell("stopped")
+            _report_end("stopped")
         os._exit(128 + number)
 
     threading.Thread(target=wait, daemon=True).start()

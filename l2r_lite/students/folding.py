@@ -1,11 +1,10 @@
-"""A layer and its adapter as one matrix, W + (α/r)·BA: the same answers and gradients in one multiplication instead of three.
+"""Monkeypatch: a layer and its adapter as one matrix, W + (α/r)·BA, instead of peft's two paths.
 
-peft computes W x and (α/r)·B A x side by side and adds them up: right for any student, but on a CPU the two thin
-multiplications, the scaling and the sum cost as much again as W x itself in a small student. Both forms here are used where
-the compute type is fp32; in half precision W + (α/r)·BA would round the update away, and peft's own way stays.
+Replaces the forward of peft's LoRA layers; known to work with peft 0.18 to 0.21, watched by
+tests/test_patches.py. peft computes W x and (α/r)·B A x side by side: right for any student, but in
+a small one on a CPU the two thin multiplications, the scaling and the sum cost as much again as
+W x itself. Only where the compute type is fp32: half precision would round the update away.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +21,14 @@ FOLD_AT_MOST = 2e9  # bytes; the matrices of larger students are not kept, not e
 
 @contextmanager
 def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Within it each layer computes with one matrix that is made once. For exams: no gradients reach the adapter.
+    """Within it each layer computes with one matrix that is made once. For exams: no gradients.
 
-    The answers are the same up to rounding. An exam runs each layer hundreds of times, and else would dequantise its weight
-    and take the adapter's detour every time. Students that would not fit in `FOLD_AT_MOST` are left as they are.
+    An exam runs each layer hundreds of times, and else would dequantise its weight and take the
+    adapter's path every time. The texts are the same up to rounding.
     """
-    layers = _adapted_layers(model) if dtype == torch.float32 else []
-    if sum(layer.in_features * layer.out_features for layer in layers) * dtype.itemsize > FOLD_AT_MOST:
+    layers = _adapted_layers(model, dtype)
+    numbers = sum(layer.in_features * layer.out_features for layer in layers)
+    if numbers * dtype.itemsize > FOLD_AT_MOST:
         layers = []
     with torch.no_grad(), _forwards(layers, _Kept):
         yield
@@ -36,23 +36,26 @@ def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
 
 @contextmanager
 def joined(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Within it each layer makes its one matrix whenever it needs it, and the adapter gets its gradients. For training.
+    """Within it each layer makes its one matrix whenever it needs it. For training.
 
-    One matrix exists at a time, as where a 4-bit weight is dequantised anyway.
+    The adapter gets its gradients. One matrix exists at a time, as with any 4-bit weight.
     """
-    with _forwards(_adapted_layers(model) if dtype == torch.float32 else [], _Made):
+    with _forwards(_adapted_layers(model, dtype), _Made):
         yield
 
 
-def _adapted_layers(model: nn.Module) -> list[Any]:
+def _adapted_layers(model: nn.Module, dtype: torch.dtype) -> list[Any]:
     from peft.tuners.lora import LoraLayer
 
-    return [m for m in model.modules() if isinstance(m, LoraLayer) and isinstance(m.get_base_layer(), nn.Linear)]
+    if dtype != torch.float32:
+        return []
+    adapted = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    return [layer for layer in adapted if isinstance(layer.get_base_layer(), nn.Linear)]
 
 
 @contextmanager
 def _forwards(layers: list[Any], make: Callable[[Any], Callable[..., Tensor]]) -> Iterator[None]:
-    """Give layers another forward function, and their own class's back in the end."""
+    """Give layers another forward function, and in the end their class's own back."""
     try:
         for layer in layers:
             layer.forward = make(layer)
@@ -75,15 +78,19 @@ class _Kept:
 
 class _Made:
     def __init__(self, layer: Any) -> None:
-        self.base, (name,) = layer.get_base_layer(), layer.active_adapters
-        self.a, self.b, self.scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+        (name,) = layer.active_adapters
+        self.base, self.scale = layer.get_base_layer(), layer.scaling[name]
+        self.a, self.b = layer.lora_A[name].weight, layer.lora_B[name].weight
 
     def __call__(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
         return _JoinedLinear.apply(x, self.a, self.b, self.base, self.scale)
 
 
 class _JoinedLinear(torch.autograd.Function):
-    """y = (W + s·BA) x + bias, with gradients for x, A and B; W is dequantised again in the backward pass, not kept."""
+    """y = (W + s·BA) x + bias, with gradients for x, A and B.
+
+    W is not kept for the backward pass, but dequantised again.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, base: nn.Linear, scale: float) -> Tensor:

@@ -1,10 +1,7 @@
-"""Whether the Hugging Face hub is there, asked before a library that would wait for it for minutes.
+"""Whether the Hugging Face hub answers, asked before a library that would wait for minutes.
 
-Nobody is waited for longer than a few seconds, whatever a firewall, a proxy or a name server does, and a key is sent to the
-address it is for and nowhere else.
+Every request gives up after SECONDS, and a key is sent to its own address only.
 """
-
-from __future__ import annotations
 
 import threading
 import urllib.error
@@ -19,25 +16,31 @@ SECONDS = 4.0  # the longest wait for one address
 LARGEST = 1_000_000  # bytes that are read of an answer
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect, which could lead a key elsewhere."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-def fetch(address: str, *, key: str | None = None, seconds: float = SECONDS) -> tuple[int, bytes]:
-    """Status and beginning of an answer, through a proxy if the environment names one; redirects only without a key.
+def fetch(
+    address: str, *, key: str | None = None, seconds: float = SECONDS
+) -> tuple[int, bytes]:
+    """Status and beginning of an answer, through the environment's proxy if it names one.
+
+    Args:
+        key: sent as a bearer token; redirects are then not followed.
 
     Raises:
-        OSError: no answer in time. Not even a name that is looked up for minutes holds us longer.
+        OSError: no answer in time, or no http address.
     """
     if urlsplit(address).scheme not in ("http", "https"):
         raise OSError("not an http address")
-    request = urllib.request.Request(address, headers={"User-Agent": "l2r-lite"})  # noqa: S310 - checked above
+    headers = {"User-Agent": "l2r-lite"}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - checked above
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
-    opener = urllib.request.build_opener(*[_Stay] if key else [])
+    opener = urllib.request.build_opener(*[_NoRedirect] if key else [])
     answer: list[tuple[int, bytes] | OSError] = []
 
     def ask() -> None:
@@ -49,7 +52,8 @@ def fetch(address: str, *, key: str | None = None, seconds: float = SECONDS) -> 
         except Exception as error:  # http.client has errors of its own, which are no OSError
             answer.append(OSError(str(getattr(error, "reason", None) or type(error).__name__)))
 
-    thread = threading.Thread(target=ask, daemon=True)  # urllib's time-out holds neither for names nor for slow drips
+    # A thread, as urllib's timeout limits neither looking up a name nor a slow body.
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
     if not answer:
@@ -66,17 +70,19 @@ def hub_fault() -> str:
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        fetch(f"{constants.ENDPOINT}/api/whoami-v2")  # a few bytes, whoever asks
+        fetch(f"{constants.ENDPOINT}/api/whoami-v2")  # a few bytes, with a key or without
     except OSError as error:
-        return f"{urlsplit(constants.ENDPOINT).netloc.rpartition('@')[2]} cannot be reached ({error})"
+        host = urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
+        return f"{host} cannot be reached ({error})"
     return ""
 
 
 @contextmanager
 def skip_dead_hub(where: str = "") -> Iterator[str]:
-    """Within it, a hub that does not answer is switched off (as by HF_HUB_OFFLINE): what was loaded before is used at once.
+    """Within it, a hub that does not answer is switched off (as by HF_HUB_OFFLINE).
 
-    The libraries would ask it for one file after the other, and wait each time, although every file is here.
+    What was loaded before is then used at once; else the libraries ask the hub for one file after
+    the other, and wait each time.
 
     Args:
         where: a folder needs no hub, and then it is not asked.
@@ -86,7 +92,8 @@ def skip_dead_hub(where: str = "") -> Iterator[str]:
     """
     from huggingface_hub import constants
 
-    fault, before = "" if where and Path(where).is_dir() else hub_fault(), constants.HF_HUB_OFFLINE
+    fault = "" if where and Path(where).is_dir() else hub_fault()
+    before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or fault != ""
     try:
         yield fault

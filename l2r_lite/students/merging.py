@@ -1,7 +1,5 @@
 """A student as one plain transformers model, its adapter merged into the weights."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -14,9 +12,10 @@ from l2r_lite.students.sources import locate
 
 @torch.no_grad()
 def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
-    """A plain transformers model that computes what the student does: its 4-bit weights as numbers, plus α/r · BA.
+    """A plain transformers model that computes what the student does: W as rounded, plus α/r · BA.
 
-    Merging into the base model's *original* weights instead gives another model: the adapter was trained on the rounded ones.
+    Merging into the *original* weights would give another model: the adapter was trained on the
+    rounded ones.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -26,14 +25,16 @@ def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain = dict(model.named_modules())
     base = student.model.get_base_model()
-    adapted = {name: module for name, module in base.named_modules() if hasattr(module, "lora_A")}
     for name, parameter in base.named_parameters():
         if ".lora_" not in name and ".base_layer." not in name:
-            plain[name.rpartition(".")[0]].get_parameter(name.rpartition(".")[2]).copy_(parameter.float())
-    for name, module in adapted.items():
-        plain[name].weight.copy_(full_weight(module.base_layer).float() + module.get_delta_weight("default").float())
-        if module.base_layer.bias is not None:
-            plain[name].bias.copy_(module.base_layer.bias.float())
+            module, _, kind = name.rpartition(".")
+            plain[module].get_parameter(kind).copy_(parameter.float())
+    for name, layer in base.named_modules():
+        if hasattr(layer, "lora_A"):
+            update = layer.get_delta_weight("default").float()
+            plain[name].weight.copy_(full_weight(layer.base_layer).float() + update)
+            if layer.base_layer.bias is not None:
+                plain[name].bias.copy_(layer.base_layer.bias.float())
     model.tie_weights()
     model.generation_config = base.generation_config
     return model.to(dtype).eval()

@@ -110,7 +110,7 @@ class RunStudent:
             from l2r_lite.students.served import ServedStudent
 
             self._served = ServedStudent(self.config.student_url, self.out / "served")
-        self._served.put(student, self.adapter(number))
+        self._served.serve(student, self.adapter(number))
         return self._served
 
     def fits(self, number: int, *, written: bool) -> Callable[[str], bool]:

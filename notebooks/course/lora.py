@@ -1,7 +1,6 @@
-"""LoRA by hand: what an adapter adds to a layer, and how much of it trains. peft does the same inside a student.
+"""LoRA by hand: what an adapter adds to a layer, and how much of it trains (see peft).
 
-    y = W x + (α/r) · B A x        W frozen (4 bits), A (r × in) and B (out × r) learn, B = 0 at the
-    start
+    y = W x + (α/r) · B A x    W is frozen (4 bits); A (r × in), B (out × r) learn; B = 0 at first
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ def lora_forward(x: Tensor, weight: Tensor, a: Tensor, b: Tensor, *, alpha: floa
         x: (…, in).
         weight: W (out, in), as numbers; it does not learn.
         a, b: A (r, in) and B (out, r). With B = 0 the layer answers as if there were no adapter.
-        alpha: the adapter counts α/r, so that another rank r does not ask for another learning
-            rate.
+        alpha: the adapter counts α/r, so that another rank r needs no other learning rate.
     """
     frozen = linear(x, weight)  # (…, out)
     update = linear(linear(x, a), b)  # (…, in) → (…, r) → (…, out): B A is never multiplied out

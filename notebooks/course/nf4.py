@@ -16,26 +16,24 @@ from torch.nn.functional import pad
 
 from l2r_lite.students.four_bit import BLOCK, LEVELS, SECOND_BLOCK
 
-# plain 4-bit integers, to compare with: −7 to 7, equally spaced (−8 would have no +8)
-INT4 = torch.arange(-7, 8) / 7
+INT4 = torch.arange(-7, 8) / 7  # plain 4-bit integers, to compare with (−8 would have no +8)
 
 
 def normal_levels(outermost: float = 1 - (1 / 30 + 1 / 32) / 2) -> Tensor:
-    """How LEVELS were made: quantiles of the normal distribution at evenly spaced probabilities, the largest made 1.
+    """How LEVELS were made: evenly spaced quantiles of the normal distribution, the largest made 1.
 
-    From the probability `outermost` (the one at 1 would be infinite) it is eight even steps down to
-    the middle, and seven on the other side; the middle, 0, is there once. So there are sixteen, and
-    0 is among them.
+    Eight even steps from the probability `outermost` (at 1 the quantile is infinite) down to the
+    middle, and seven on the other side. The middle, 0, is there once, so there are sixteen.
     """
-    # 0 and eight positive quantiles
-    above = torch.special.ndtri(torch.linspace(0.5, outermost, 9, dtype=torch.float64))
-    # seven negative ones
-    below = -torch.special.ndtri(torch.linspace(outermost, 0.5, 8, dtype=torch.float64))[:-1]
+    steps_up = torch.linspace(0.5, outermost, 9, dtype=torch.float64)
+    steps_down = torch.linspace(outermost, 0.5, 8, dtype=torch.float64)
+    above = torch.special.ndtri(steps_up)  # 0 and eight positive quantiles
+    below = -torch.special.ndtri(steps_down)[:-1]  # seven negative ones
     return (torch.cat([below, above]) / above[-1]).float()
 
 
 def eight_bit_levels() -> Tensor:
-    """The 256 levels that scales are stored in: seven powers of ten, each with twice as many levels as the one below it."""
+    """The 256 levels of scales: seven powers of ten, each with twice the levels of the last."""
     levels = [0.0, 1.0]
     for power in range(7):
         edges = torch.linspace(0.1, 1, 2**power + 1)
@@ -45,15 +43,14 @@ def eight_bit_levels() -> Tensor:
 
 
 def quantise_block(block: Tensor, levels: Tensor = LEVELS) -> tuple[Tensor, Tensor]:
-    """Numbers as codes and a scale: block ≈ levels[codes] · scale. Takes one block or many, each along the last dimension.
+    """Numbers as codes and a scale: block ≈ levels[codes] · scale, along the last dimension.
 
     Returns:
-        codes (…, block size): indices of the nearest levels; scale (…): each block's absmax, 0 for
-        a block of zeros.
+        codes (…, block size): indices of the nearest levels.
+        scale (…): each block's absmax, 0 for a block of zeros.
     """
     scale = block.abs().amax(-1)
-    # bitsandbytes multiplies by the inverse where one could divide: the last bit of a quotient
-    # decides ties.
+    # As bitsandbytes: times the inverse, not a quotient, whose last bit would decide ties.
     between = block * (1 / scale.clamp_min(1e-38)).unsqueeze(-1)  # in [−1, 1]
     halfway = (levels[1:] + levels[:-1]) / 2
     return torch.bucketize(between, halfway), scale
@@ -61,7 +58,7 @@ def quantise_block(block: Tensor, levels: Tensor = LEVELS) -> tuple[Tensor, Tens
 
 @dataclass(frozen=True)
 class Scales:
-    """Double-quantised scales, one byte each: scale ≈ eight_bit_levels()[code] · second + offset."""
+    """Double-quantised scales, a byte each: scale ≈ eight_bit_levels()[code] · second + offset."""
 
     codes: Tensor  # (blocks,) uint8
     second: Tensor  # (⌈blocks / 256⌉,) fp32
@@ -73,12 +70,11 @@ class Scales:
 
 
 def double_quantise(scales: Tensor, *, table: int = 2**16) -> Scales:
-    """Scales are all positive: take off their mean, so that both signs of the levels are used, and quantise what is left.
+    """Quantise scales, which are all positive: less their mean, so that both signs are used.
 
     Args:
-        table: bitsandbytes' CPU code looks the nearest level up in a table of so many entries, and
-            a number within half an entry of the middle between two levels may get the farther one.
-            0 always takes the nearest.
+        table: entries of the table in which bitsandbytes' CPU code looks up the nearest level;
+            close to the middle between two levels it may take the farther one. 0: always nearest.
     """
     levels, offset = eight_bit_levels(), scales.mean()
     blocks = pad(scales - offset, (0, -len(scales) % SECOND_BLOCK)).view(-1, SECOND_BLOCK)
@@ -92,7 +88,7 @@ def double_quantise(scales: Tensor, *, table: int = 2**16) -> Scales:
 
 @dataclass(frozen=True)
 class FourBit:
-    """A matrix as QLoRA stores it: two codes a byte, and double-quantised scales."""
+    """A matrix as QLoRA stores it: two codes per byte, and double-quantised scales."""
 
     packed: Tensor  # (numbers / 2,) uint8, the first of two codes in the high half
     scales: Scales
@@ -104,20 +100,21 @@ class FourBit:
 
 
 def quantise(weight: Tensor) -> FourBit:
-    """A matrix in NF4 with double quantisation, as bitsandbytes makes it on a CPU; its size is a multiple of 64."""
+    """A matrix in NF4 with double quantisation, as bitsandbytes on a CPU; size a multiple of 64."""
     codes, scales = quantise_block(weight.reshape(-1, BLOCK))
     pairs = codes.view(-1, 2).to(torch.uint8)
     return FourBit(pairs[:, 0] << 4 | pairs[:, 1], double_quantise(scales), weight.shape)
 
 
 def round_to_levels(weight: Tensor, levels: Tensor, block: int = BLOCK) -> Tensor:
-    """What is left of a weight when each block of it is stored as the nearest levels, with an exact absmax."""
+    """The weight after each block is stored as the nearest levels, with an exact absmax."""
     blocks = weight.reshape(-1, block)
     scale = blocks.abs().amax(1, keepdim=True).clamp_min(1e-12)
     edges = ((levels[1:] + levels[:-1]) / 2).to(weight)
-    return (levels.to(weight)[torch.bucketize(blocks / scale, edges)] * scale).view_as(weight)
+    codes = torch.bucketize(blocks / scale, edges)
+    return (levels.to(weight)[codes] * scale).view_as(weight)
 
 
 def round_to_nf4(weight: Tensor) -> Tensor:
-    """What is left of a weight after NF4 with exact (not double-quantised) absmax; the size is a multiple of 64."""
+    """The weight after NF4 with an exact (not double-quantised) absmax; size a multiple of 64."""
     return round_to_levels(weight, LEVELS)

@@ -15,12 +15,11 @@ from l2r_lite.students.prefix import prefix_cache
 
 @dataclass(frozen=True)
 class TokenScores:
-    """The scores that a student gives to every next token, at each place of a text that it could write.
+    """The scores of every next token at each place of a text that the student could write.
 
     Attributes:
         tokens: the text's tokens, the end of text last.
-        logits: (tokens, vocabulary); row i are the scores from which token i is chosen, after the
-            tokens before it.
+        logits: (tokens, vocabulary); token i is chosen from row i, after the tokens before it.
         vocabulary: every token as text, with the space that it may begin with.
     """
 
@@ -33,14 +32,13 @@ class TokenScores:
     ) -> list[tuple[str, float]]:
         """The likeliest tokens at a place, and their probabilities."""
         chances, ids = probabilities(self.logits[place], temperature).topk(count)
-        return [
-            (self.vocabulary[i], chance)
-            for i, chance in zip(ids.tolist(), chances.tolist(), strict=True)]
+        names = [self.vocabulary[i] for i in ids.tolist()]
+        return list(zip(names, chances.tolist(), strict=True))
 
 
 @torch.inference_mode()
 def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenScores:
-    """Look at the scores behind a rationale, so that one sees where the student could have gone on differently.
+    """Look at the scores behind a rationale: where could the student have gone on differently?
 
     Args:
         rationale: what follows the prompt; "" looks at the first token only.
@@ -48,9 +46,8 @@ def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenSco
     student.model.eval()
     asked, written = student.encode(prompt, completion(rationale) if rationale else "")
     ids = torch.tensor([asked + written], device=student.device)
-    hidden = student.decoder(
-        input_ids=ids, past_key_values=prefix_cache(student, 1)).last_hidden_state[0]
-    before = hidden[len(asked) - 1 : -1]  # each written token
+    output = student.decoder(input_ids=ids, past_key_values=prefix_cache(student, 1))
+    before = output.last_hidden_state[0, len(asked) - 1 : -1]  # before each written token
+    logits = student.head(before).float().cpu()
     vocabulary = student.tokenizer.batch_decode([[i] for i in range(student.head.out_features)])
-    return TokenScores(
-        [vocabulary[i] for i in written], student.head(before).float().cpu(), vocabulary)
+    return TokenScores([vocabulary[i] for i in written], logits, vocabulary)

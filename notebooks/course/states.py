@@ -19,15 +19,13 @@ from l2r_lite.students.prefix import prefix_cache
 def rationale_states(
     student: Student, problems: Sequence[Problem], rationales: Sequence[str], *, rows: int = 64
 ) -> Tensor:
-    """What self-reflection compares: one vector for each rationale, as the student has it in mind after its last token.
+    """The vectors that self-reflection compares: one per rationale, after its last token.
 
-    The last layer's hidden state at the end-of-text token that follows the rationale, which has
-    seen the question and every word of the rationale. For looking at; in training, `losses`
-    computes the same vectors with their gradients.
+    The last layer's hidden state at the end-of-text token, which has seen the question and every
+    word of the rationale. In training, `losses` computes the same vectors with their gradients.
 
     Args:
-        problems, rationales: the question that each rationale answers, and the rationale; of equal
-            length.
+        problems, rationales: each rationale and the problem that it answers.
         rows: sequences in memory at once.
 
     Returns:
@@ -44,8 +42,7 @@ def rationale_states(
     found = [torch.empty(0, student.decoder.config.hidden_size)]
     for start in range(0, len(ids), rows):
         batch = ids[start : start + rows]
-        # Padding lies on the right, where no real token can look: the student is causal, so that no
-        # mask is needed.
+        # No mask: rows are padded on the right and attention is causal, so no token sees padding.
         padded = pad_sequence(batch, True, student.tokenizer.pad_token_id).to(student.device)
         cache = prefix_cache(student, len(batch))
         hidden = student.decoder(input_ids=padded, past_key_values=cache).last_hidden_state
@@ -55,7 +52,7 @@ def rationale_states(
 
 
 def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Tensor, Tensor]:
-    """cos(h, h⁺) and cos(h, h⁻) of each item as the student sees it now: all that the triplet loss depends on.
+    """cos(h, h⁺) and cos(h, h⁻) of each item as the student is now: all that L_cl depends on.
 
     Returns:
         Two tensors (items,), with values in [−1, 1].
@@ -66,7 +63,7 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
     if not all(item.has_triplet for item in items):
         raise ValueError("an item has no triplet; keep those with item.has_triplet")
     three = [(i.problem, text or "") for i in items for text in (i.anchor, i.positive, i.negative)]
-    # many items share texts
+    # Many items share texts: each pair is computed once.
     place = {pair: number for number, pair in enumerate(dict.fromkeys(three))}
     states = rationale_states(student, [p for p, _ in place], [t for _, t in place])
     rows = torch.tensor([place[pair] for pair in three], dtype=torch.long)
@@ -75,14 +72,14 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
 
 
 def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states in the two directions in which they differ most (PCA): the most that a flat picture can show of them.
+    """Hidden states in the two directions in which they differ most (PCA).
 
     Args:
         states: (n, hidden), n ≥ 2.
 
     Returns:
-        Coordinates (n, 2), signs fixed so that the same states give the same picture; and the share
-        of the variance that each of the two axes holds, (2,).
+        Coordinates (n, 2), with fixed signs so that the same states give the same picture; and each
+        axis's share of the variance, (2,).
     """
     centred = states - states.mean(0)
     _, strength, directions = torch.linalg.svd(centred, full_matrices=False)
@@ -94,17 +91,16 @@ def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:
 def neighbours_agree(
     states: Tensor, questions: Sequence[str], labels: Sequence[object]
 ) -> tuple[float, float]:
-    """What hidden states are sorted by: how often the nearest state of *another* question has the same label.
+    """How often the nearest state of *another* question has the same label.
 
     Other questions only, because two rationales of one question share all its words.
 
     Args:
         states: (n, hidden), compared by cosine.
-        questions, labels: for each state, which question it belongs to, and what it may be sorted
-            by.
+        questions, labels: of each state.
 
     Returns:
-        That share, and the share that a state of another question drawn by chance would give.
+        That share, and the share for a state of another question drawn by chance.
 
     Raises:
         ValueError: all states are of one question.

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 # A run of seconds: its accuracy means nothing, its parts are all there.
 SMALL = "limit=40, validation_limit=12, test_limit=24, samples=1, epochs=1"
-SETUP = f"""from l2r_lite.config import LoopConfig
+SETUP = f"""from l2r_lite.loop.config import LoopConfig
 from l2r_lite.app.panels import *
 config = LoopConfig(rounds=1, {SMALL})"""
 
@@ -73,11 +73,6 @@ class LoopPanel:
 
 def report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())
-
-
-def results(folder: Path) -> list[dict[str, Any]]:
-    """What a run found, round by round, without the times it took."""
-    return [{k: v for k, v in r.items() if "seconds" not in k} for r in report(folder)["rounds"]]
 
 
 def file_times(folder: Path) -> dict[str, int]:

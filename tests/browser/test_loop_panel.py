@@ -1,4 +1,4 @@
-"""The loop panel in JupyterLab: run, stop, go on, more rounds, two at once, and a kernel that was restarted."""
+"""The loop panel in JupyterLab: run, stop, go on, more rounds, and a kernel that was restarted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from lab import Desk
-from panels import SETUP, LoopPanel, file_times, report, results
+from panels import SETUP, LoopPanel, file_times, report
 
 pytestmark = pytest.mark.slow
 
@@ -62,20 +62,6 @@ def test_stop_in_mid_training_takes_effect_within_two_seconds_and_continue_goes_
     assert report(out)["stopped"] == "rounds"
     assert desk.errors == []
     assert min(seconds) <= 2
-
-
-def test_two_panels_in_one_notebook_do_not_disturb_each_other(desk: Desk) -> None:
-    first = panel_in(desk, "two", 'loop_panel(config, name="one")', 'loop_panel(config, name="other")', "6 * 7")
-    second = LoopPanel(desk, 1)
-    first.click("Run")
-    first.expect_status("^Running: .*(validation|test|exam)")
-    second.click("Run")
-    second.expect_status("^Running")
-    first.expect_status("^Finished: 1 round,")
-    second.expect_status("^Finished: 1 round,")
-    runs = desk.lab.folder / "runs"
-    assert results(runs / "one") == results(runs / "other")
-    assert desk.errors == []
 
 
 def test_after_a_kernel_restart_in_mid_run_continue_goes_on(desk: Desk) -> None:

@@ -44,7 +44,7 @@ def expect_listed(panel: Locator, *questions: str) -> None:
 
 def test_filters_leave_the_mistakes_they_name(desk: Desk) -> None:
     write_run(desk.lab.folder / "runs" / "course")
-    desk.lab.write("browser.ipynb", ['from l2r_lite.widgets import mistake_browser\nmistake_browser("runs/course")'])
+    desk.lab.write("browser.ipynb", ['from l2r_lite.app.panels import mistake_browser\nmistake_browser("runs/course")'])
     desk.open("browser.ipynb")
     desk.run_all()
     expect(desk.page.locator(".jp-OutputArea .l2r-panel").or_(desk.cell_errors()).first).to_be_visible()

@@ -15,12 +15,13 @@ pytestmark = pytest.mark.slow
 CELLS = [
     f"""import torch
 from l2r_lite.loop.config import LoopConfig
+from l2r_course.explorers import nf4_explorer, planner_explorer, temperature_explorer, triplet_explorer
 from l2r_course.scores import score_tokens
 from l2r_lite.students.four_bit import full_weight
+from l2r_lite.students.loading import load_student
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.runs.run import run_rounds
-from l2r_lite.loop.student import Student
 from l2r_lite.app.panels import *
 config = LoopConfig(rounds=1, reflection_weight=0.5, {SMALL})
 student = load_student("pocket")

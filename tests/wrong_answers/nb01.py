@@ -1,193 +1,168 @@
 """Wrong answers to the exercises of notebook 01, as a reader would write them, and what each must be told."""
 
+# fmt: off
 WRONG = {
-    "01.1": [
-        ("def my_same_number(a, b):\n    return a.strip().lower() == b.strip().lower()\n", "You compare the texts"),
-        (
-            "def my_same_number(a, b):\n"
-            "    clean = lambda t: t.replace('$', '').replace(',', '')\n"
-            "    return clean(a) == clean(b)\n",
-            "You compare the texts",
-        ),
-        ("def my_same_number(a, b):\n    return float(a) == float(b)\n", "float() reads neither"),
-        (
-            "def my_same_number(a, b):\n"
-            "    try:\n        return float(a.replace(',', '').lstrip('$')) == float(b.replace(',', '').lstrip('$'))\n"
-            "    except ValueError:\n        return False\n",
-            "float() reads neither",
-        ),
-        (
-            "from fractions import Fraction\n"
-            "def my_same_number(a, b):\n"
-            "    try:\n        return Fraction(a) == Fraction(b)\n"
-            "    except (ValueError, ZeroDivisionError):\n        return False\n",
-            "forgot the $ sign",
-        ),
-        (
-            "from fractions import Fraction\n"
-            "def number(text):\n    return Fraction(text.replace(',', '').replace('$', ''))\n"
-            "def my_same_number(a, b):\n    return number(a) == number(b)\n",
-            "catch ValueError",
-        ),
-        (
-            "def number(text):\n"
-            "    text = text.replace(',', '').replace('$', '')\n"
-            "    if '/' in text:\n        top, bottom = text.split('/')\n        return int(top) / int(bottom)\n"
-            "    return float(text)\n"
-            "def my_same_number(a, b):\n"
-            "    try:\n        return number(a) == number(b)\n    except Exception:\n        return False\n",
-            "A float keeps about 16 digits",
-        ),
-        (
-            "import math\n"
-            "def number(text):\n"
-            "    top, _, bottom = text.replace(',', '').replace('$', '').partition('/')\n"
-            "    return float(top) / float(bottom or 1)\n"
-            "def my_same_number(a, b):\n"
-            "    try:\n        return math.isclose(number(a), number(b), rel_tol=0.02)\n"
-            "    except (ValueError, ZeroDivisionError):\n        return False\n",
-            "only close",
-        ),
-        (
-            "from fractions import Fraction\n"
-            "def number(text):\n"
-            "    try:\n        return Fraction(text.replace(',', '').replace('$', ''))\n"
-            "    except (ValueError, ZeroDivisionError):\n        return None\n"
-            "def my_same_number(a, b):\n    return number(a) == number(b)\n",
-            "must never count as right",
-        ),
-    ],
-    "01.2": [
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    pattern = {'number': r'[0-9]+(?:,[0-9]{3})*', 'yes-no': r'(?i)\\b(?:yes|no)\\b'}\n"
-            "    pattern['choice'] = r'(?<=\\()[A-Z](?=\\))'\n"
-            "    found = re.search(pattern[kind], text)\n"
-            "    return found[0] if found else None\n",
-            "takes the first number",
-        ),
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    pattern = {'number': r'[0-9.,]*[0-9]', 'yes-no': r'(?i)\\b(?:yes|no)\\b', 'choice': r'\\b[A-E]\\b'}\n"
-            "    found = re.findall(pattern[kind], text)\n"
-            "    return found[-1] if found else None\n",
-            "takes the last one",
-        ),
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    if 'The answer is' not in text:\n        return None\n"
-            "    rest = text.split('The answer is')[-1]\n"
-            "    pattern = {'number': r'[0-9][0-9,]*', 'yes-no': r'\\b(?:yes|no)\\b', 'choice': r'\\b[A-E]\\b'}\n"
-            "    found = re.search(pattern[kind], rest)\n"
-            "    return found[0] if found else None\n",
-            "only after “The answer is”",
-        ),
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    found = re.findall(r'answer is:? ?(.*)', text)\n"
-            "    return found[-1].rstrip('.') if found else None\n",
-            "keeps what stands around the number",
-        ),
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    return re.search(r'answer is ([0-9]+|yes|no|[A-Z])', text)[1]\n",
-            "exception",
-        ),
-        (
-            "def my_extract_answer(text, kind, choices=()):\n"
-            "    from l2r_lite.grading import extract_answer\n"
-            "    return extract_answer(text.replace('\\nQuestion', '\\n').replace('\\nQ:', '\\n'), kind, choices)\n",
-            "a question that the model made up",
-        ),
-    ],
-    "01.3": [
-        (
-            "def my_leaks(train, test):\n"
-            "    return [(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if a == b]\n",
-            "Mask their numbers first",
-        ),
-        (
-            "def my_leaks(train, test):\n"
-            "    mask = lambda q: ' '.join(re.sub(r'\\d', '#', q).lower().split())\n"
-            "    return [(i, j) for j, b in enumerate(test) for i, a in enumerate(train) if mask(a) == mask(b)]\n",
-            "digit by digit",
-        ),
-        (
-            "def my_leaks(train, test):\n"
-            "    mask = lambda q: ' '.join(re.sub(r'\\d+', 'N', q.lower()).split())\n"
-            "    return [(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)]\n",
-            "one number each",
-        ),
-        (
-            "def mask(q):\n    return ' '.join(re.sub(r'\\d+(?:[.,]\\d+)*', '#', q).lower().split())\n"
-            "def my_leaks(train, test):\n"
-            "    place = {mask(q): i for i, q in enumerate(train)}\n"
-            "    return [(place[mask(q)], j) for j, q in enumerate(test) if mask(q) in place]\n",
-            "overwrites",
-        ),
-        (
-            "def mask(q):\n    return re.sub(r'\\d+(?:[.,]\\d+)*', '#', q)\n"
-            "def my_leaks(train, test):\n"
-            "    return {(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)}\n",
-            "Capitals and extra spaces",
-        ),
-        (
-            "def mask(q):\n    return ' '.join(re.sub(r'\\d+(?:[.,]\\d+)*', '#', q).lower().split())\n"
-            "def my_leaks(train, test):\n"
-            "    return [(j, i) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)]\n",
-            "the training question's place comes first",
-        ),
-        (
-            "def mask(q):\n    return ' '.join(re.sub(r'\\d+(?:[.,]\\d+)*', '#', q).lower().split())\n"
-            "def my_leaks(train, test):\n"
-            "    return [(i, i) for i, (a, b) in enumerate(zip(train, test)) if mask(a) == mask(b)]\n",
-            "the first with the first",
-        ),
-    ],
-    "01.4": [
-        (
-            "def my_choice(said, choices):\n"
-            "    found = re.search(r'[A-Z]', said)\n"
-            "    return found[0] if found and found[0] in 'AB' else None\n",
-            "You read letters only",
-        ),
-        (
-            "def my_choice(said, choices):\n"
-            "    for letter, text in zip('ABCDE', choices):\n"
-            "        if text.lower() in said.lower():\n            return letter\n",
-            "options' texts only",
-        ),
-        (
-            "def my_choice(said, choices):\n"
-            "    letters = [x.upper() for x in re.findall(r'\\b[A-Za-z]\\b', said) if x.upper() in 'ABCDE'[:len(choices)]]\n"
-            "    if letters:\n        return letters[0] if len(set(letters)) == 1 else None\n"
-            "    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if re.search(rf'\\b{t}\\b', said)]\n"
-            "    return max(fits)[1] if fits else None\n",
-            "begins with an article",
-        ),
-        (
-            "def my_choice(said, choices):\n"
-            "    for letter, text in zip('ABCDE', choices):\n"
-            "        if re.search(rf'\\b{text}\\b', said):\n            return letter\n"
-            "    letters = set(re.findall(r'\\b[A-Z]\\b', said.upper())) & set('ABCDE'[:len(choices)])\n"
-            "    return letters.pop() if len(letters) == 1 else None\n",
-            "the longer one was meant",
-        ),
-        (
-            "def my_choice(said, choices):\n"
-            "    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if t in said]\n"
-            "    if fits:\n        return max(fits)[1]\n"
-            "    letters = set(re.findall(r'\\b[A-Z]\\b', said.upper())) & set('ABCDE'[:len(choices)])\n"
-            "    return letters.pop() if len(letters) == 1 else None\n",
-            "“Annabel” is not “Ann”",
-        ),
-        (
-            "def my_choice(said, choices):\n"
-            "    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if re.search(rf'\\b{t}\\b', said)]\n"
-            "    if fits:\n        return max(fits)[1]\n"
-            "    letters = [x for x in re.findall(r'\\b[A-Z]\\b', said.upper()) if x in 'ABCDE'[:len(choices)]]\n"
-            "    return letters[0] if letters else None\n",
-            "names two letters",
-        ),
-    ],
+    "01.1": [("""
+def my_same_number(a, b):
+    return a.strip().lower() == b.strip().lower()
+""", "You compare the texts"), ("""
+def my_same_number(a, b):
+    clean = lambda t: t.replace('$', '').replace(',', '')
+    return clean(a) == clean(b)
+""", "You compare the texts"), ("""
+def my_same_number(a, b):
+    return float(a) == float(b)
+""", "float() reads neither"), ("""
+def my_same_number(a, b):
+    try:
+        return float(a.replace(',', '').lstrip('$')) == float(b.replace(',', '').lstrip('$'))
+    except ValueError:
+        return False
+""", "float() reads neither"), ("""
+from fractions import Fraction
+def my_same_number(a, b):
+    try:
+        return Fraction(a) == Fraction(b)
+    except (ValueError, ZeroDivisionError):
+        return False
+""", "forgot the $ sign"), ("""
+from fractions import Fraction
+def number(text):
+    return Fraction(text.replace(',', '').replace('$', ''))
+def my_same_number(a, b):
+    return number(a) == number(b)
+""", "catch ValueError"), ("""
+def number(text):
+    text = text.replace(',', '').replace('$', '')
+    if '/' in text:
+        top, bottom = text.split('/')
+        return int(top) / int(bottom)
+    return float(text)
+def my_same_number(a, b):
+    try:
+        return number(a) == number(b)
+    except Exception:
+        return False
+""", "A float keeps about 16 digits"), ("""
+import math
+def number(text):
+    top, _, bottom = text.replace(',', '').replace('$', '').partition('/')
+    return float(top) / float(bottom or 1)
+def my_same_number(a, b):
+    try:
+        return math.isclose(number(a), number(b), rel_tol=0.02)
+    except (ValueError, ZeroDivisionError):
+        return False
+""", "only close"), ("""
+from fractions import Fraction
+def number(text):
+    try:
+        return Fraction(text.replace(',', '').replace('$', ''))
+    except (ValueError, ZeroDivisionError):
+        return None
+def my_same_number(a, b):
+    return number(a) == number(b)
+""", "must never count as right")],
+    "01.2": [(r"""
+def my_extract_answer(text, kind, choices=()):
+    pattern = {'number': r'[0-9]+(?:,[0-9]{3})*', 'yes-no': r'(?i)\b(?:yes|no)\b'}
+    pattern['choice'] = r'(?<=\()[A-Z](?=\))'
+    found = re.search(pattern[kind], text)
+    return found[0] if found else None
+""", "takes the first number"), (r"""
+def my_extract_answer(text, kind, choices=()):
+    pattern = {'number': r'[0-9.,]*[0-9]', 'yes-no': r'(?i)\b(?:yes|no)\b', 'choice': r'\b[A-E]\b'}
+    found = re.findall(pattern[kind], text)
+    return found[-1] if found else None
+""", "takes the last one"), (r"""
+def my_extract_answer(text, kind, choices=()):
+    if 'The answer is' not in text:
+        return None
+    rest = text.split('The answer is')[-1]
+    pattern = {'number': r'[0-9][0-9,]*', 'yes-no': r'\b(?:yes|no)\b', 'choice': r'\b[A-E]\b'}
+    found = re.search(pattern[kind], rest)
+    return found[0] if found else None
+""", "only after “The answer is”"), ("""
+def my_extract_answer(text, kind, choices=()):
+    found = re.findall(r'answer is:? ?(.*)', text)
+    return found[-1].rstrip('.') if found else None
+""", "keeps what stands around the number"), ("""
+def my_extract_answer(text, kind, choices=()):
+    return re.search(r'answer is ([0-9]+|yes|no|[A-Z])', text)[1]
+""", "exception"), (r"""
+def my_extract_answer(text, kind, choices=()):
+    from l2r_lite.data.answers import extract_answer
+    return extract_answer(text.replace('\nQuestion', '\n').replace('\nQ:', '\n'), kind, choices)
+""", "a question that the model made up")],
+    "01.3": [("""
+def my_leaks(train, test):
+    return [(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if a == b]
+""", "Mask their numbers first"), (r"""
+def my_leaks(train, test):
+    mask = lambda q: ' '.join(re.sub(r'\d', '#', q).lower().split())
+    return [(i, j) for j, b in enumerate(test) for i, a in enumerate(train) if mask(a) == mask(b)]
+""", "digit by digit"), (r"""
+def my_leaks(train, test):
+    mask = lambda q: ' '.join(re.sub(r'\d+', 'N', q.lower()).split())
+    return [(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)]
+""", "one number each"), (r"""
+def mask(q):
+    return ' '.join(re.sub(r'\d+(?:[.,]\d+)*', '#', q).lower().split())
+def my_leaks(train, test):
+    place = {mask(q): i for i, q in enumerate(train)}
+    return [(place[mask(q)], j) for j, q in enumerate(test) if mask(q) in place]
+""", "overwrites"), (r"""
+def mask(q):
+    return re.sub(r'\d+(?:[.,]\d+)*', '#', q)
+def my_leaks(train, test):
+    return {(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)}
+""", "Capitals and extra spaces"), (r"""
+def mask(q):
+    return ' '.join(re.sub(r'\d+(?:[.,]\d+)*', '#', q).lower().split())
+def my_leaks(train, test):
+    return [(j, i) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)]
+""", "the training question's place comes first"), (r"""
+def mask(q):
+    return ' '.join(re.sub(r'\d+(?:[.,]\d+)*', '#', q).lower().split())
+def my_leaks(train, test):
+    return [(i, i) for i, (a, b) in enumerate(zip(train, test)) if mask(a) == mask(b)]
+""", "the first with the first")],
+    "01.4": [("""
+def my_choice(said, choices):
+    found = re.search(r'[A-Z]', said)
+    return found[0] if found and found[0] in 'AB' else None
+""", "You read letters only"), ("""
+def my_choice(said, choices):
+    for letter, text in zip('ABCDE', choices):
+        if text.lower() in said.lower():
+            return letter
+""", "options' texts only"), (r"""
+def my_choice(said, choices):
+    letters = [x.upper() for x in re.findall(r'\b[A-Za-z]\b', said) if x.upper() in 'ABCDE'[:len(choices)]]
+    if letters:
+        return letters[0] if len(set(letters)) == 1 else None
+    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if re.search(rf'\b{t}\b', said)]
+    return max(fits)[1] if fits else None
+""", "begins with an article"), (r"""
+def my_choice(said, choices):
+    for letter, text in zip('ABCDE', choices):
+        if re.search(rf'\b{text}\b', said):
+            return letter
+    letters = set(re.findall(r'\b[A-Z]\b', said.upper())) & set('ABCDE'[:len(choices)])
+    return letters.pop() if len(letters) == 1 else None
+""", "the longer one was meant"), (r"""
+def my_choice(said, choices):
+    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if t in said]
+    if fits:
+        return max(fits)[1]
+    letters = set(re.findall(r'\b[A-Z]\b', said.upper())) & set('ABCDE'[:len(choices)])
+    return letters.pop() if len(letters) == 1 else None
+""", "“Annabel” is not “Ann”"), (r"""
+def my_choice(said, choices):
+    fits = [(len(t), x) for x, t in zip('ABCDE', choices) if re.search(rf'\b{t}\b', said)]
+    if fits:
+        return max(fits)[1]
+    letters = [x for x in re.findall(r'\b[A-Z]\b', said.upper()) if x in 'ABCDE'[:len(choices)]]
+    return letters[0] if letters else None
+""", "names two letters")],
 }

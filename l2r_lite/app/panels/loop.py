@@ -52,6 +52,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
     Attributes:
         out: the run folder of the present settings.
         report: its report so far; None before the first evaluation.
+        pause, stop, wait: those of `Live`.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self._ready: LoopConfig | None = None  # the settings, if they can be run
         self._fault = self._where = ""
         self._logs: dict[int, list[dict[str, float]]] = {}
-        self._forecast, self._budget = Forecast(), DrawBudget()
-        self._refreshed = 0.0
+        self._forecast, self._budget, self._refreshed = Forecast(), DrawBudget(), 0.0
         self._meter: Any = None
         self.live = Live(self._refresh)
+        self.pause, self.stop, self.wait = self.live.pause, self.live.stop, self.live.wait
         self._place, self._status, self._cost = w.HTML(), w.HTML(), w.HTML()
         self._pictures = {
             name: w.HTML(layout=w.Layout(max_width="100%"))
@@ -106,14 +107,6 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         who = f"panel “{self._name}” (since {time.strftime('%H:%M')})"
         self.live.start(lambda stop: self._work(config, stop), self.out, who)
 
-    def pause(self) -> None:
-        """Pause the run at its next step; the student stays in memory."""
-        self.live.pause()
-
-    def stop(self) -> None:
-        """End the run at its next step; what is finished is in its folder."""
-        self.live.stop()
-
     def go_on(self) -> None:
         """Resume a paused, stopped or failed run, or a finished one that has more rounds to do."""
         if self.live.state in AT_WORK:
@@ -125,10 +118,6 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         """Put the settings back to those that the panel was made with."""
         if self.live.state not in AT_WORK:
             self.settings.reset()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the run is paused or has ended, at most so many seconds; whether it is."""
-        return self.live.wait(seconds)
 
     def figure(self) -> Figure:
         """The run at a glance; before the first evaluation, empty axes."""
@@ -142,7 +131,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             return self.settings.table()
         rows = []
         for r in self.report["rounds"]:
-            found = (f"{r['mistakes']} of {r['samples']}", r["lessons"]) if r["round"] else "––"
+            found = ["–", "–"]  # round 0 has no exam
+            if r["round"]:
+                found = [f"{r['mistakes']} of {r['samples']}", r["lessons"]]
             kept = "kept" if r["round"] == self.report["best_round"] else ""
             interval = " – ".join(f"{bound:.1%}" for bound in r["ci95"])
             seconds = f"{sum(r.get(name, 0.0) for name in TIMES):.0f}"
@@ -250,7 +241,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self._pictures["losses"].value = ""
 
     def _put(self, place: str, figure: Figure, height: float) -> None:
-        # Two figures stand beside each other in a page of 1280 px, with letters of full size.
+        # Two figures fit beside each other in a page of 1280 px, with letters of full size.
         figure.set_size_inches(5.2, height)
         self._pictures[place].value = figures.as_html(figure)
 

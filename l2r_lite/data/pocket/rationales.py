@@ -1,6 +1,4 @@
-"""Rationales of the pocket world: written out from a solution program in three styles, and checked against it."""
-
-from __future__ import annotations
+"""Rationales of the pocket world: written from a solution program, and checked against it."""
 
 import re
 
@@ -28,11 +26,14 @@ def write_rationale(problem: Problem, style: int) -> str:
         ValueError: the problem has no program (it is not from the pocket world).
     """
     if not problem.program:
-        raise ValueError(f"{problem.id}: has no solution program; only pocket-world problems can be written out")
+        raise ValueError(
+            f"{problem.id}: has no solution program; only pocket-world problems can be written out")
     words = []
     for number, step in enumerate(problem.program):
-        phrase = ("Then {0}." if number else "First {0}.") if style == 2 else _PHRASES[step.op][style]
-        words.append(phrase.format(step))
+        if style == 2:
+            words.append(f"Then {step}." if number else f"First {step}.")
+        else:
+            words.append(_PHRASES[step.op][style].format(step))
     if problem.choices:
         option = LETTERS.index(problem.answer)
         words.append(f"{problem.choices[option]} is ({problem.answer}).")
@@ -40,11 +41,14 @@ def write_rationale(problem: Problem, style: int) -> str:
 
 
 def read_steps(rationale: str) -> list[Step]:
-    """The steps a rationale writes out, in order; a missing result is read as -1 (it then equals no program's step)."""
+    """The steps a rationale writes out, in order.
+
+    A missing result is read as -1, which is in no program.
+    """
     steps = []
     for left, op, right, result in _STEP.findall(rationale):
-        value = 1 if op in "<>" else int(result) if result else -1
-        steps.append(Step(int(left), op, int(right), value))
+        value = int(result) if result else -1
+        steps.append(Step(int(left), op, int(right), 1 if op in "<>" else value))
     return steps
 
 
@@ -63,12 +67,14 @@ def is_true(step: Step) -> bool:
     return step.result == {"+": left + right, "-": left - right, "*": left * right}[op]
 
 
-def first_wrong_step(problem: Problem, rationale: str) -> tuple[int, Step | None, Step | None] | None:
-    """Where a rationale first leaves the solution program.
+def first_wrong_step(
+    problem: Problem, rationale: str
+) -> tuple[int, Step | None, Step | None] | None:
+    """Where a rationale first leaves the solution program; operands of + and * may be swapped.
 
     Returns:
-        None if every step is as in the program; else (position, what the student wrote or None if it stopped too early,
-        what belongs there or None if the student went on for too long). Operands of + and * may be swapped.
+        None if every step is as in the program; else its position, what the student wrote (None
+        if it stopped too early) and what belongs there (None if it went on for too long).
     """
     written = read_steps(rationale)
     for position in range(max(len(written), len(problem.program))):
@@ -80,5 +86,8 @@ def first_wrong_step(problem: Problem, rationale: str) -> tuple[int, Step | None
 
 
 def _same(got: Step, want: Step) -> bool:
-    swapped = Step(got.right, {"<": ">", ">": "<"}.get(got.op, got.op), got.left, got.result)
-    return got == want or (want.op in "+*<>" and swapped == want)
+    if got == want:
+        return True
+    mirrored = {"<": ">", ">": "<"}.get(got.op, got.op)
+    swapped = Step(got.right, mirrored, got.left, got.result)
+    return want.op in "+*<>" and swapped == want

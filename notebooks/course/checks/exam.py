@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from l2r_course.checks.base import Likely, exercise, judge
+from l2r_course.checks.base import Case, Program, exercise, judge
 from l2r_course.pass_at_k import pass_at_k
 
 from l2r_lite.loop.records import ExamReport, Problem, Sample
@@ -19,11 +19,9 @@ Numbers = Sequence[float]
 Answers = Sequence[tuple[str, str, bool]]
 Found = list[tuple[str, str]]
 
-# --- 03.1: temperature ---
-
-
 def _softmax(z: Numbers, stable: bool = True) -> list[float]:
-    e = [math.exp(v - max(z) * stable) for v in z]
+    most = max(z) if stable else 0.0
+    e = [math.exp(v - most) for v in z]
     return [v / sum(e) for v in e]
 
 
@@ -35,76 +33,57 @@ def _raise(z: Numbers) -> list[float]:
     raise ZeroDivisionError
 
 
-# A wrong idea comes with any way to treat T = 0, and with or without care for overflow: all of them
-# are the same error.
-_AT_ZERO: tuple[Callable[[Numbers], list[float]], ...] = (_greedy, _raise, _softmax)
+# A wrong idea comes with any treatment of T = 0, with or without care for overflow: one error.
+def _temperature(at_t: Callable[[Numbers, float, bool], list[float]]) -> list[Program]:
+    def program(zero: Program | None, stable: bool) -> Program:
+        return lambda z, t: zero(z) if zero and t == 0 else at_t(z, t, stable)
+
+    ways = itertools.product((_greedy, _raise, _softmax, None), (True, False))
+    return [program(zero, stable) for zero, stable in ways]
 
 
-def _temperature(
-    sentence: str, at_t: Callable[[Numbers, float, bool], list[float]]
-) -> list[Likely]:
-    def likely(zero: Callable[[Numbers], list[float]] | None, stable: bool) -> Likely:
-        return Likely(sentence, lambda z, t: zero(z) if zero and t == 0 else at_t(z, t, stable))
+def _zero(at_zero: Callable[[Numbers], Any]) -> list[Program]:
+    def program(stable: bool) -> Program:
+        return lambda z, t: at_zero(z) if t == 0 else _softmax([v / t for v in z], stable)
 
-    return [
-        likely(zero, stable)
-        for zero, stable in itertools.product((*_AT_ZERO, None), (True, False))]
-
-
-def _zero(sentence: str, at_zero: Callable[[Numbers], Any]) -> list[Likely]:
-    def likely(stable: bool) -> Likely:
-        return Likely(
-            sentence, lambda z, t: at_zero(z) if t == 0 else _softmax([v / t for v in z], stable))
-
-    return [likely(True), likely(False)]
+    return [program(True), program(False)]
 
 
 @exercise("03.1", "temperature")
-def check_probabilities(theirs: Callable[..., Any]) -> None:
+def check_probabilities(theirs: Program) -> None:
     """Probabilities of the next token, as a list, from its logits and a temperature."""
-    judge("03.1", theirs, lambda z, t: probabilities(torch.tensor(z), t).tolist(),
-          [([2.0, 0.0], 2.0), ([1.0, 3.0, 2.0], 1.0), ([1.0, 3.0, 2.0], 0.5), ([-1.0, -1.0], 0.7),
-           ([4.0], 1.5), ([1.0, 3.0, 2.0], 0.0), ([-2.0, -5.0], 0.0), ([3.0, 1.0, 3.0], 0.0),
-           ([900.0, 899.0], 1.0), ([12.0, 10.0], 0.01)],
-          {
-              "You multiplied the logits by T. Dividing by a small T is what stretches them "
-              "apart: z / T.":
-                  _temperature(lambda z, t, stable: _softmax([v * t for v in z], stable)),
-              "T has no effect in your function: softmax(z) is temperature 1.":
-                  _temperature(lambda z, t, s: _softmax(z, s)),
-              "You divided the probabilities by T, after the softmax. T divides the logits, "
-              "before it.":
-                  _temperature(lambda z, t, stable: [v / t for v in _softmax(z, stable)]),
-              "Yours do not add up to 1: divide each exp(z / T) by their sum.":
-                  _temperature(lambda z, t, stable: [math.exp(v / t) for v in z]),
-              "T = 0 is a division by zero. It stands for greedy: all probability on the "
-              "likeliest token.":
-                  _zero(_raise),
-              "You treat T = 0 like T = 1. It stands for greedy: all probability on the likeliest "
-              "token.":
-                  _zero(_softmax),
-              "At T = 0 two tokens tie and you chose both. Greedy takes one token: the first of "
-              "the likeliest.":
-                  _zero(lambda z: [float(v == max(z)) for v in z]),
-              "At T = 0 two tokens tie and you halved. Greedy takes one token: the first of the "
-              "likeliest.":
-                  _zero(lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
-              "At T = 0 you return the token's number. Asked for are probabilities: 1 for that "
-              "token, 0 for the others.":
-                  _zero(lambda z: z.index(max(z))),
-              "exp(900) is too large for a float. Subtract the largest z / T first: the shares "
-              "stay the same.":
-                  lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False),
-          })
-
-
-# --- 03.2: mistakes, each once ---
+    cases: list[Case] = [
+        ([2.0, 0.0], 2.0), ([1.0, 3.0, 2.0], 1.0), ([1.0, 3.0, 2.0], 0.5), ([-1.0, -1.0], 0.7),
+        ([4.0], 1.5), ([1.0, 3.0, 2.0], 0.0), ([-2.0, -5.0], 0.0), ([3.0, 1.0, 3.0], 0.0),
+        ([900.0, 899.0], 1.0), ([12.0, 10.0], 0.01)]
+    judge("03.1", theirs, lambda z, t: probabilities(torch.tensor(z), t).tolist(), cases, {
+        "You multiplied the logits by T. Dividing by a small T is what stretches them apart: z / "
+        "T.": _temperature(lambda z, t, stable: _softmax([v * t for v in z], stable)),
+        "T has no effect in your function: softmax(z) is temperature 1.":
+            _temperature(lambda z, t, s: _softmax(z, s)),
+        "You divided the probabilities by T, after the softmax. T divides the logits, before it.":
+            _temperature(lambda z, t, stable: [v / t for v in _softmax(z, stable)]),
+        "Yours do not add up to 1: divide each exp(z / T) by their sum.":
+            _temperature(lambda z, t, stable: [math.exp(v / t) for v in z]),
+        "T = 0 is a division by zero. It stands for greedy: all probability on the likeliest "
+        "token.": _zero(_raise),
+        "You treat T = 0 like T = 1. It stands for greedy: all probability on the likeliest token.":
+            _zero(_softmax),
+        "At T = 0 two tokens tie and you chose both. Greedy takes one token: the first of the "
+        "likeliest.": _zero(lambda z: [float(v == max(z)) for v in z]),
+        "At T = 0 two tokens tie and you halved. Greedy takes one token: the first of the "
+        "likeliest.": _zero(lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
+        "At T = 0 you return the token's number. Asked for are probabilities: 1 for that token, 0 "
+        "for the others.": _zero(lambda z: z.index(max(z))),
+        "exp(900) is too large for a float. Subtract the largest z / T first: the shares stay the "
+        "same.": lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False),
+    })
 
 
 def _library_mistakes(samples: Answers) -> Found:
     problems = {q: Problem(q, q, "", "number") for q, _, _ in samples}
-    report = ExamReport(tuple(problems.values()),
-                        tuple(Sample(q, i, r, None, c) for i, (q, r, c) in enumerate(samples)))
+    said = tuple(Sample(q, i, r, None, c) for i, (q, r, c) in enumerate(samples))
+    report = ExamReport(tuple(problems.values()), said)
     return [(m.problem.id, m.rationale) for m in report.mistakes]
 
 
@@ -134,103 +113,89 @@ def _neighbours_once(samples: Answers) -> Found:
 
 
 @exercise("03.2", "mistakes, each once")
-def check_mistakes(theirs: Callable[..., Any]) -> None:
-    """The different mistakes among (question, rationale, correct) triples, as (question, rationale) pairs."""
-    judge("03.2", theirs, _library_mistakes,
-          [(
-               [("q1", "so 8", False), ("q1", "so 8", False), ("q1", "so 7", True),
-                ("q2", "so 8", False)],), ([("q1", "so 7", True), ("q1", "it is 7", True)],),
-           ([("q1", "so 8", False), ("q1", "so 9", False)],),
-           (
-               [("q2", "so 4", False), ("q1", "so 3", False), ("q2", "so 4", False),
-                ("q2", "so 6", False)],), ([("q1", "so 7", True), ("q1", "so 8", False)],), ([],)],
-          {
-              "You counted the same wrong rationale of the same question twice.": _wrong,
-              "You counted the same wrong rationale twice where another one stood between: "
-              "compare with all before it, not with the last.":
-                  _neighbours_once,
-              "The same words under another question are another mistake: tell them apart by "
-              "question and rationale.":
-                  lambda s: _first_of_each(s, 1),
-              "You dropped the mistakes of a question that another sample got right. The student "
-              "still made them.":
-                  _never_passed,
-              "You kept one mistake a question. Two different wrong rationales are two mistakes.":
-                  lambda s: _first_of_each(s, 0),
-              "You kept one mistake a question, the last. Two different wrong rationales are two "
-              "mistakes.":
-                  lambda s: list(dict(_wrong(s)).items()),
-              "Right samples are no mistakes: leave out those with correct = True.":
-                  lambda s: _once([(q, r) for q, r, _ in s]),
-              "Right samples are no mistakes: you kept those with correct = True, and left out "
-              "the others.":
-                  lambda s: _once([(q, r) for q, r, correct in s if correct]),
-              "A set has no order. Return a list in the order in which the mistakes were made: a "
-              "dict keeps it.":
-                  lambda s: set(_wrong(s)),
-              "All mistakes are there, but sorted. Keep the order in which they were made: a dict "
-              "does.":
-                  lambda s: sorted(set(_wrong(s))),
-          })
-
-
-# --- 03.3: pass@k ---
+def check_mistakes(theirs: Program) -> None:
+    """The different mistakes among (question, rationale, correct), as pairs."""
+    cases: list[Case] = [
+        (
+            [("q1", "so 8", False), ("q1", "so 8", False), ("q1", "so 7", True),
+             ("q2", "so 8", False)],), ([("q1", "so 7", True), ("q1", "it is 7", True)],),
+        ([("q1", "so 8", False), ("q1", "so 9", False)],),
+        (
+            [("q2", "so 4", False), ("q1", "so 3", False), ("q2", "so 4", False),
+             ("q2", "so 6", False)],), ([("q1", "so 7", True), ("q1", "so 8", False)],), ([],)]
+    judge("03.2", theirs, _library_mistakes, cases, {
+        "You counted the same wrong rationale of the same question twice.": _wrong,
+        "You counted the same wrong rationale twice where another one stood between: compare with "
+        "all before it, not with the last.": _neighbours_once,
+        "The same words under another question are another mistake: tell them apart by question "
+        "and rationale.": lambda s: _first_of_each(s, 1),
+        "You dropped the mistakes of a question that another sample got right. The student still "
+        "made them.": _never_passed,
+        "You kept one mistake a question. Two different wrong rationales are two mistakes.":
+            lambda s: _first_of_each(s, 0),
+        "You kept one mistake a question, the last. Two different wrong rationales are two "
+        "mistakes.": lambda s: list(dict(_wrong(s)).items()),
+        "Right samples are no mistakes: leave out those with correct = True.":
+            lambda s: _once([(q, r) for q, r, _ in s]),
+        "Right samples are no mistakes: you kept those with correct = True, and left out the "
+        "others.": lambda s: _once([(q, r) for q, r, correct in s if correct]),
+        "A set has no order. Return a list in the order in which the mistakes were made: a dict "
+        "keeps it.": lambda s: set(_wrong(s)),
+        "All mistakes are there, but sorted. Keep the order in which they were made: a dict does.":
+            lambda s: sorted(set(_wrong(s))),
+    })
 
 
 @exercise("03.3", "pass@k without bias")
-def check_pass_at_k(theirs: Callable[..., Any]) -> None:
+def check_pass_at_k(theirs: Program) -> None:
     """pass@k from n samples, c of which are right."""
     comb = math.comb
 
     def by_factorials(n: int, c: int, k: int) -> float:
-        return 1 - math.factorial(n - c) * math.factorial(n - k) / (
-            math.factorial(n) * math.factorial(n - c - k))
+        f = math.factorial
+        return 1 - f(n - c) * f(n - k) / (f(n) * f(n - c - k))
 
-    few_wrong = (
+    cases: list[Case] = [(4, 2, 2), (8, 1, 1), (8, 3, 4), (8, 0, 4), (8, 8, 3), (5, 3, 3),
+                         (8, 1, 8), (1, 0, 1), (1, 1, 1), (100, 3, 50)]
+    judge("03.3", theirs, pass_at_k, cases, {
+        "That is the naive estimate 1 − (1 − c/n)^k: it draws the same sample several times, and "
+        "is too low.": lambda n, c, k: 1 - (1 - c / n) ** k,
+        "Yours is always 0 or 1: either // cut the share C(n−c, k) / C(n, k) down to a whole "
+        "number (use /), or you asked whether any of all n samples is right: that is pass@n.":
+            lambda n, c, k: float(c > 0),
+        "That is the chance that all k are wrong; pass@k is 1 minus it.":
+            lambda n, c, k: 1 - pass_at_k(n, c, k),
         "Here fewer than k samples are wrong (n − c < k), so that every choice of k holds a right "
-        "one: pass@k is 1.")
-    judge(
-        "03.3", theirs, pass_at_k,
-        [(4, 2, 2), (8, 1, 1), (8, 3, 4), (8, 0, 4), (8, 8, 3), (5, 3, 3), (8, 1, 8), (1, 0, 1),
-         (1, 1, 1), (100, 3, 50)],
-        {
-            "That is the naive estimate 1 − (1 − c/n)^k: it draws the same sample several times, "
-            "and is too low.":
-                lambda n, c, k: 1 - (1 - c / n) ** k,
-            "Yours is always 0 or 1: either // cut the share C(n−c, k) / C(n, k) down to a whole "
-            "number (use /), or you asked whether any of all n samples is right: that is pass@n.":
-                lambda n, c, k: float(c > 0),
-            "That is the chance that all k are wrong; pass@k is 1 minus it.":
-                lambda n, c, k: 1 - pass_at_k(n, c, k),
-            few_wrong:
-                [by_factorials, lambda n, c, k: 0.0 if n - c < k else pass_at_k(n, c, k),
-                 lambda n, c, k: None if n - c < k else pass_at_k(n, c, k)],
-            "You asked that all k are right, C(c, k). Count the choices that are all wrong, "
-            "C(n−c, k): 1 minus.":
-                lambda n, c, k: comb(c, k) / comb(n, k),
-            "You counted the right ones, C(c, k), and took 1 minus: the wrong ones are n − c.":
-                lambda n, c, k: 1 - comb(c, k) / comb(n, k),
-            "k has no effect in your function: c/n is pass@1.": lambda n, c, k: c / n,
-            "k · c/n adds up chances that overlap: it can exceed 1.": lambda n, c, k: k * c / n,
-        })
-
-
-# --- 03.4: Wilson's interval ---
+        "one: pass@k is 1.":
+            [by_factorials, lambda n, c, k: 0.0 if n - c < k else pass_at_k(n, c, k),
+             lambda n, c, k: None if n - c < k else pass_at_k(n, c, k)],
+        "You asked that all k are right, C(c, k). Count the choices that are all wrong, C(n−c, "
+        "k): 1 minus.": lambda n, c, k: comb(c, k) / comb(n, k),
+        "You counted the right ones, C(c, k), and took 1 minus: the wrong ones are n − c.":
+            lambda n, c, k: 1 - comb(c, k) / comb(n, k),
+        "k has no effect in your function: c/n is pass@1.": lambda n, c, k: c / n,
+        "k · c/n adds up chances that overlap: it can exceed 1.": lambda n, c, k: k * c / n,
+    })
 
 
 def _interval(
     centre: Callable[[float, float], float], half: Callable[[float, int, float, float], float],
-    clip: bool, none_asked: Any,
-) -> Callable[[int, int], Any]:
-    """An interval from a centre(share, z²/n) and a half(share, n, z, z²/n); `none_asked` for n = 0, or an exception."""
+    clip: bool = True, at_none: Any = (0.0, 1.0),
+) -> Program:
+    """An interval from centre(share, z²/n) ± half(share, n, z, z²/n).
+
+    Args:
+        clip: cut it off at 0 and 1.
+        at_none: what is returned for n = 0, or ZeroDivisionError.
+    """
 
     def wrong(right: int, total: int, z: float = 1.96) -> Any:
-        if total == 0 and none_asked is not ZeroDivisionError:
-            return none_asked
+        if total == 0 and at_none is not ZeroDivisionError:
+            return at_none
         share, spread = right / total, z * z / total
         middle, width = centre(share, spread), half(share, total, z, spread)
-        return (max(0.0, middle - width), min(1.0, middle + width)) if clip else (
-            middle - width, middle + width)
+        low, high = middle - width, middle + width
+        return (max(0.0, low), min(1.0, high)) if clip else (low, high)
 
     return wrong
 
@@ -247,42 +212,47 @@ def _plain(share: float, total: int, z: float, spread: float) -> float:
     return z * math.sqrt(share * (1 - share) / total)
 
 
-_INTERVAL_ERRORS: tuple[tuple[str, Callable[..., float], Callable[..., float]], ...] = (
-    ("That is p ± z·√(p(1−p)/n): at 0 % and 100 % it has no width, as if nothing else were "
-     "possible. Wilson adds z²/n terms.", lambda p, s: p, _plain),
-    ("Your centre is p itself. Wilson's lies nearer to one half: (p + z²/2n) / (1 + z²/n).",
-     lambda p, s: p, _half),
-    ("You forgot to divide by 1 + z²/n.", lambda p, s: p + s / 2,
-     lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
-    ("You divided the centre by 1 + z²/n, but not the half width.", _centre,
-     lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
-    ("The last term under the root is z²/4n², with n squared.", _centre,
-     lambda p, n, z, s: z / (1 + s) * math.sqrt(p * (1 - p) / n + s / 4)),
-    ("The root is missing.", _centre,
-     lambda p, n, z, s: z / (1 + s) * (p * (1 - p) / n + s / (4 * n))),
-    ("You forgot the second term under the root, z²/4n²: without it the interval has no width at "
-     "0 % and 100 %.", _centre, lambda p, n, z, s: _plain(p, n, z, s) / (1 + s)))
+def _anyway(centre: Callable[..., float], half: Callable[..., float]) -> list[Program]:
+    """A wrong formula, clipped or not, with any result for n = 0."""
+    ways = itertools.product((True, False), ((0.0, 1.0), (0.0, 0.0), ZeroDivisionError, None))
+    return [_interval(centre, half, clip, at_none) for clip, at_none in ways]
 
 
 @exercise("03.4", "Wilson's interval")
-def check_wilson_interval(theirs: Callable[..., Any]) -> None:
+def check_wilson_interval(theirs: Program) -> None:
     """Low and high end of the 95 % interval of an accuracy."""
-    ways = list(itertools.product((True, False), ((0.0, 1.0), (0.0, 0.0), ZeroDivisionError, None)))
-    judge("03.4", theirs, wilson_interval,
-          [(8, 10), (5, 10), (223, 425), (2625, 5000), (0, 20), (20, 20), (1, 1), (0, 0)],
-          {
-              "With no question asked everything is possible: (0.0, 1.0).":
-                  [_interval(_centre, _half, True, at_none) for at_none in _AT_NONE],
-              "Yours is in percent; wanted are shares in [0, 1].":
-                  [_percent(at_none) for at_none in ((0.0, 1.0), (0.0, 100.0), None)],
-              "Yours are the centre and the half width; wanted are the ends, centre − half and "
-              "centre + half.":
-                  _centre_and_half,
-          })
+    at_none: tuple[Any, ...] = (ZeroDivisionError, (0.0, 0.0), None, (1.0, 1.0), (0.5, 0.5))
+    cases: list[Case] = [
+        (8, 10), (5, 10), (223, 425), (2625, 5000), (0, 20), (20, 20), (1, 1), (0, 0)]
+    judge("03.4", theirs, wilson_interval, cases, {
+        "That is p ± z·√(p(1−p)/n): at 0 % and 100 % it has no width, as if nothing else were "
+        "possible. Wilson adds z²/n terms.": _anyway(lambda p, s: p, _plain),
+        "Your centre is p itself. Wilson's lies nearer to one half: (p + z²/2n) / (1 + z²/n).":
+            _anyway(lambda p, s: p, _half),
+        "You forgot to divide by 1 + z²/n.":
+            _anyway(lambda p, s: p + s / 2, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
+        "You divided the centre by 1 + z²/n, but not the half width.":
+            _anyway(_centre, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
+        "The last term under the root is z²/4n², with n squared.":
+            _anyway(_centre, lambda p, n, z, s: z / (1 + s) * math.sqrt(p * (1 - p) / n + s / 4)),
+        "The root is missing.":
+            _anyway(_centre, lambda p, n, z, s: z / (1 + s) * (p * (1 - p) / n + s / (4 * n))),
+        "You forgot the second term under the root, z²/4n²: without it the interval has no width "
+        "at 0 % and 100 %.": _anyway(_centre, lambda p, n, z, s: _plain(p, n, z, s) / (1 + s)),
+        "With no question asked everything is possible: (0.0, 1.0).":
+            [_interval(_centre, _half, at_none=value) for value in at_none],
+        "Yours is in percent; wanted are shares in [0, 1].":
+            [_percent(value) for value in ((0.0, 1.0), (0.0, 100.0), None)],
+        "Yours are the centre and the half width; wanted are the ends, centre − half and centre + "
+        "half.": _centre_and_half,
+    })
 
 
-def _percent(right: int, total: int, none_asked: Any) -> Any:
-    return tuple(100 * v for v in wilson_interval(right, total)) if total else none_asked
+def _percent(at_none: Any) -> Program:
+    def wrong(right: int, total: int) -> Any:
+        return tuple(100 * v for v in wilson_interval(right, total)) if total else at_none
+
+    return wrong
 
 
 def _centre_and_half(right: int, total: int) -> tuple[float, float]:

@@ -1,13 +1,12 @@
-"""Checks of notebook 02: a block in four bits, the bytes of a matrix, LoRA, and how much of it trains."""
+"""Checks of notebook 02: a block in four bits, bytes of a matrix, LoRA, what trains."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 import torch
-from l2r_course.checks.base import Likely, exercise, judge
+from l2r_course.checks.base import Case, Program, exercise, judge
 from l2r_course.lora import adapter_parameters, lora_forward
 from l2r_course.nf4 import quantise_block
 from torch import Tensor
@@ -15,38 +14,34 @@ from torch.nn.functional import linear
 
 from l2r_lite.students.four_bit import LEVELS, four_bit_bytes
 
-# --- 02.1 ---
-
-# five levels, for cases that can be worked out by hand
-FEW = torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0])
-Codes = tuple[Tensor, Tensor]
+FEW = torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0])  # levels for cases worked out by hand
 
 
 def _nearest(between: Tensor, levels: Tensor) -> Tensor:
     return (between.unsqueeze(-1) - levels).abs().argmin(-1)
 
 
-def _divided_by(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Codes]:
-    """Everything right, but for what the block is divided by; a block of zeros stays one."""
+def _divided_by(measure: Program) -> Program:
+    """All right but for what the block is divided by; a block of zeros stays one."""
 
-    def function(block: Tensor, levels: Tensor) -> Codes:
+    def function(block: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         scale = measure(block)
         return _nearest(block / scale.where(scale != 0, torch.ones(())), levels), scale
 
     return function
 
 
-def _coded_by(code: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Codes]:
-    """Everything right, a block of zeros too, but for how a number in [−1, 1] becomes a code."""
+def _coded_by(code: Program) -> Program:
+    """All right, a block of zeros too, but for how a number in [−1, 1] becomes a code."""
 
-    def function(block: Tensor, levels: Tensor) -> Codes:
+    def function(block: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         scale = block.abs().max()
         return (code(block / scale, levels), scale) if scale else quantise_block(block, levels)
 
     return function
 
 
-def _no_guard(code: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Codes]:
+def _no_guard(code: Program) -> Program:
     return lambda block, levels: (code(block / block.abs().max(), levels), block.abs().max())
 
 
@@ -54,7 +49,7 @@ def _between_edges(between: Tensor, levels: Tensor) -> Tensor:
     return torch.bucketize(between, (levels[1:] + levels[:-1]) / 2)
 
 
-EQUAL_STEPS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
+EQUAL_STEPS: tuple[Program, ...] = (
     lambda x, levels: ((x + 1) / 2 * (len(levels) - 1)).round(),
     lambda x, _: ((x + 1) * 7.5).round(),
     lambda x, _: (x * 8).round(),
@@ -65,57 +60,45 @@ EQUAL_STEPS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
 
 
 @exercise("02.1", "a block in four bits")
-def check_quantise_block(my_quantise_block: Callable[..., Any]) -> None:
+def check_quantise_block(my_quantise_block: Program) -> None:
     """Codes of the nearest levels, and the block's absmax as its scale."""
     weights = torch.randn(64, generator=torch.Generator().manual_seed(2))
-    zeros = (
+    cases: list[Case] = [
+        (torch.tensor([0.2, -0.08, 0.4, 0.0]), FEW), (torch.tensor([0.2, -0.4, 0.1, 0.0]), FEW),
+        (torch.tensor([-0.5, -0.4, -0.1]), FEW), (weights * 0.06, LEVELS), (weights - 3, LEVELS),
+        (torch.tensor([-2.0]), LEVELS), (torch.zeros(8), LEVELS)]
+    judge("02.1", my_quantise_block, quantise_block, cases, {
+        "You divided by the largest number. It may be negative, or small: take the largest "
+        "absolute value.": _divided_by(torch.max),
+        "You rounded to equally spaced levels. Look for the nearest of `levels`, which lie denser "
+        "near 0.": [_coded_by(code) for code in EQUAL_STEPS],
+        "You did not divide the block by its scale: levels lie in [−1, 1], weights elsewhere.":
+            lambda block, levels: (_nearest(block, levels), block.abs().max()),
+        "You took the next level above, not the nearest one: compare with the middles between two "
+        "levels.": _coded_by(lambda x, levels: torch.bucketize(x, levels)),
+        "You took the next level below, not the nearest one: compare with the middles between two "
+        "levels.": _coded_by(lambda x, levels: torch.bucketize(x, levels, right=True) - 1),
+        "These are the levels themselves. A code is a level's index, which fits into 4 bits.":
+            _coded_by(lambda x, levels: levels[_nearest(x, levels)]),
+        "These are the numbers read back, not codes. A code is a level's index, which fits into 4 "
+        "bits.":
+            lambda b, levels: (levels[quantise_block(b, levels)[0]] * b.abs().max(), b.abs().max()),
+        "You returned the scale first: codes, then scale.":
+            lambda block, levels: quantise_block(block, levels)[::-1],
+        "The scale has a dimension too many: it is one number for the block (no keepdim).":
+            lambda block, levels: (
+                quantise_block(block, levels)[0], block.abs().max(0, keepdim=True).values),
+        "You divided by the mean absolute value: some numbers then lie beyond the last level, ±1.":
+            _divided_by(lambda block: block.abs().mean()),
+        "You divided by the standard deviation: some numbers then lie beyond the last level, ±1.":
+            _divided_by(lambda block: block.std() if len(block) > 1 else block.abs().max()),
+        "A block of zeros has scale 0, its absmax: guard the division, but do not change the "
+        "scale that is stored.":
+            lambda block, levels: (
+                quantise_block(block, levels)[0], block.abs().max() or torch.ones(())),
         "0 / 0 is nan, and a nan has no nearest level: a block of zeros has scale 0, and its "
-        "codes are the level 0's.")
-    too_small = "some numbers then lie beyond the last level, ±1."
-    judge(
-        "02.1", my_quantise_block, quantise_block,
-        [(torch.tensor([0.2, -0.08, 0.4, 0.0]), FEW), (torch.tensor([0.2, -0.4, 0.1, 0.0]), FEW),
-         (torch.tensor([-0.5, -0.4, -0.1]), FEW), (weights * 0.06, LEVELS), (weights - 3, LEVELS),
-         (torch.tensor([-2.0]), LEVELS), (torch.zeros(8), LEVELS)],
-        {
-            "You divided by the largest number. It may be negative, or small: take the largest "
-            "absolute value.":
-                _divided_by(torch.max),
-            "You rounded to equally spaced levels. Look for the nearest of `levels`, which lie "
-            "denser near 0.":
-                [_coded_by(code) for code in EQUAL_STEPS],
-            "You did not divide the block by its scale: levels lie in [−1, 1], weights elsewhere.":
-                lambda block, levels: (_nearest(block, levels), block.abs().max()),
-            "You took the next level above, not the nearest one: compare with the middles between "
-            "two levels.":
-                _coded_by(lambda x, levels: torch.bucketize(x, levels)),
-            "You took the next level below, not the nearest one: compare with the middles between "
-            "two levels.":
-                _coded_by(lambda x, levels: torch.bucketize(x, levels, right=True) - 1),
-            "These are the levels themselves. A code is a level's index, which fits into 4 bits.":
-                _coded_by(lambda x, levels: levels[_nearest(x, levels)]),
-            "These are the numbers read back, not codes. A code is a level's index, which fits "
-            "into 4 bits.":
-                lambda b, levels: (
-                    levels[quantise_block(b, levels)[0]] * b.abs().max(), b.abs().max()),
-            "You returned the scale first: codes, then scale.":
-                lambda block, levels: quantise_block(block, levels)[::-1],
-            "The scale has a dimension too many: it is one number for the block (no keepdim).":
-                lambda block, levels: (
-                    quantise_block(block, levels)[0], block.abs().max(0, keepdim=True).values),
-            f"You divided by the mean absolute value: {too_small}":
-                _divided_by(lambda block: block.abs().mean()),
-            f"You divided by the standard deviation: {too_small}":
-                _divided_by(lambda block: block.std() if len(block) > 1 else block.abs().max()),
-            "A block of zeros has scale 0, its absmax: guard the division, but do not change the "
-            "scale that is stored.":
-                lambda block, levels: (
-                    quantise_block(block, levels)[0], block.abs().max() or torch.ones(())),
-            zeros: [_no_guard(_nearest), _no_guard(_between_edges)],
-        })
-
-
-# --- 02.2 ---
+        "codes are the level 0's.": [_no_guard(_nearest), _no_guard(_between_edges)],
+    })
 
 
 def _bytes(
@@ -123,7 +106,7 @@ def _bytes(
     offset: int = 4,
     blocks: Callable[[int, int], int] = lambda rows, columns: ceil(rows * columns / 64),
     whole: float = 1,
-) -> Callable[[int, int], float]:
+) -> Program:
     """Bytes of a matrix with one thing counted otherwise."""
 
     def function(rows: int, columns: int) -> float:
@@ -134,48 +117,38 @@ def _bytes(
 
 
 @exercise("02.2", "bytes of a 4-bit matrix")
-def check_four_bit_bytes(my_four_bit_bytes: Callable[..., Any]) -> None:
+def check_four_bit_bytes(my_four_bit_bytes: Program) -> None:
     """Codes, scales in 8 bits, the scales' own scales, and their mean."""
-    four = "You stored every scale in 4 bytes. With double quantisation it takes 1."
-    whole = "You took a whole byte, or 4, for a code of 4 bits: two codes share a byte."
-    shorter = (
+    cases: list[Case] = [
+        (64, 64), (1, 64), (192, 512), (128, 128), (129, 128), (4096, 4096), (3, 100), (1, 65)]
+    judge("02.2", my_four_bit_bytes, lambda rows, columns: four_bit_bytes((rows, columns)), cases, {
+        "You forgot the scales: every block of 64 codes needs one.":
+            _bytes(scale=0, second=0, offset=0),
+        "You stored every scale in 4 bytes. With double quantisation it takes 1.":
+            [_bytes(scale=4, second=0, offset=0), _bytes(scale=4)],
+        "You forgot the scales' own scales (4 bytes for 256 of them) and their mean (4 bytes).":
+            _bytes(second=0, offset=0),
+        "You forgot the mean of the scales, which was taken off before they were quantised: 4 "
+        "bytes a matrix.": _bytes(offset=0),
+        "You forgot the scales' own scales: 256 scales share one, of 4 bytes.": _bytes(second=0),
+        "You took a whole byte, or 4, for a code of 4 bits: two codes share a byte.":
+            [_bytes(codes=lambda n: n), _bytes(codes=lambda n: 4 * n)],
+        "These are bits; a byte has 8.": _bytes(whole=8),
         "The last block may be shorter than 64, or hold fewer than 256 scales: it needs a scale "
-        "all the same. Round up.")
-    judge(
-        "02.2", my_four_bit_bytes, lambda rows, columns: four_bit_bytes((rows, columns)),
-        [(64, 64), (1, 64), (192, 512), (128, 128), (129, 128), (4096, 4096), (3, 100), (1, 65)],
-        {
-            "You forgot the scales: every block of 64 codes needs one.":
-                _bytes(scale=0, second=0, offset=0),
-            four: [_bytes(scale=4, second=0, offset=0), _bytes(scale=4)],
-            "You forgot the scales' own scales (4 bytes for 256 of them) and their mean (4 bytes).":
-                _bytes(second=0, offset=0),
-            "You forgot the mean of the scales, which was taken off before they were quantised: 4 "
-            "bytes a matrix.":
-                _bytes(offset=0),
-            "You forgot the scales' own scales: 256 scales share one, of 4 bytes.":
-                _bytes(second=0),
-            whole: [_bytes(codes=lambda n: n), _bytes(codes=lambda n: 4 * n)],
-            "These are bits; a byte has 8.": _bytes(whole=8),
-            shorter:
-                [lambda r, c: ceil(r * c / 2) + r * c // 64 + 4 * (r * c // 64 // 256) + 4,
-                 lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * (ceil(r * c / 64) // 256)
-                 + 4],
-            "Half a byte cannot be stored, nor part of a scale: round each count up.":
-                lambda r, c: r * c / 2 + r * c / 64 + 4 * r * c / 64 / 256 + 4,
-            "Blocks run on from one row into the next: round up once for the matrix, not once a "
-            "row.":
-                _bytes(blocks=lambda rows, columns: rows * ceil(columns / 64)),
-            "256 scales share a scale, not 256 weights: there are 64 times fewer of these.":
-                lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * ceil(r * c / 256) + 4,
-        })
+        "all the same. Round up.":
+            [lambda r, c: ceil(r * c / 2) + r * c // 64 + 4 * (r * c // 64 // 256) + 4,
+             lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * (ceil(r * c / 64) // 256) + 4],
+        "Half a byte cannot be stored, nor part of a scale: round each count up.":
+            lambda r, c: r * c / 2 + r * c / 64 + 4 * r * c / 64 / 256 + 4,
+        "Blocks run on from one row into the next: round up once for the matrix, not once a row.":
+            _bytes(blocks=lambda rows, columns: rows * ceil(columns / 64)),
+        "256 scales share a scale, not 256 weights: there are 64 times fewer of these.":
+            lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * ceil(r * c / 256) + 4,
+    })
 
 
-# --- 02.3 ---
-
-
-def _scaled(factor: Callable[[float, int, int, int], float]) -> Callable[..., Tensor]:
-    """LoRA with the update times something else than α/r; the factor is told α, r, in and out."""
+def _scaled(factor: Program) -> Program:
+    """LoRA with the update times factor(α, r, in, out) in place of α/r."""
 
     def function(x: Tensor, weight: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         return linear(x, weight) + factor(alpha, len(a), a.shape[1], len(b)) * (x @ a.T @ b.T)
@@ -188,77 +161,70 @@ def _numbers(*shape: int, seed: int) -> Tensor:
 
 
 @exercise("02.3", "LoRA, the forward pass")
-def check_lora(my_lora: Callable[..., Any]) -> None:
+def check_lora(my_lora: Program) -> None:
     """y = W x + (α/r) · B A x, for one vector and for many."""
-    width = "You divided by a layer's width: the rank r is the number of rows of A."
     eye, vector = torch.eye(2), torch.tensor([1.0, 2.0])
     one, down = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
     # in 4, out 3, rank 2
     wide = (_numbers(3, 4, seed=2), _numbers(2, 4, seed=3), _numbers(3, 2, seed=4))
     square = (_numbers(4, 4, seed=5), _numbers(2, 4, seed=6), _numbers(4, 2, seed=7))
-    judge(
-        "02.3", my_lora, lambda x, weight, a, b, alpha: lora_forward(x, weight, a, b, alpha=alpha),
-        [(vector, eye, one, down, 2.0), (vector, eye, one, torch.zeros(2, 1), 2.0),
-         (_numbers(4, seed=8), *wide, 8.0), (_numbers(5, 4, seed=9), *wide, 1.0),
-         (_numbers(2, 3, 4, seed=10), *square, 16.0), (torch.zeros(4), *square, 4.0)],
-        {
-            "You forgot the factor α/r before the update.": _scaled(lambda alpha, *_: 1.0),
-            "You multiplied by α, but did not divide by the rank r.":
-                _scaled(lambda alpha, *_: alpha),
-            "You divided by r, but did not multiply by α.": _scaled(lambda _, r, *__: 1 / r),
-            "The factor stands on its head: it is α/r, not r/α.":
-                _scaled(lambda alpha, r, *_: r / alpha),
-            width:
-                [_scaled(lambda alpha, r, n, m: alpha / n),
-                 _scaled(lambda alpha, r, n, m: alpha / m)],
-            "You exchanged A and B: x goes through A first, down to r numbers, then through B.":
-                lambda x, w, a, b, alpha: x @ w.T + alpha / len(a) * (x @ b @ a),
-            "You left out W x: the frozen layer still answers.":
-                lambda x, w, a, b, alpha: alpha / len(a) * (x @ a.T @ b.T),
-            "The factor α/r belongs to the update only; yours scales W x as well.":
-                lambda x, w, a, b, alpha: alpha / len(a) * (x @ w.T + x @ a.T @ b.T),
-            "W is (out, in): multiply x by its transpose, x @ W.T, or use "
-            "torch.nn.functional.linear.":
-                lambda x, w, a, b, alpha: x @ w + alpha / len(a) * (x @ a.T @ b.T),
-            "`weight @ x` works for one vector; x may have batch and time before its last "
-            "dimension: x @ weight.T does.":
-                lambda x, w, a, b, alpha: w @ x + alpha / len(a) * (b @ (a @ x)),
-        })
-
-
-# --- 02.4 ---
+    cases: list[Case] = [
+        (vector, eye, one, down, 2.0), (vector, eye, one, torch.zeros(2, 1), 2.0),
+        (_numbers(4, seed=8), *wide, 8.0), (_numbers(5, 4, seed=9), *wide, 1.0),
+        (_numbers(2, 3, 4, seed=10), *square, 16.0), (torch.zeros(4), *square, 4.0)]
+    judge("02.3", my_lora,
+          lambda x, weight, a, b, alpha: lora_forward(x, weight, a, b, alpha=alpha), cases,
+          {
+              "You forgot the factor α/r before the update.": _scaled(lambda alpha, *_: 1.0),
+              "You multiplied by α, but did not divide by the rank r.":
+                  _scaled(lambda alpha, *_: alpha),
+              "You divided by r, but did not multiply by α.": _scaled(lambda _, r, *__: 1 / r),
+              "The factor stands on its head: it is α/r, not r/α.":
+                  _scaled(lambda alpha, r, *_: r / alpha),
+              "You divided by a layer's width: the rank r is the number of rows of A.":
+                  [_scaled(lambda alpha, r, n, m: alpha / n),
+                   _scaled(lambda alpha, r, n, m: alpha / m)],
+              "You exchanged A and B: x goes through A first, down to r numbers, then through B.":
+                  lambda x, w, a, b, alpha: x @ w.T + alpha / len(a) * (x @ b @ a),
+              "You left out W x: the frozen layer still answers.":
+                  lambda x, w, a, b, alpha: alpha / len(a) * (x @ a.T @ b.T),
+              "The factor α/r belongs to the update only; yours scales W x as well.":
+                  lambda x, w, a, b, alpha: alpha / len(a) * (x @ w.T + x @ a.T @ b.T),
+              "W is (out, in): multiply x by its transpose, x @ W.T, or use "
+              "torch.nn.functional.linear.":
+                  lambda x, w, a, b, alpha: x @ w + alpha / len(a) * (x @ a.T @ b.T),
+              "`weight @ x` works for one vector; x may have batch and time before its last "
+              "dimension: x @ weight.T does.":
+                  lambda x, w, a, b, alpha: w @ x + alpha / len(a) * (b @ (a @ x)),
+          })
 
 
 @exercise("02.4", "how many parameters train")
-def check_trainable(my_trainable: Callable[..., Any]) -> None:
+def check_trainable(my_trainable: Program) -> None:
     """Σ r · (in + out) over the layers that have an adapter."""
-    product = "A has r · in numbers and B has out · r: their counts are added, not multiplied."
-    in_bytes = (
-        "These are bytes (4 a number, or 16 with gradient and Adam's moments): asked is how many "
-        "numbers train.")
     pocket = 4 * ([(192, 192)] * 4 + [(512, 192)] * 2 + [(192, 512)])
-    judge("02.4", my_trainable, adapter_parameters,
-          [([(2, 3)], 1), ([(192, 512)], 16), ([(8, 8), (8, 8)], 2), (pocket, 16), ([(4, 4)], 64),
-           ([], 16)],
-          {
-              "You counted the base weights too: they are frozen.":
-                  lambda shapes, r: sum(n * m + r * (n + m) for n, m in shapes),
-              "You counted the base weights, which are frozen; A and B are what trains.":
-                  lambda shapes, r: sum(n * m for n, m in shapes),
-              "You counted only A, r × in: B, out × r, trains too.":
-                  lambda shapes, r: sum(r * m for _, m in shapes),
-              "You counted only B, out × r: A, r × in, trains too.":
-                  lambda shapes, r: sum(r * n for n, _ in shapes),
-              product:
-                  [lambda shapes, r: sum(r * n * m for n, m in shapes),
-                   lambda shapes, r: sum(r * n * r * m for n, m in shapes)],
-              "You forgot the rank: A has r rows, and B has r columns.":
-                  lambda shapes, r: sum(n + m for n, m in shapes),
-              "You counted one layer only: every matrix has an A and a B of its own.":
-                  lambda shapes, r: r * sum(shapes[0]) if shapes else 0,
-              "You counted each different shape once: every matrix has an A and a B of its own.":
-                  lambda shapes, r: sum(r * (n + m) for n, m in set(shapes)),
-              in_bytes:
-                  [lambda shapes, r: 4 * adapter_parameters(shapes, r),
-                   lambda shapes, r: 16 * adapter_parameters(shapes, r)],
-          })
+    cases: list[Case] = [([(2, 3)], 1), ([(192, 512)], 16), ([(8, 8), (8, 8)], 2), (pocket, 16),
+                         ([(4, 4)], 64), ([], 16)]
+    judge("02.4", my_trainable, adapter_parameters, cases, {
+        "You counted the base weights too: they are frozen.":
+            lambda shapes, r: sum(n * m + r * (n + m) for n, m in shapes),
+        "You counted the base weights, which are frozen; A and B are what trains.":
+            lambda shapes, r: sum(n * m for n, m in shapes),
+        "You counted only A, r × in: B, out × r, trains too.":
+            lambda shapes, r: sum(r * m for _, m in shapes),
+        "You counted only B, out × r: A, r × in, trains too.":
+            lambda shapes, r: sum(r * n for n, _ in shapes),
+        "A has r · in numbers and B has out · r: their counts are added, not multiplied.":
+            [lambda shapes, r: sum(r * n * m for n, m in shapes),
+             lambda shapes, r: sum(r * n * r * m for n, m in shapes)],
+        "You forgot the rank: A has r rows, and B has r columns.":
+            lambda shapes, r: sum(n + m for n, m in shapes),
+        "You counted one layer only: every matrix has an A and a B of its own.":
+            lambda shapes, r: r * sum(shapes[0]) if shapes else 0,
+        "You counted each different shape once: every matrix has an A and a B of its own.":
+            lambda shapes, r: sum(r * (n + m) for n, m in set(shapes)),
+        "These are bytes (4 a number, or 16 with gradient and Adam's moments): asked is how many "
+        "numbers train.":
+            [lambda shapes, r: 4 * adapter_parameters(shapes, r),
+             lambda shapes, r: 16 * adapter_parameters(shapes, r)],
+    })

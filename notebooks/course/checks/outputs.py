@@ -1,4 +1,4 @@
-"""Forty texts that untrained students really wrote, what a person reads in each, and graders that read them."""
+"""Forty texts that untrained students wrote, what a person reads in them, and graders."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ Reader = Callable[[str, Kind, Sequence[str]], Any]
 class Output:
     """What a student wrote to a problem, and how it came about.
 
-    `read`: the answer that a careful human reader says the text gives; None where it gives none.
-    `form`: what is special.
+    Attributes:
+        read: the answer that a careful human reader finds in the text, or None.
+        form: what is special about the text.
     """
 
     problem: Problem
@@ -38,7 +39,7 @@ class Output:
 
 
 def real_outputs(*, shown: bool = True) -> list[Output]:
-    """The 30 texts of notebook 01, or the ten others that it does not show; where they come from stands in outputs.json."""
+    """The 30 texts of notebook 01, or the ten that it does not show (source: outputs.json)."""
     data = json.loads(Path(__file__).with_name("outputs.json").read_text(encoding="utf-8"))
     outputs = []
     for i, row in enumerate(data["outputs"], start=1):
@@ -50,11 +51,8 @@ def real_outputs(*, shown: bool = True) -> list[Output]:
     return outputs
 
 
-# --- graders that a first version of a program often is; notebook 01 draws how they fare ---
-
-
 def candidates(text: str, kind: Kind) -> list[str]:
-    """Everything in a text that could be an answer of this kind: its numbers, its yes and no, its "(A)" and "(B)"."""
+    """Everything that could be an answer of this kind: numbers, yes and no, or "(A)" and "(B)"."""
     if kind == "number":
         return [n.replace(",", "") for n in re.findall(r"-?[0-9][0-9,]*(?:\.[0-9]+)?", text)]
     if kind == "yes-no":
@@ -85,19 +83,19 @@ GRADERS: dict[str, Reader] = {
 
 
 def agrees(got: Any, read: str | None, kind: Kind) -> bool:
-    """Whether what a program read is what the human reader read; a number may carry commas but no unit."""
+    """Whether a program read what the human reader did; numbers may have commas, but no unit."""
     if got is None or read is None:
         return got is None and read is None
     if isinstance(got, int | float | Fraction) and not isinstance(got, bool):
         got = str(got)
-    if not isinstance(got, str) or (
-        kind == "number" and not re.fullmatch(r"\s*-?\$?[0-9.,/]+\s*", got)):
+    if not isinstance(got, str):
         return False
-    return same_answer(got, read, kind)
+    bare = kind != "number" or re.fullmatch(r"\s*-?\$?[0-9.,/]+\s*", got)
+    return bool(bare) and same_answer(got, read, kind)
 
 
 def read_by(reader: Reader, output: Output) -> Any:
-    """What a program reads in a text; an exception is told as a value (base.Raised)."""
+    """What a program reads in a text; an exception becomes a value (base.Raised)."""
     return outcome(reader, (output.text, output.problem.kind, output.problem.choices))
 
 
@@ -111,12 +109,13 @@ def how_many(reader: Reader, outputs: Sequence[Output]) -> int:
 
 
 def miscounted(reader: Reader, outputs: Sequence[Output]) -> tuple[int, int]:
-    """What misreading does to an exam: (right answers called mistakes, wrong answers called right)."""
+    """What misreading does to an exam: (right answers called wrong, wrong ones called right)."""
     lost = passed = 0
     for output in outputs:
         problem = output.problem
         right = same_answer(output.read, problem.answer, problem.kind)
         got = read_by(reader, output)
         called = isinstance(got, str) and same_answer(got, problem.answer, problem.kind)
-        lost, passed = lost + (right and not called), passed + (called and not right)
+        lost += right and not called
+        passed += called and not right
     return lost, passed

@@ -1,15 +1,11 @@
-"""Checks of notebook 07: who forgot, and when to stop (replay.py has those of replay and forgetting)."""
+"""Checks of notebook 07: who forgot, and when to stop (replay.py has the others)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from l2r_course.checks.base import Likely, exercise, judge
-
-from l2r_lite.runs.report import stopping_round
-
-# --- 07.1 ---
+from l2r_course.checks.base import Program, exercise, judge
+from l2r_course.stopping import stopping_round
 
 BySkill = Mapping[str, float]
 
@@ -19,15 +15,12 @@ def _forgotten(before: BySkill, after: BySkill, threshold: float) -> list[str]:
     return sorted((s for s in falls if falls[s] > threshold), key=lambda s: -falls[s])
 
 
-def _falls(
-    keep: Callable[[float, float, float], bool], order: Callable[[float, float], float]
-) -> Callable[..., list[str]]:
-    """A wrong answer: which skills it keeps, by (before, after, threshold), and what it sorts them by."""
+def _falls(keep: Program, order: Callable[[float, float], float]) -> Program:
+    """A wrong answer: keep(before, after, threshold) selects skills, order(before, after) sorts."""
 
     def wrong(before: BySkill, after: BySkill, threshold: float) -> list[str]:
-        both = [s for s in before if s in after]
-        return sorted((s for s in both if keep(before[s], after[s], threshold)),
-                      key=lambda s: order(before[s], after[s]))
+        kept = [s for s in before if s in after and keep(before[s], after[s], threshold)]
+        return sorted(kept, key=lambda s: order(before[s], after[s]))
 
     return wrong
 
@@ -40,16 +33,18 @@ def _fell(b: float, a: float, t: float) -> bool:
 _FORGOT_CASES = [
     ({"add": 1.0, "sums": 0.0, "divide": 1.0, "more": 0.75},
      {"add": 0.75, "sums": 0.5, "divide": 0.25, "more": 0.75}, 0.125),
-    ({"subtract": 1.0, "add": 0.75, "divide": 0.625}, {"subtract": 0.5, "add": 0.5, "divide": 0.0},
-     0.25),
-    ({"more": 1.0, "enough": 1.0, "add": 0.375}, {"more": 0.75, "enough": 0.5, "add": 0.125},
-     0.125), ({"multiply": 0.25, "add": 1.0}, {"multiply": 0.0, "add": 0.625}, 0.375),
-    ({"add": 0.5}, {"add": 1.0}, 0.125), ({"add": 1.0, "divide": 1.0}, {"divide": 0.5}, 0.125),
+    ({"subtract": 1.0, "add": 0.75, "divide": 0.625},
+     {"subtract": 0.5, "add": 0.5, "divide": 0.0}, 0.25),
+    ({"more": 1.0, "enough": 1.0, "add": 0.375},
+     {"more": 0.75, "enough": 0.5, "add": 0.125}, 0.125),
+    ({"multiply": 0.25, "add": 1.0}, {"multiply": 0.0, "add": 0.625}, 0.375),
+    ({"add": 0.5}, {"add": 1.0}, 0.125),
+    ({"add": 1.0, "divide": 1.0}, {"divide": 0.5}, 0.125),
     ({}, {}, 0.125)]
 
 
 @exercise("07.1", "who forgot")
-def check_forgotten(theirs: Callable[..., Any]) -> None:
+def check_forgotten(theirs: Program) -> None:
     judge("07.1", theirs, _forgotten, _FORGOT_CASES, {
         "The mildest fall stands first: sort by the fall in descending order.":
             _falls(_fell, lambda b, a: b - a),
@@ -60,8 +55,7 @@ def check_forgotten(theirs: Callable[..., Any]) -> None:
         "A fall of exactly the threshold is not *more than* the threshold: use > and not >=.":
             _falls(lambda b, a, t: b - a >= t, lambda b, a: a - b),
         "You divided the fall by the accuracy before: points are meant, 1.0 → 0.75 is a fall of "
-        "0.25.":
-            _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b),
+        "0.25.": _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b),
         "You sorted by the accuracy after the round: worst first means the largest fall first.":
             _falls(_fell, lambda b, a: a),
         "You sorted by name: worst first means the largest fall first.":
@@ -73,65 +67,47 @@ def check_forgotten(theirs: Callable[..., Any]) -> None:
         "A skill that the second exam did not ask for has no entry in `after`: leave it out.":
             lambda b, a, t: _forgotten(b, {s: a[s] for s in b}, t),
         "A skill that the second exam did not ask for counts as 0 with you: it was not asked, so "
-        "nothing is known.":
-            lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t),
-        })
-
-
-# --- 07.4 ---
-
-
-def _stop(
-    better: Callable[[float, float, float], bool], *, more_patience: int = 0, start: int = 0
-) -> Callable[..., Any]:
-    """A wrong answer: when a round counts as better, by (it, best, gain), and after how many rounds too many it stops."""
-
-    def wrong(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
-        best = min(start, len(validation) - 1)
-        for number in range(best + 1, len(validation)):
-            if better(validation[number], validation[best], minimal_gain):
-                best = number
-            elif patience and number - best >= patience + more_patience:
-                return number, best
-        return len(validation) - 1, best
-
-    return wrong
-
-
-def _than_before(
-    validation: Sequence[float], patience: int, minimal_gain: float
-) -> tuple[int, int]:
-    best = since = 0
-    for number in range(1, len(validation)):
-        if validation[number] > validation[number - 1] + minimal_gain:
-            best, since = number, 0
-        else:
-            since += 1
-            if patience and since >= patience:
-                return number, best
-    return len(validation) - 1, best
-
-
-def _highest(values: Sequence[float]) -> int:
-    return max(range(len(values)), key=lambda i: values[i])
+        "nothing is known.": lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t),
+    })
 
 
 def _right(value: float, best: float, gain: float) -> bool:
     return value > best + gain
 
 
-def _counted_in_all(
-    validation: Sequence[float], patience: int, minimal_gain: float
-) -> tuple[int, int]:
-    best = since = 0
-    for number in range(1, len(validation)):
-        if validation[number] > validation[best] + minimal_gain:
-            best = number
-        else:
-            since += 1
-            if patience and since >= patience:
+def _stop(
+    better: Program = _right, *, more_patience: int = 0, start: int = 0, than_best: bool = True,
+    in_a_row: bool = True,
+) -> Program:
+    """A wrong stopping rule.
+
+    Args:
+        better: (accuracy, that of the rival, minimal gain) → whether a round is better.
+        more_patience: rounds by which it stops late.
+        start: the first candidate for the best round.
+        than_best: the rival is the best round; else the one before.
+        in_a_row: patience counts anew with each better round.
+    """
+
+    def wrong(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
+        last, missed = len(validation) - 1, 0
+        best = min(start, last)
+        for number in range(best + 1, last + 1):
+            rival = validation[best if than_best else number - 1]
+            if better(validation[number], rival, minimal_gain):
+                best = number
+                missed = 0 if in_a_row else missed
+                continue
+            missed += 1
+            if patience and missed >= patience + more_patience:
                 return number, best
-    return len(validation) - 1, best
+        return last, best
+
+    return wrong
+
+
+def _highest(values: Sequence[float]) -> int:
+    return max(range(len(values)), key=lambda i: values[i])
 
 
 _STOP_CASES = [
@@ -150,26 +126,22 @@ _STOP_CASES = [
 
 
 @exercise("07.4", "when to stop, and what to hand back")
-def check_stopping(theirs: Callable[..., Any]) -> None:
+def check_stopping(theirs: Program) -> None:
     right = stopping_round
     judge("07.4", theirs, right, _STOP_CASES, {
         "You hand back the last round: it is where the run stopped, so it was not the best. Keep "
-        "the best one.":
-            lambda v, p, g: (right(v, p, g)[0],) * 2,
+        "the best one.": lambda v, p, g: (right(v, p, g)[0],) * 2,
         "You compare each round with the one before; compare it with the best so far.":
-            _than_before,
+            _stop(than_best=False),
         "A tie counts as better with you: a round must exceed the best, so that of equals the "
-        "earliest is kept.":
-            _stop(lambda v, b, g: v >= b + g),
+        "earliest is kept.": _stop(lambda v, b, g: v >= b + g),
         "You stop one round too late: after `patience` rounds that were not better, not after one "
-        "more.":
-            _stop(_right, more_patience=1),
+        "more.": _stop(more_patience=1),
         "You stop one round too early: the round that was better is not itself one of the rounds "
         "without gain.":
-            lambda v, p, g: _stop(_right, more_patience=-1)(v, p, g) if p != 1 else right(v, p, g),
+            lambda v, p, g: _stop(more_patience=-1)(v, p, g) if p != 1 else right(v, p, g),
         "You forget round 0: the untrained student is a candidate too, so start with it as the "
-        "best.":
-            _stop(_right, start=1),
+        "best.": _stop(start=1),
         "Rounds are counted from 0 here (before any training); yours are all one too high.":
             lambda v, p, g: (right(v, p, g)[0] + 1, right(v, p, g)[1] + 1),
         "You do not use minimal_gain: a round must exceed the best by more than that.":
@@ -180,10 +152,9 @@ def check_stopping(theirs: Callable[..., Any]) -> None:
         "last better one.":
             lambda v, p, g: (right(v, p, g)[0], _highest(v[: right(v, p, g)[0] + 1])),
         "Patience counts rounds without gain in a row: begin anew with each better round.":
-            _counted_in_all,
+            _stop(in_a_row=False),
         "Patience 0 means never stop early: yours stops at the first round without gain.":
             lambda v, p, g: right(v, max(p, 1), g),
         "The two results are in the other order: first where the run stops, then what is handed "
-        "back.":
-            lambda v, p, g: right(v, p, g)[::-1],
-        })
+        "back.": lambda v, p, g: right(v, p, g)[::-1],
+    })

@@ -1,83 +1,56 @@
-"""Checks of notebook 06: weights of tokens, the weighted cross-entropy, the block mask, the joint loss, what a step moves."""
+"""Checks of notebook 06: token weights, cross-entropy, the mask, the joint loss, a step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
-from l2r_course.checks.base import Likely, exercise, judge, judge_answer
+from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from l2r_lite.loop.losses import PROMPT_WEIGHT
 from l2r_lite.students.packing import Packed
 
-# --- 06.1: how much the prediction at each position counts ---
+W = PROMPT_WEIGHT
 
 
-def _weights(
-    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
-) -> list[float]:
-    of_token = [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
-    # the logits at position t predict token t + 1; nothing follows the last one
-    return [*of_token[1:], 0.0]
+def _of_tokens(p: int, r: int, pad: int, w: float = W) -> list[float]:
+    """The weight of each token at its own place: prompt, rationale, padding."""
+    return [w] * p + [1.0] * r + [0.0] * pad
 
 
-def _unshifted(
-    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
-) -> list[float]:
-    return [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
+def _weights(p: int, r: int, pad: int, w: float = W) -> list[float]:
+    # The logits at position t predict token t + 1; nothing follows the last one.
+    return [*_of_tokens(p, r, pad, w)[1:], 0.0]
 
 
-def _other_way(
-    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
-) -> list[float]:
-    return [0.0, *_unshifted(prompt, rationale, padding, prompt_weight)[:-1]]
-
-
-def _padded_counts(
-    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
-) -> list[float]:
-    return [*([prompt_weight] * prompt + [1.0] * (rationale + padding))[1:], 0.0]
-
-
-def _first_padding_counts(
-    prompt: int, rationale: int, padding: int, prompt_weight: float = PROMPT_WEIGHT
-) -> list[float]:
-    of_token = [prompt_weight] * prompt + [1.0] * (rationale + min(padding, 1)) + [0.0] * max(
-        padding - 1, 0)
-    return [*of_token[1:], 0.0]
+def _first_padding_counts(p: int, r: int, pad: int, w: float = W) -> list[float]:
+    return _weights(p, r + 1, pad - 1, w) if pad else _weights(p, r, pad, w)
 
 
 @exercise("06.1", "which prediction counts how much")
-def check_weights(my_weights: Callable[..., Any]) -> None:
+def check_weights(my_weights: Program) -> None:
     cases = [(3, 2, 2), (2, 3, 0), (1, 2, 1), (4, 1, 0), (3, 0, 2), (2, 2, 1, 1.0), (3, 2, 1, 0.0)]
     judge("06.1", my_weights, _weights, cases, {
         "You weighed each token at its own place. The logits at position t predict token t + 1: "
-        "shift by one.":
-            _unshifted,
+        "shift by one.": _of_tokens,
         "You shifted the other way: entry t must weigh the token that comes *after* position t.":
-            _other_way,
+            lambda p, r, pad, w=W: [0.0, *_of_tokens(p, r, pad, w)[:-1]],
         "Your padding counts. Padding makes rows equally long and says nothing: weight 0.":
-            _padded_counts,
+            lambda p, r, pad, w=W: _weights(p, r + pad, 0, w),
         "The last real token predicts the first padding token in yours. Nothing is to be learned "
-        "there: weight 0.":
-            _first_padding_counts,
+        "there: weight 0.": _first_padding_counts,
         "Your prompt tokens weigh as much as the rationale's. They weigh prompt_weight, "
         f"{PROMPT_WEIGHT} unless told.":
-            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 1.0),
+            lambda p, r, pad, w=W: _weights(p, r, pad, 1.0),
         "Your prompt does not count at all. It weighs prompt_weight: little, but not nothing.":
-            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad, 0.0),
+            lambda p, r, pad, w=W: _weights(p, r, pad, 0.0),
         "Yours ignores the argument prompt_weight.":
-            lambda p, r, pad, prompt_weight=PROMPT_WEIGHT: _weights(p, r, pad),
+            lambda p, r, pad, w=W: _weights(p, r, pad),
         "Yours is one entry short: there are logits at the last position too. They predict "
-        "nothing: weight 0.":
-            lambda *case: _weights(*case)[:-1],
-        })
-
-
-# --- 06.2: the weighted cross-entropy ---
+        "nothing: weight 0.": lambda *case: _weights(*case)[:-1],
+    })
 
 
 def _token_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -111,24 +84,23 @@ def _one_minus_p(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 def _lm_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     draw = torch.Generator().manual_seed(6)
     made = []
-    for weights in (
+    tables = (
         [[1.0, 1.0]], [[0.1, 1.0, 1.0]], [[1.0]], [[0.1, 1.0, 0.0], [0.1, 0.0, 0.0]],
-        [[0.1, 0.1, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], [[0.5, 2.0], [1.0, 0.0], [0.1, 0.1]]):
-        rows, length = len(weights), len(weights[0])
-        logits = (2 * torch.randn(rows, length, 3, generator=draw)).round(decimals=1)
-        made.append(
-            (logits, torch.randint(3, (rows, length), generator=draw), torch.tensor(weights)))
-    # p is 0 in floating point, log p is −200
+        [[0.1, 0.1, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], [[0.5, 2.0], [1.0, 0.0], [0.1, 0.1]])
+    for weights in map(torch.tensor, tables):
+        logits = (2 * torch.randn(*weights.shape, 3, generator=draw)).round(decimals=1)
+        labels = torch.randint(3, tuple(weights.shape), generator=draw)
+        made.append((logits, labels, weights))
+    # p is 0 in floating point, and log p is −200.
     far = torch.tensor([[[200.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
     return [*made, (far, torch.tensor([[1, 1]]), torch.tensor([[1.0, 1.0]]))]
 
 
 @exercise("06.2", "the weighted cross-entropy")
-def check_lm_loss(my_lm_loss: Callable[..., Any]) -> None:
+def check_lm_loss(my_lm_loss: Program) -> None:
     judge("06.2", my_lm_loss, _lm_loss, _lm_cases(), {
         "You divided by the number of tokens. A weighted mean is divided by the sum of the "
-        "weights.":
-            lambda *c: (_token_loss(*c[:2]) * c[2]).mean(),
+        "weights.": lambda *c: (_token_loss(*c[:2]) * c[2]).mean(),
         "You divided by the number of tokens that count. Divide by the sum of their weights: ten "
         "tokens of weight 0.1 are one token.":
             lambda *c: (_token_loss(*c[:2]) * c[2]).sum() / (c[2] > 0).sum(),
@@ -139,26 +111,20 @@ def check_lm_loss(my_lm_loss: Callable[..., Any]) -> None:
         "You did not divide: the loss must not grow with the number of tokens.":
             lambda *c: (_token_loss(*c[:2]) * c[2]).sum(),
         "You took a mean for each row, and then the mean of the rows: short rows count too much. "
-        "Sum over the whole batch, and divide once.":
-            _mean_of_rows,
+        "Sum over the whole batch, and divide once.": _mean_of_rows,
         "You gave probabilities to cross_entropy. It wants the logits: it takes the softmax "
-        "itself.":
-            _softmax_twice,
+        "itself.": _softmax_twice,
         "You took the softmax first and its log later: a small probability becomes 0, and its log "
-        "minus infinity. log_softmax or cross_entropy do both at once.":
-            _log_of_softmax,
+        "minus infinity. log_softmax or cross_entropy do both at once.": _log_of_softmax,
         "Yours is 1 − p. A token's loss is −log p.": _one_minus_p,
         "The sign is turned around: a loss is −log p, at least 0.": lambda *c: -_lm_loss(*c),
-        }, tolerance=1e-4)
-
-
-# --- 06.3: the block mask ---
+    }, tolerance=1e-4)
 
 
 def _library_mask(part: Sequence[int]) -> Tensor:
     row, none = torch.tensor([list(part)]), torch.zeros(1, len(part))
-    # of these, mask() reads `part`
-    batch = Packed(row, row, row, row, none, row[:, :0], row[:, 0] > 0, row[:, 0] > 0)
+    flag = row[:, 0] > 0
+    batch = Packed(row, row, row, row, none, row[:, :0], flag, flag)  # mask() reads `part` only
     return batch.mask(torch.float32)[0, 0] == 0
 
 
@@ -168,99 +134,77 @@ def _seen(part: Sequence[int], rule: Callable[[int, int], bool]) -> Tensor:
 
 
 @exercise("06.3", "the block mask")
-def check_mask(my_mask: Callable[..., Any]) -> None:
+def check_mask(my_mask: Program) -> None:
     cases = [([0, 0, 1, 2],), ([0, 1, 1, 2, 2, 3, 3],), ([0],), ([0, 0, 0],), ([0, 1, 1, 3],),
              ([0, 0, 1, 2, 2, 3],)]
     judge("06.3", my_mask, _library_mask, cases, {
         "Yours is the plain causal mask: positive and negative look at the anchor, and copy from "
-        "it. A part sees the prompt and itself only.":
-            lambda p: _seen(p, lambda i, j: j <= i),
+        "it. A part sees the prompt and itself only.": lambda p: _seen(p, lambda i, j: j <= i),
         "In yours a rationale does not see the prompt: it would be written without the question.":
             lambda p: _seen(p, lambda i, j: j <= i and p[i] == p[j]),
         "In yours a token may look at later tokens, and sees what it has to predict: j must be at "
-        "most i.":
-            lambda p: _seen(p, lambda i, j: p[i] == p[j] or p[j] == 0),
+        "most i.": lambda p: _seen(p, lambda i, j: p[i] == p[j] or p[j] == 0),
         "In yours a token does not see itself. j = i is allowed: what it predicts is the token "
-        "after it.":
-            lambda p: _seen(p, lambda i, j: j < i and p[j] in (0, p[i])),
+        "after it.": lambda p: _seen(p, lambda i, j: j < i and p[j] in (0, p[i])),
         "Yours is turned around: the row is the token that looks, the column the one that is "
-        "looked at.":
-            lambda p: _library_mask(p).T,
+        "looked at.": lambda p: _library_mask(p).T,
         "Yours is True where looking is forbidden. Turn it around.": lambda p: ~_library_mask(p),
-        })
+    })
 
-
-# --- 06.4: the joint loss of a batch ---
 
 Item = tuple[float, float, float | None]
 
 
-def _joint(
-    items: Sequence[Item], weight: float, *,
-    share: Callable[[list[float], int], float] | None = None,
-) -> float:
-    share = share or (lambda cls, n: sum(cls) / max(len(cls), 1))
+def _mean_of_those(cls: list[float], n: int) -> float:
+    return sum(cls) / max(len(cls), 1)
+
+
+def _joint(items: Sequence[Item], weight: float = 0.5, *, share: Program = _mean_of_those) -> float:
+    """L_lm + λ·L_cl, with L_cl = share(reflection losses, number of items)."""
     cls = [cl for _, _, cl in items if cl is not None]
-    return sum(s for s, _, _ in items) / sum(w for _, w, _ in items) + weight * share(
-        cls, len(items))
+    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
+    return lm + weight * share(cls, len(items))
 
 
-def _joint_loss(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
-    return _joint(items, reflection_weight)
-
-
-def _means_first(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
+def _means_first(items: Sequence[Item], weight: float = 0.5) -> float:
     lm = sum(s / w for s, w, _ in items) / len(items)
-    return lm + _joint(items, reflection_weight) - _joint(items, 0.0)
-
-
-def _only_with_triplet(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
-    return _joint([i for i in items if i[2] is not None], reflection_weight)
-
-
-def _complement(items: Sequence[Item], reflection_weight: float = 0.5) -> float:
-    return _joint(items, reflection_weight) - reflection_weight * _joint(items, 0.0)
+    return lm + _joint(items, weight) - _joint(items, 0.0)
 
 
 @exercise("06.4", "the joint loss of a batch")
-def check_joint_loss(my_joint_loss: Callable[..., Any]) -> None:
-    cases: list[tuple[Any, ...]] = [([(6.0, 3.0, 0.8), (1.0, 2.0, None)],), ([(2.0, 4.0, 0.6)],),
-                                    ([(3.0, 1.0, None), (1.0, 3.0, None)],),
-                                    ([(6.0, 2.0, 1.0), (0.0, 6.0, 0.0), (2.0, 2.0, None)],),
-                                    ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5)], 0.0),
-                                    ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5), (1.0, 5.0, None)], 2.0)]
-    judge("06.4", my_joint_loss, _joint_loss, cases, {
+def check_joint_loss(my_joint_loss: Program) -> None:
+    cases: list[Case] = [
+        ([(6.0, 3.0, 0.8), (1.0, 2.0, None)],), ([(2.0, 4.0, 0.6)],),
+        ([(3.0, 1.0, None), (1.0, 3.0, None)],),
+        ([(6.0, 2.0, 1.0), (0.0, 6.0, 0.0), (2.0, 2.0, None)],),
+        ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5)], 0.0),
+        ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5), (1.0, 5.0, None)], 2.0)]
+    judge("06.4", my_joint_loss, _joint, cases, {
         "You divided the reflection losses by the number of all items. Those without a triplet "
         "take no part in it.":
             lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls) / n),
         "You added the reflection losses up. L_cl is their mean over the items that have a "
-        "triplet.":
-            lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls)),
+        "triplet.": lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls)),
         "You took each item's own mean first. L_lm sums over the whole batch and divides once: a "
-        "long lesson has more tokens, and counts more.":
-            _means_first,
+        "long lesson has more tokens, and counts more.": _means_first,
         "You left items without a triplet out of L_lm too. They have a lesson, and learn from it.":
-            _only_with_triplet,
+            lambda items, weight=0.5: _joint([i for i in items if i[2] is not None], weight),
         "When no item has a triplet there is no mean to take: L_cl is 0 then, and the loss is "
         "L_lm.":
             lambda items, weight=0.5: _joint(
                 items, weight, share=lambda cls, n: sum(cls) / len(cls)),
         "You left λ out: yours is L_lm + L_cl.": lambda items, weight=0.5: _joint(items, 1.0),
-        "You weighed L_lm with 1 − λ. The joint loss is L_lm + λ·L_cl.": _complement,
-        })
-
-
-# --- 06.5: which token moves ---
+        "You weighed L_lm with 1 − λ. The joint loss is L_lm + λ·L_cl.":
+            lambda items, weight=0.5: _joint(items, weight) - weight * _joint(items, 0.0),
+    })
 
 
 @exercise("06.5", "which tokens a step moves")
 def check_what_moves(my_answer: str | None) -> None:
     told = {
-        "a": "The student knows its sums: once the lesson has written 56 - 23 = the answer costs it nearly nothing. "
-             "There is little loss left to fall.",
-        "c": "They cost most of all tokens, but the prompt weighs 0.1, so they get a tenth of the push. And one "
-             "cannot learn to foresee what a story will say.",
-    }  # fmt: skip
-    judge_answer(
-        "06.5", my_answer, "b",
-        lambda answer: told.get(answer, "The answer is one of the three letters, in quotes."))
+        "a": "The student knows its sums: once the lesson has written 56 - 23 = the answer costs "
+             "it nearly nothing. There is little loss left to fall.",
+        "c": "They cost most of all tokens, but the prompt weighs 0.1, so they get a tenth of the "
+             "push. And one cannot learn to foresee what a story will say."}
+    likely = "The answer is one of the three letters, in quotes."
+    judge_answer("06.5", my_answer, "b", lambda answer: told.get(answer, likely))

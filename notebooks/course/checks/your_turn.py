@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from l2r_course.checks.base import Likely, exercise, judge
+from l2r_course.checks.base import Program, exercise, judge
 
 from l2r_lite.app.planner import CUDA_CONTEXT, RESERVE
 
@@ -13,9 +12,22 @@ from l2r_lite.app.planner import CUDA_CONTEXT, RESERVE
 def _line(row: dict[str, str]) -> dict[str, Any]:
     choices = [row[letter].strip() for letter in "ABC" if row[letter].strip()]
     answer = row["Correct"].strip()
-    line: dict[str, Any] = {
-        "question": row["Question"].strip(), "answer": answer.upper() if choices else answer}
-    return {**line, "choices": choices} if choices else line
+    question = row["Question"].strip()
+    if not choices:
+        return {"question": question, "answer": answer}
+    return {"question": question, "answer": answer.upper(), "choices": choices}
+
+
+def _for_choices(change: Program) -> Program:
+    """Wrong in questions with options only."""
+    return lambda row: {**_line(row), **(change(row) if "choices" in _line(row) else {})}
+
+
+def _unstripped(row: dict[str, str]) -> dict[str, Any]:
+    if not row["A"]:
+        return {"question": row["Question"], "answer": row["Correct"]}
+    choices = [row[letter] for letter in "ABC" if row[letter].strip()]
+    return {"question": row["Question"], "answer": row["Correct"].upper(), "choices": choices}
 
 
 def _row(question: str, a: str, b: str, c: str, correct: str) -> tuple[dict[str, str]]:
@@ -29,29 +41,23 @@ _ROWS = [
 
 
 @exercise("09.1", "from your table to the loop's")
-def check_line(theirs: Callable[[dict[str, str]], Any]) -> None:
+def check_line(theirs: Program) -> None:
     judge("09.1", theirs, _line, _ROWS, {
         "A question without options gets no field \"choices\" at all, not an empty list.":
             lambda r: {"choices": [], **_line(r)},
         "Empty options are still among your choices.":
-            lambda r: {
-                **_line(r),
-                **({"choices": [r[x].strip() for x in "ABC"]} if "choices" in _line(r) else {})},
+            _for_choices(lambda r: {"choices": [r[x].strip() for x in "ABC"]}),
         "The answer of a question with options is its letter; yours is the option's text.":
-            lambda r: {
-                **_line(r),
-                **({"answer": r[_line(r)["answer"]].strip()} if "choices" in _line(r) else {})},
+            _for_choices(lambda r: {"answer": r[_line(r)["answer"]].strip()}),
         "The letter must be in upper case: \"a\" in the table is \"A\" in the file.":
             lambda r: {**_line(r), "answer": r["Correct"].strip()},
         "Only answers that are letters get upper case: \"yes\" stays as it is.":
             lambda r: {**_line(r), "answer": r["Correct"].strip().upper()},
         "White space around the question, the options or the answer is still there: strip().":
-            lambda r: {"question": r["Question"],
-                       "answer": r["Correct"].upper() if r["A"] else r["Correct"],
-                       **({"choices": [r[x] for x in "ABC" if r[x].strip()]} if r["A"] else {})},
+            _unstripped,
         "The field is called \"choices\": a misspelt one would be left unread.":
             lambda r: {("options" if k == "choices" else k): v for k, v in _line(r).items()},
-        })
+    })
 
 
 def _items(fixed: float, each: float, card: float) -> int:
@@ -59,7 +65,7 @@ def _items(fixed: float, each: float, card: float) -> int:
 
 
 @exercise("09.2", "how many items at once")
-def check_items(theirs: Callable[[float, float, float], Any]) -> None:
+def check_items(theirs: Program) -> None:
     cases = [(4e9, 2e9, 12), (4e9, 1e9, 12), (5.5e9, 0.35e9, 8), (5.5e9, 0.35e9, 24),
              (0.2e9, 0.15e9, 16), (14e9, 1e9, 12)]
     judge("09.2", theirs, _items, cases, {
@@ -78,7 +84,7 @@ def check_items(theirs: Callable[[float, float, float], Any]) -> None:
             lambda f, e, c: max(0, (RESERVE * c * 1e9 - CUDA_CONTEXT - f) / e),
         "A GB of a card is 10⁹ bytes here; 2³⁰ promises memory that is not there.":
             lambda f, e, c: max(0, int((RESERVE * c * 2**30 - CUDA_CONTEXT - f) // e)),
-        })
+    })
 
 
 def _bill(
@@ -88,7 +94,7 @@ def _bill(
 
 
 @exercise("09.3", "the bill of a run")
-def check_bill(theirs: Callable[..., Any]) -> None:
+def check_bill(theirs: Program) -> None:
     cases: list[tuple[Any, ...]] = [
         (1000, [0.5, 0.2], 400, 200, (1.0, 2.0)), (1000, [0.5], 400, 200, (0.15, 0.6)),
         (850, [0.6, 0.3, 0.1], 700, 250, (2.5, 10.0)), (100, [], 400, 200, (1.0, 2.0)),
@@ -108,4 +114,4 @@ def check_bill(theirs: Callable[..., Any]) -> None:
             lambda q, s, r, w, p: _bill(q, s, 0, w, p),
         "You left out the tokens that the teacher writes.":
             lambda q, s, r, w, p: _bill(q, s, r, 0, p),
-        })
+    })

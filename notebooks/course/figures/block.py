@@ -1,10 +1,11 @@
-"""One block of weights in four bits: where each weight goes, what an outlier costs the others, as a figure and as a table."""
+"""One block of weights in four bits: where each weight goes, and what an outlier costs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from l2r_course.figures.common import headline, percent
 from l2r_course.nf4 import INT4, quantise_block, round_to_levels
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -54,12 +55,12 @@ class Block:
         return cls(block, ordinary)
 
     def error(self, levels: Tensor) -> float:
-        """Relative error of the ordinary weights when the block is stored as the nearest of these levels."""
-        return relative_error(
-            self.weights, round_to_levels(self.weights, levels, len(self.weights)), self.ordinary)
+        """Relative error of the ordinary weights, stored as the nearest of these levels."""
+        stored = round_to_levels(self.weights, levels, len(self.weights))
+        return relative_error(self.weights, stored, self.ordinary)
 
     def used(self) -> list[tuple[float, int]]:
-        """NF4's levels as this block's scale stretches them, and how many ordinary weights each of them stands for."""
+        """The block's NF4 levels, and how many ordinary weights are stored as each of them."""
         codes, scale = quantise_block(self.weights)
         counts = torch.bincount(codes[self.ordinary], minlength=len(LEVELS))
         return list(zip((LEVELS * scale).tolist(), counts.tolist(), strict=True))
@@ -78,27 +79,23 @@ def one_block(block: Block) -> Figure:
     bottom.set_yticks(range(len(FORMATS)), [name for name, *_ in FORMATS])
     bottom.invert_yaxis()
     bottom.set(xlim=(0, 110), xlabel="relative error in %")
-    headline(figure, f"{100 * block.error(LEVELS):.0f} % error for {_whom(block)}")
+    size = len(block.weights)
+    whom = f"all {size}" if block.ordinary.all() else f"the other {size - 1}"
+    headline(figure, f"{percent(block.error(LEVELS))} error for {whom} weights of the block")
     return figure
 
 
 def block_table(block: Block) -> Table:
-    """The same block as numbers: each level, the weights stored there, and the error in both formats."""
+    """The block as numbers: each level, the weights stored there, the error in both formats."""
     rows = [
         (number, f"{LEVELS[number]:+.4f}", f"{level:+.3f}", count)
         for number, (level, count) in enumerate(block.used())]
     errors = [
         (f"error, {name}", f"{100 * block.error(levels):.1f} %", "", "")
         for name, levels, _ in FORMATS]
-    return Table(["code", "NF4 level", "level in this block, in standard deviations",
-                  "weights stored there"], [*rows, *errors])
-
-
-def _whom(block: Block) -> str:
-    size = len(block.weights)
-    return (
-        f"all {size} weights of the block" if block.ordinary.all()
-        else f"the other {size - 1} weights of the block")
+    head = ["code", "NF4 level", "level in this block, in standard deviations",
+            "weights stored there"]
+    return Table(head, [*rows, *errors])
 
 
 def _draw_block(axes: Axes, block: Block) -> None:
@@ -107,9 +104,8 @@ def _draw_block(axes: Axes, block: Block) -> None:
     weights = block.weights[block.ordinary]
     levels = torch.tensor([level for level, _ in block.used()])
     axes.vlines(levels, -0.35, 0, color=BLUE, lw=1.5)
-    ways = [
-        [(here, 1), (there, 0)]
-        for here, there in zip(weights.tolist(), stored.tolist(), strict=True)]
+    pairs = zip(weights.tolist(), stored.tolist(), strict=True)
+    ways = [[(here, 1), (there, 0)] for here, there in pairs]
     axes.add_collection(LineCollection(ways, colors=GREY, linewidths=0.7, alpha=0.6))
     axes.plot(weights, torch.ones_like(weights), "o", color=GREY, ms=5)
     axes.plot(stored, torch.zeros_like(stored), "o", color=BLUE, ms=5)
@@ -120,8 +116,8 @@ def _draw_block(axes: Axes, block: Block) -> None:
         outlier = block.weights[~block.ordinary].item()
         at = min(outlier, 4.3)
         axes.plot([at], [1], "o" if at < 4.3 else ">", color=ORANGE, ms=9)
-        axes.text(
-            at - 0.1, 1.22, f"outlier at {outlier:g}", ha="right", color="#9C6A00", fontsize=12)
-    axes.set(
-        xlim=(-4.5, 4.5), ylim=(-0.45, 1.45), xlabel="weight in standard deviations of the matrix")
+        axes.text(at - 0.1, 1.22, f"outlier at {outlier:g}", ha="right", color="#9C6A00",
+                  fontsize=12)
+    axes.set(xlim=(-4.5, 4.5), ylim=(-0.45, 1.45),
+             xlabel="weight in standard deviations of the matrix")
     axes.set_yticks([0, 1], ["stored", "weight"])

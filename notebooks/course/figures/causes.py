@@ -1,4 +1,4 @@
-"""Figures of a round's training watched from inside: what the two terms do, step by step, over several seeds."""
+"""A round's training watched from inside: what the two terms do, over several seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @style()
 def inside_a_round(watched: Sequence[Watched]) -> Figure:
-    """Both terms' gradients, what L_lm loses by the second, and the hidden states, while a round is trained.
+    """Both terms' gradients, what L_cl costs L_lm, and the hidden states, while a round is trained.
 
     Means over seeds, with their 95 % intervals (t) as bands.
 
@@ -36,16 +36,15 @@ def inside_a_round(watched: Sequence[Watched]) -> Figure:
     _line(pulls, with_it, lambda s: s.lm_pull, BLUE, "o-", "L_lm")
     _line(pulls, with_it, lambda s: weight * s.cl_pull, ORANGE, "^-", f"{weight:g} · L_cl")
     pulls.set(ylabel="norm of the gradient", title=f"How hard each term pulls (λ = {weight:g})")
-    lm = {w.seed: [seen.lm for seen in w.looks] for w in without}
-    # (seeds, looks)
-    cost = np.array([np.subtract([seen.lm for seen in w.looks], lm[w.seed]) for w in with_it])
+    lm = {w.seed: [s.lm for s in w.looks] for w in with_it}
+    lm_without = {w.seed: [s.lm for s in w.looks] for w in without}
+    cost = np.array([np.subtract(lm[seed], lm_without[seed]) for seed in lm])  # (seeds, looks)
     _band(words, [seen.step for seen in with_it[0].looks], cost, BLUE, "o-", "")
     words.axhline(0, color="black", lw=1)
     words.set(ylabel=f"nats, λ = {weight:g} minus λ = 0, same seed",
               title="What it costs L_lm on held-out lessons")
-    for name, runs, colour, mark in (
-        ("λ = 0", without, GREY, "s-"), (f"λ = {weight:g}", with_it, BLUE, "o-")):
-        _line(directions, runs, lambda s: s.directions, colour, mark, name)
+    _line(directions, without, lambda s: s.directions, GREY, "s-", "λ = 0")
+    _line(directions, with_it, lambda s: s.directions, BLUE, "o-", f"λ = {weight:g}")
     _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right one, λ = {weight:g}")
     _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right one, λ = 0")
     _line(cosines, with_it, lambda s: s.negative, RED, "^-", f"mistake, λ = {weight:g}")
@@ -76,5 +75,5 @@ def _band(
 ) -> None:
     means, halves = zip(*(mean_interval(list(column)) for column in table.T), strict=True)
     axes.plot(steps, means, mark, color=colour, lw=2, ms=6, label=label)
-    axes.fill_between(
-        steps, np.subtract(means, halves), np.add(means, halves), color=colour, alpha=0.15, lw=0)
+    axes.fill_between(steps, np.subtract(means, halves), np.add(means, halves), color=colour,
+                      alpha=0.15, lw=0)

@@ -1,4 +1,4 @@
-"""Figures of notebook 08: what several runs show, and what made-up runs show whose truth is known."""
+"""Figures of notebook 08: several real runs, and made-up runs whose truth is known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from l2r_course.figures.common import headline, label, percent
 from l2r_course.research.evidence import Run, paired
 from l2r_course.research.statistics import Bootstrap, Spread, holm, sign_flip_test, simulate
 from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ from l2r_lite.runs.statistics import mean_interval
 
 @style()
 def arms_by_seed(runs: Sequence[Run], arms: Sequence[str], after: int | None = None) -> Figure:
-    """Each arm's accuracy as one dot a seed, dots of one seed joined, and beside them the mean over seeds with its interval."""
+    """Each arm's accuracy per seed, dots of one seed joined, and the mean with its interval."""
     figure = new_figure(9, 5)
     colours = dict(zip(arms, COLOURS * len(arms), strict=False))
     _by_seed(figure.subplots(), runs, colours, after, _who_wins(runs, arms, after))
@@ -38,9 +39,8 @@ def arms_in_logs(
     for axes in grid.flat[len(logs) :]:
         axes.remove()
     for axes, (name, runs) in zip(grid.flat, logs.items(), strict=False):
-        there = {
-            arm: colour for arm, colour in zip(arms, COLOURS, strict=False)
-            if any(r.arm == arm for r in runs)}
+        have = {r.arm for r in runs}
+        there = {arm: c for arm, c in zip(arms, COLOURS, strict=False) if arm in have}
         _by_seed(axes, runs, there, after, name)
         axes.set_ylim(bottom=0)
     figure.supxlabel(_HOW_TO_READ, fontsize=11, color=GREY)
@@ -54,18 +54,20 @@ def _by_seed(
     axes: Axes, runs: Sequence[Run], arms: Mapping[str, str], after: int | None, title: str
 ) -> None:
     """One panel; `arms` has each arm's colour."""
-    table = {
-        arm: {r.seed: 100 * r.correct(after).mean() for r in runs if r.arm == arm} for arm in arms}
+    table: dict[str, dict[int, float]] = {arm: {} for arm in arms}
+    for r in runs:
+        if r.arm in table:
+            table[r.arm][r.seed] = 100 * r.correct(after).mean()
     for seed in sorted({seed for found in table.values() for seed in found}):
         places = [(x, table[arm][seed]) for x, arm in enumerate(arms) if seed in table[arm]]
         axes.plot(*zip(*places, strict=True), "o-", color=GREY, lw=1.2, ms=6, alpha=0.7, zorder=1)
     for x, (arm, colour) in enumerate(arms.items()):
         mean, half = mean_interval(list(table[arm].values()))
-        shown = half if math.isfinite(half) else 0
-        axes.errorbar(
-            x + 0.13, mean, shown, fmt="D", color=colour, ms=9, lw=2.5, capsize=6, zorder=3)
         told = f"{mean:.0f} ± {half:.0f} %" if math.isfinite(half) else f"{mean:.0f} %"
-        _label(axes, told, (x + 0.13, mean), colour)
+        shown = half if math.isfinite(half) else 0
+        axes.errorbar(x + 0.13, mean, shown, fmt="D", color=colour, ms=9, lw=2.5, capsize=6,
+                      zorder=3)
+        label(axes, told, (x + 0.13, mean), colour, weight="bold")
     before = 100 * np.mean([r.correct(0).mean() for r in runs])
     axes.axhline(before, color="black", lw=1, ls="--")
     axes.text(len(arms) - 0.42, before, f"untrained: {before:.0f} %", va="bottom", ha="right",
@@ -81,22 +83,14 @@ def _who_wins(runs: Sequence[Run], arms: Sequence[str], after: int | None) -> st
     told = []
     for one, other in pairwise(arms):
         seeds, a, b = paired(runs, one, other, after)
-        told.append(
-            f"{other} beats {one} in {int((b.mean(1) > a.mean(1)).sum())} of {len(seeds)} seeds")
+        wins = int((b.mean(1) > a.mean(1)).sum())
+        told.append(f"{other} beats {one} in {wins} of {len(seeds)} seeds")
     return ",\n".join(told)
-
-
-def _label(
-    axes: Axes, text: str, at: tuple[float, float], colour: str,
-    lift: tuple[float, float] = (10, 0),
-) -> None:
-    axes.annotate(
-        text, at, lift, textcoords="offset points", va="center", color=colour, weight="bold")
 
 
 @style()
 def bootstrap_differences(found: Mapping[str, Bootstrap]) -> Figure:
-    """The resampled differences of one comparison or several, each with its interval and what it decides."""
+    """The resampled differences of comparisons, each with its interval and its verdict."""
     figure = new_figure(10, 1.3 + 2.1 * len(found))
     rows = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, result) in zip(rows, found.items(), strict=True):
@@ -129,35 +123,36 @@ def verdict(result: Bootstrap) -> str:
 
 @style()
 def what_narrows_an_interval(parts: Spread, seeds: int, questions: int) -> Figure:
-    """Half the width of the interval of a difference against the number of seeds, for several numbers of test questions.
+    """Half the width of a difference's interval by number of seeds, for several question counts.
 
     Args:
-        parts: what the difference varied by.  seeds, questions: the size of the experiment that
-            this was estimated from.
+        parts: what the difference varied by.
+        seeds, questions: size of the experiment that this was estimated from.
     """
 
     def half(n: int, q: int) -> float:
         return 196 * parts.standard_error(n, q)
 
-    now, more_seeds, more_questions = half(seeds, questions), half(2 * seeds, questions), half(
-        seeds, 2 * questions)
+    now = half(seeds, questions)
+    more_seeds, more_questions = half(2 * seeds, questions), half(seeds, 2 * questions)
     figure = new_figure(9.5, 5)
     axes = figure.subplots()
     counts = range(2, 33)
     for factor, colour in zip((0.5, 1, 2, 8), (GREY, BLUE, GREEN, ORANGE), strict=True):
         asked = round(questions * factor)
         axes.plot(counts, [half(n, asked) for n in counts], color=colour, lw=2.2)
-        _label(axes, f"{asked} questions", (32, half(32, asked)), colour, (6, 0))
+        label(axes, f"{asked} questions", (32, half(32, asked)), colour, (6, 0), weight="bold")
     axes.plot(seeds, now, "o", color=BLUE, ms=10)
     axes.annotate(f"here: {seeds} seeds, {questions} questions, ± {now:.1f} points", (seeds, now),
                   (0.06, 0.12), color=BLUE, textcoords="axes fraction", weight="bold",
                   arrowprops={"arrowstyle": "-", "color": BLUE})
-    axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds an arm", ylabel="95 % interval: ± points",
-             title=f"Twice the seeds: ± {more_seeds:.1f}; twice the questions: ± {more_questions:.1f} points")  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds an arm",
+             ylabel="95 % interval: ± points",
+             title=f"Twice the seeds: ± {more_seeds:.1f}; "
+                   f"twice the questions: ± {more_questions:.1f} points")
     axes.set_xticks([2, 4, 8, 16, 32], ["2", "4", "8", "16", "32"])
-    ticks = [
-        t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
-        if half(32, 8 * questions) / 1.3 < t < 1.5 * half(2, questions // 2)]
+    low, high = half(32, 8 * questions) / 1.3, 1.5 * half(2, questions // 2)
+    ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if low < t < high]
     axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.grid(alpha=0.25)
@@ -166,7 +161,7 @@ def what_narrows_an_interval(parts: Spread, seeds: int, questions: int) -> Figur
 
 @style()
 def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Figure:
-    """How often the arm that is truly worse comes out ahead, against the true difference, for 1, 3 and 10 seeds (simulated).
+    """How often the truly worse arm comes out ahead, for 1, 3 and 10 seeds (simulated).
 
     Args:
         deviation: over seeds, of the true difference, in points.
@@ -178,7 +173,8 @@ def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Fi
     for seeds, colour in ((1, RED), (3, ORANGE), (10, BLUE)):
         wrong = [100 * _worse_ahead(t / 100, deviation / 100, seeds, questions) for t in true]
         axes.plot(true, wrong, "o-", color=colour, lw=2.2, ms=5)
-        _label(axes, f"{seeds} seed{'s' * (seeds > 1)}", (true[3], wrong[3]), colour, (4, 13))
+        name = "1 seed" if seeds == 1 else f"{seeds} seeds"
+        label(axes, name, (true[3], wrong[3]), colour, (4, 13), weight="bold")
     share = _worse_ahead(mark / 100, deviation / 100, 1, questions)
     axes.set_title(
         f"{mark:g} points better, and yet behind in {100 * share:.0f} % of one-seed experiments")
@@ -198,34 +194,34 @@ def _differences(
 ) -> NDArray[np.float64]:
     """Made-up experiments: each seed's difference of two arms, shape (experiments, seeds)."""
     arms = [0.7 + difference / 2, 0.7 - difference / 2]
-    right = simulate(
-        arms, deviation, seeds=seeds, questions=questions, experiments=experiments).mean(3)
-    return right[:, 0] - right[:, 1]
+    found = simulate(arms, deviation, seeds=seeds, questions=questions, experiments=experiments)
+    accuracies = found.mean(3)
+    return accuracies[:, 0] - accuracies[:, 1]
 
 
 @style()
 def best_of_equal_arms(
     arms: int = 12, seeds: int = 10, questions: int = 200, deviation: float = 4.0
 ) -> Figure:
-    """Arms that differ in nothing, each compared with a baseline: one experiment, and how often any is called different."""
-    right = simulate([0.7] * (arms + 1), deviation / 100, seeds=seeds, questions=questions,
-                     experiments=300, seed=1).mean(3)
-    gains = 100 * (right[:, 1:] - right[:, :1])  # (experiments, arms, seeds)
+    """Equal arms, each compared with a baseline: how often is any called different?"""
+    found = simulate([0.7] * (arms + 1), deviation / 100, seeds=seeds, questions=questions,
+                     experiments=300, seed=1)
+    accuracies = 100 * found.mean(3)
+    gains = accuracies[:, 1:] - accuracies[:, :1]  # (experiments, arms, seeds)
     p = sign_flip_test(gains)  # (experiments, arms)
-    shares = {"no correction": (p.min(1) < 0.05).mean(),
-              "Holm": np.mean([min(holm(list(row))) < 0.05 for row in p])}
+    uncorrected = (p.min(1) < 0.05).mean()
+    corrected = np.mean([min(holm(list(row))) < 0.05 for row in p])
     figure = new_figure(11, 4.8)
-    left, right_axes = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     _one_experiment(left, gains[0])
-    bars = right_axes.bar(
-        range(2), [100 * s for s in shares.values()], color=[RED, BLUE], width=0.55)
-    right_axes.bar_label(
-        bars, [f"{s:.0%}".replace("%", " %") for s in shares.values()], fontsize=13, padding=3)
-    right_axes.axhline(5, color="black", lw=1, ls="--")
-    right_axes.text(0.5, 7, "promised:\n5 %", ha="center", fontsize=11)
-    right_axes.set_xticks(range(2), shares)
-    right_axes.set(ylabel="% of 300 experiments", ylim=(0, 100),
-                   title="… and how often one of them\nis called different")
+    shares = [uncorrected, corrected]
+    bars = right.bar(range(2), [100 * s for s in shares], color=[RED, BLUE], width=0.55)
+    right.bar_label(bars, list(map(percent, shares)), fontsize=13, padding=3)
+    right.axhline(5, color="black", lw=1, ls="--")
+    right.text(0.5, 7, "promised:\n5 %", ha="center", fontsize=11)
+    right.set_xticks(range(2), ["no correction", "Holm"])
+    right.set(ylabel="% of 300 experiments", ylim=(0, 100),
+              title="… and how often one of them\nis called different")
     return figure
 
 
@@ -245,20 +241,23 @@ def _one_experiment(axes: Axes, gains: NDArray[np.float64]) -> None:
 
 @style()
 def choosing_on_the_test(questions: int = 200, accuracy: float = 0.8, most: int = 20) -> Figure:
-    """Equally good candidates: the accuracy reported for the best, if it was chosen on the test, and if on validation."""
+    """Equal candidates: the accuracy reported for the best, chosen on the test or validation."""
     test, validation = (
         100 * simulate([accuracy] * most, 0.0, seeds=1, questions=questions, experiments=2000,
-                       seed=s)[:, :, 0].mean(2) for s in (1, 2))
+                       seed=seed)[:, :, 0].mean(2)
+        for seed in (1, 2))  # each (experiments, candidates)
     counts = range(1, most + 1)
     figure = new_figure(9, 4.6)
     axes = figure.subplots()
     on_test = [test[:, :k].max(1).mean() for k in counts]
-    on_validation = [test[np.arange(len(test)), validation[:, :k].argmax(1)].mean() for k in counts]
+    chosen = [validation[:, :k].argmax(1) for k in counts]
+    on_validation = [test[np.arange(len(test)), best].mean() for best in chosen]
     axes.plot(counts, on_test, "o-", color=RED, lw=2.2, ms=5)
-    _label(axes, "chosen on the test, reported on the same test", (8, on_test[7]), RED, (0, -24))
+    label(axes, "chosen on the test, reported on the same test", (8, on_test[7]), RED, (0, -24),
+          weight="bold")
     axes.plot(counts, on_validation, "o-", color=BLUE, lw=2.2, ms=5)
-    _label(
-        axes, "chosen on validation, reported on the test", (8, on_validation[7]), BLUE, (0, -20))
+    label(axes, "chosen on validation, reported on the test", (8, on_validation[7]), BLUE,
+          (0, -20), weight="bold")
     axes.axhline(100 * accuracy, color="black", lw=1)
     gain = on_test[-1] - 100 * accuracy
     axes.set_title(
@@ -276,11 +275,11 @@ def what_an_experiment_shows(
     true_difference: float = 2.0, spread_over_seeds: float = 3.0, seeds: int = 3,
     questions: int = 200,
 ) -> Figure:
-    """Made-up experiments of one size: their intervals, and the share that finds the true difference.
+    """Made-up experiments of one size: their intervals, and the share that finds the truth.
 
     Args:
-        true_difference: of two arms, in points.  spread_over_seeds: standard deviation of the true
-            difference, in points.
+        true_difference: of two arms, in points.
+        spread_over_seeds: standard deviation of the true difference, in points.
     """
     by_seed = 100 * _differences(
         true_difference / 100, spread_over_seeds / 100, seeds, questions, 400)
@@ -289,7 +288,6 @@ def what_an_experiment_shows(
     ahead, behind = mean - half > 0, mean + half < 0
     wrong = behind if true_difference > 0 else ahead | behind
     found = ahead if true_difference > 0 else np.zeros_like(ahead)
-    names = ("finds it", "undecided", "wrong")
     colours = np.where(wrong, RED, np.where(found, BLUE, GREY))
     figure = new_figure(11, 5)
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
@@ -306,13 +304,11 @@ def what_an_experiment_shows(
     left.set_xlim(-limit, limit)
     shares = [found.mean(), 1 - found.mean() - wrong.mean(), wrong.mean()]
     bars = right.barh(range(3), [100 * s for s in shares], color=[BLUE, GREY, RED])
-    right.bar_label(bars, [f"{s:.0%}".replace("%", " %") for s in shares], padding=4, fontsize=13)
-    right.set_yticks(range(3), names)
+    right.barlabel(bars, list(map(percent, shares)), padding=4, fontsize=13)
+    right.set_yticks(range(3), ["finds it", "undecided", "wrong"])
     right.invert_yaxis()
     right.set(xlim=(0, 118), xlabel="% of 400 experiments")
     called = shares[0] if true_difference > 0 else shares[1]
-    told = (
-        f"With {seeds} seeds and {questions} questions, {100 * called:.0f} % of experiments call "
-        "it right")
-    headline(figure, told)
+    what = f"With {seeds} seeds and {questions} questions"
+    headline(figure, f"{what}, {percent(called)} of experiments call it right")
     return figure

@@ -1,10 +1,12 @@
-"""Figures of an exam: where the student hesitates, what several samples find, pass@k, and what an exam can tell."""
+"""Figures of an exam: forks of a rationale, what samples find, pass@k, what an exam can tell."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from l2r_course.figures.common import headline, label, percent
 from l2r_course.pass_at_k import first_samples, pass_by_skill
 from l2r_course.scores import TokenScores
 from matplotlib.axes import Axes
@@ -20,7 +22,7 @@ PALE = "#D9D9D9"
 
 @style()
 def forks(scores: TokenScores) -> Figure:
-    """Probability of the likeliest tokens at each place of a rationale: most places are certain, a few are forks."""
+    """Probability of the likeliest tokens at each place: most are certain, a few are forks."""
     figure = new_figure(10, 4.4)
     axes = figure.subplots()
     undecided = 0
@@ -37,8 +39,8 @@ def forks(scores: TokenScores) -> Figure:
                           rotation=90 if len(name.strip()) > 2 else 0)
             bottom += 100 * chance
     axes.set_xticks(range(len(scores.tokens)), [_visible(t) for t in scores.tokens])
-    for label in axes.get_xticklabels():
-        label.set_rotation(90 if len(label.get_text()) > 2 else 0)
+    for tick in axes.get_xticklabels():
+        tick.set_rotation(90 if len(tick.get_text()) > 2 else 0)
     axes.set(ylim=(0, 100), ylabel="probability in %", xlabel="the rationale, token by token",
              title=f"The student hesitates at {undecided} of {len(scores.tokens)} places")
     axes.tick_params(axis="x", length=0)
@@ -64,24 +66,22 @@ def next_token(scores: TokenScores, place: int, temperature: float) -> Figure:
     axes = figure.subplots()
     _draw_next_token(axes, scores, place, temperature, outline=True)
     name, chance = scores.likeliest(place, temperature)[0]
-    headline(figure, f"{_before(scores, place)}: {_visible(name)} with {100 * chance:.0f} %")
+    headline(figure, f"{_before(scores, place)}: {_visible(name)} with {percent(chance)}")
     return figure
 
 
 def next_token_table(scores: TokenScores, place: int, temperature: float) -> Table:
     """The same as numbers."""
+    head = ["next token", f"probability at T = {temperature:g}", "probability at T = 1"]
     rows = zip(*_chances(scores, place, temperature), strict=True)
-    return Table(
-        ["next token", f"probability at T = {temperature:g}", "probability at T = 1"],
-        [(name, f"{abs(value):.1f} %", f"{abs(plain):.1f} %") for name, value, plain in rows])
+    return Table(head, [(name, f"{abs(a):.1f} %", f"{abs(b):.1f} %") for name, a, b in rows])
 
 
 def _chances(
     scores: TokenScores, place: int, temperature: float
 ) -> tuple[list[str], list[float], list[float]]:
-    """The likeliest tokens and all others; their probabilities in % at a temperature, and at temperature 1."""
-    # Tokens stay in the order of their scores, which is the same at every temperature, so that
-    # panels can be compared.
+    """Names, probabilities in % at a temperature, and at temperature 1; with all other tokens."""
+    # Tokens stay in the order of their scores, the same at every temperature: panels compare.
     names = [_visible(name) for name, _ in scores.likeliest(place, count=5)]
     values, plain = (
         [100 * chance for _, chance in scores.likeliest(place, t, count=5)]
@@ -98,25 +98,24 @@ def _draw_next_token(
         axes.barh(range(len(names)), plain, height=0.78, fill=False, ec=GREY, lw=1.2, ls="--")
         axes.text(116, len(names) - 1.6, "dashed: T = 1", ha="right", fontsize=11, color=GREY)
     for y, (value, other) in enumerate(zip(values, plain, strict=True)):
-        axes.text(
-            max(value, other * outline) + 2, y, f"{abs(value):.0f} %", va="center", fontsize=11)
+        end = max(value, other) if outline else value
+        axes.text(end + 2, y, f"{abs(value):.0f} %", va="center", fontsize=11)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 118), xlabel="probability in %")
-    axes.set_title(
-        f"T = {temperature:g}{' (greedy)' * (temperature <= 0)}", fontsize=12, weight="normal")
+    title = f"T = {temperature:g}" if temperature > 0 else f"T = {temperature:g} (greedy)"
+    axes.set_title(title, fontsize=12, weight="normal")
     axes.set_xticks([0, 50, 100])
     axes.tick_params(axis="y", length=0)
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
 
 
-def headline(figure: Figure, text: str) -> None:
-    headline(figure, text)
-
-
 def _before(scores: TokenScores, place: int) -> str:
     text = "".join(scores.tokens[:place]).strip()
-    return f'After "{"… " * (len(text) > 30)}{text[-30:].strip()}"' if text else "The first token"
+    if not text:
+        return "The first token"
+    cut = "… " if len(text) > 30 else ""
+    return f'After "{cut}{text[-30:].strip()}"'
 
 
 def _visible(token: str) -> str:
@@ -149,22 +148,21 @@ def mistakes_found(exam: ExamReport, greedy: ExamReport) -> Figure:
 
 @style()
 def mistakes_by_temperature(exams: Mapping[float, ExamReport], withheld: Collection[str]) -> Figure:
-    """Different mistakes at each temperature: on withheld skills, and on skills that the student knows."""
+    """Different mistakes at each temperature, on withheld and on known skills."""
     kinds = {"on withheld skills": (ORANGE, True), "on known skills": (BLUE, False)}
     figure = new_figure(9, 4.4)
     axes = figure.subplots()
     bottom = np.zeros(len(exams))
     for name, (colour, wanted) in kinds.items():
-        counts = np.array(
-            [
-                sum((m.problem.skill in withheld) is wanted for m in e.mistakes)
-                for e in exams.values()])
+        mistakes = [[m for m in e.mistakes if (m.problem.skill in withheld) is wanted]
+                    for e in exams.values()]
+        counts = np.array(list(map(len, mistakes)))
         axes.bar(range(len(exams)), counts, bottom=bottom, width=0.6, color=colour)
         axes.annotate(
             name, (len(exams) - 0.65, bottom[-1] + counts[-1] / 2), va="center", color=colour)
         bottom += counts
     for x, (height, exam) in enumerate(zip(bottom, exams.values(), strict=True)):
-        axes.text(x, height + 5, f"{100 * exam.accuracy:.0f} % right", ha="center", fontsize=11)
+        axes.text(x, height + 5, f"{percent(exam.accuracy)} right", ha="center", fontsize=11)
     axes.set_xticks(range(len(exams)), [f"{t:g}" for t in exams])
     axes.set(xlim=(-0.5, len(exams) + 0.6), ylim=(0, 1.12 * max(bottom)), xlabel="temperature",
              ylabel="different mistakes", title="Heat finds more mistakes, and makes some")
@@ -175,16 +173,15 @@ def mistakes_by_temperature(exams: Mapping[float, ExamReport], withheld: Collect
 def estimator_bias(
     truth: Sequence[float], naive: Sequence[float], unbiased: Sequence[float]
 ) -> Figure:
-    """Mean of the two estimators of pass@k over many simulated questions, for k = 1, 2, …, against the truth."""
+    """Mean of two estimators of pass@k over many simulated questions, against the truth."""
     figure = new_figure(8, 4.4)
     axes = figure.subplots()
     ks = range(1, len(truth) + 1)
     axes.plot(ks, [100 * v for v in truth], color=PALE, lw=7, solid_capstyle="round")
-    for name, values, colour, shift in (
-        ("unbiased (grey: truth)", unbiased, BLUE, 6), ("naive", naive, RED, -6)):
+    curves = (("unbiased (grey: truth)", unbiased, BLUE, 6), ("naive", naive, RED, -6))
+    for name, values, colour, shift in curves:
         axes.plot(ks, [100 * v for v in values], "o-", color=colour, lw=1.8, ms=5)
-        axes.annotate(name, (ks[-1], 100 * values[-1]), (10, shift), textcoords="offset points",
-                      va="center", color=colour)
+        label(axes, name, (ks[-1], 100 * values[-1]), colour, (10, shift))
     axes.set(xlim=(0.7, len(truth) + 3), ylim=(0, 100), xlabel="k",
              ylabel="mean estimate of pass@k in %", title="The naive estimate of pass@k is too low")
     axes.set_xticks(ks)
@@ -203,18 +200,18 @@ def pass_by_k(exam: ExamReport, withheld: Collection[str]) -> Figure:
     axes = figure.subplots()
     for skill, values in curves.items():
         rises = values[-1] - values[0] > 10
-        axes.plot(range(1, most + 1), values, "o-" if rises else "-",
-                  color=ORANGE if skill in withheld else BLUE, lw=2.6 if rises else 1.6,
-                  alpha=1 if rises else 0.7, ms=5)
+        look: dict[str, Any] = {"lw": 2.6, "alpha": 1} if rises else {"lw": 1.6, "alpha": 0.7}
+        axes.plot(range(1, most + 1), values, "o-" if rises else "-", ms=5, **look,
+                  color=ORANGE if skill in withheld else BLUE)
         if rises:
-            axes.annotate(skill, (1, values[0]), (-8, 0), textcoords="offset points", ha="right",
-                          va="center", fontsize=11)
+            label(axes, skill, (1, values[0]), "black", (-8, 0), ha="right", fontsize=11)
         ends.setdefault(round(values[-1]), []).append(skill)
     for height, names in ends.items():
-        text = f"{len(names)} known skills" if len(names) > 3 and not set(withheld) & set(
-            names) else ", ".join(names)
-        axes.annotate(text, (most, height), (8, 0), textcoords="offset points", va="center",
-                      fontsize=11, color=ORANGE if names[0] in withheld else BLUE)
+        text = ", ".join(names)
+        if len(names) > 3 and not set(withheld) & set(names):
+            text = f"{len(names)} known skills"
+        colour = ORANGE if names[0] in withheld else BLUE
+        label(axes, text, (most, height), colour, (8, 0), fontsize=11)
     axes.set(xlim=(-1.3, most * 1.75), ylim=(-4, 104), xlabel="k", ylabel="pass@k in %",
              title="More samples mend slips; they do not supply a procedure that is missing")
     axes.set_xticks(range(1, most + 1))
@@ -225,31 +222,31 @@ def pass_by_k(exam: ExamReport, withheld: Collection[str]) -> Figure:
 def skill_profile(greedy: ExamReport, sampled: ExamReport, withheld: Collection[str]) -> Figure:
     """Accuracy of each skill, greedy with its 95 % interval over questions, and over samples."""
     skills = sorted(greedy.by_skill, key=lambda s: s in withheld)
-    right = {
-        s: [x.correct for p, x in zip(greedy.problems, greedy.samples, strict=True) if p.skill == s]
-        for s in skills}
+    right: dict[str, list[bool]] = {skill: [] for skill in skills}
+    for problem, sample in zip(greedy.problems, greedy.samples, strict=True):
+        if problem.skill in right:
+            right[problem.skill].append(sample.correct)
     figure = new_figure(10, 6.4)
     axes = figure.subplots()
     for y, skill in enumerate(skills):
         colour = ORANGE if skill in withheld else BLUE
         low, high = wilson_interval(sum(right[skill]), len(right[skill]))
-        axes.plot(
-            [100 * low, 100 * high], [y, y], color=colour, lw=7, alpha=0.25, solid_capstyle="butt")
+        axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=7, alpha=0.25,
+                  solid_capstyle="butt")
         axes.plot(100 * greedy.by_skill[skill], y, "o", color=colour, ms=9)
         axes.plot(100 * sampled.by_skill[skill], y, "|", color="black", ms=15, mew=2)
-    for text, place, colour in (
-        ("known", 0, BLUE), ("withheld", sum(s not in withheld for s in skills), ORANGE)):
-        axes.text(109, place, text, color=colour, weight="bold", va="center")
+    known = [s for s in skills if s not in withheld]
+    axes.text(109, 0, "known", color=BLUE, weight="bold", va="center")
+    axes.text(109, len(known), "withheld", color=ORANGE, weight="bold", va="center")
     axes.set_yticks(range(len(skills)), skills)
     means = [
-        100 * np.mean([v for s in skills if (s in withheld) is w for v in right[s]])
-        for w in (False, True)]
+        percent(float(np.mean([v for s in group for v in right[s]])))
+        for group in (known, skills[len(known) :])]
     axes.set(
         xlim=(-3, 125),
         xlabel="accuracy in %   (dot: greedy, with its 95 % interval; stroke: over all samples)")
     axes.set_title(
-        f"Known skills {means[0]:.0f} %, withheld skills {means[1]:.0f} %: the deficiencies have "
-        "names")
+        f"Known skills {means[0]}, withheld skills {means[1]}: the deficiencies have names")
     axes.set_xticks(range(0, 101, 20))
     axes.invert_yaxis()
     return figure
@@ -259,14 +256,14 @@ def skill_profile(greedy: ExamReport, sampled: ExamReport, withheld: Collection[
 def repeated_exams(
     accuracy: float, questions: Sequence[int] = (50, 425, 5000), exams: int = 100, seed: int = 0
 ) -> Figure:
-    """Intervals of many exams that a student of known accuracy could have sat; red: those that miss the truth."""
+    """Intervals of exams that a student of known accuracy could sit; red: those that miss it."""
     draw = np.random.default_rng(seed)
     figure = new_figure(10, 4.4)
     for axes, count in zip(figure.subplots(1, len(questions), sharey=True), questions, strict=True):
         found = [wilson_interval(int(r), count) for r in draw.binomial(count, accuracy, exams)]
         for x, (low, high) in enumerate(found):
-            axes.plot([x, x], [100 * low, 100 * high],
-                      color=BLUE if low <= accuracy <= high else RED, lw=1.3)
+            colour = BLUE if low <= accuracy <= high else RED
+            axes.plot([x, x], [100 * low, 100 * high], color=colour, lw=1.3)
         held = sum(low <= accuracy <= high for low, high in found)
         half = 50 * float(np.mean([high - low for low, high in found]))
         axes.axhline(100 * accuracy, color="black", lw=1)

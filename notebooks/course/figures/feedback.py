@@ -1,4 +1,4 @@
-"""Figures of the teacher: what becomes of its replies, and how a budget holds while many calls are on their way."""
+"""Figures of the teacher: the fate of its replies, and a budget with many calls in flight."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from l2r_course.figures.common import headline
 from matplotlib.figure import Figure
 
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.loop.lessons import Feedback
 from l2r_lite.teachers.cost import Budget
 
-_FATES = {"lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE,
-          "duplicate": BLUE, "copy of the mistake": "#56B4E9", "reply without rationales": GREY,
-          "cut off at the token limit": "#333333", "too long": "#F0E442"}
+_FATES = {
+    "lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE,
+    "duplicate": BLUE, "copy of the mistake": "#56B4E9", "reply without rationales": GREY,
+    "cut off at the token limit": "#333333", "too long": "#F0E442",
+}
 _DARK = (RED, GREEN, BLUE, GREY, "#333333")
 
 
 @style()
 def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
-    """What became of everything that each teacher said: one bar a teacher, lessons first, then each reason of refusal.
+    """The fate of all that each teacher said: one bar per teacher, lessons first, then refusals.
 
     Counted are rationales, and replies that held none.
     """
@@ -38,7 +41,7 @@ def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
             colour = _FATES.get(fate, "#AAAAAA")
             axes.barh(y, share, left=left, color=colour, height=0.62, ec="white")
             ink = "white" if colour in _DARK else "black"
-            text = f"{fate}\n{count[fate]}" if share > 1.05 * len(fate) + 3 else str(count[fate])
+            text = f"{fate}\n{count[fate]}" if _fits(fate, share) else str(count[fate])
             axes.text(left + share / 2, y, text, ha="center", va="center", color=ink, fontsize=11)
             left += share
     names = [f"{name}\n({sum(count.values())})" for name, count in counts.items()]
@@ -46,17 +49,25 @@ def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
     axes.invert_yaxis()
     shares = [100 * count["lesson"] / max(1, sum(count.values())) for count in counts.values()]
     axes.set(xlim=(0, 100), xlabel="share of what the teacher said, in % (numbers: how many)",
-             title=f"Verification lets through {min(shares):.0f} % to {max(shares):.0f} %, depending on the teacher")
+             title=f"Verification lets through {min(shares):.0f} % to {max(shares):.0f} %, "
+                   "depending on the teacher")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    small = [
-        f for f in _FATES
-        if any(0 < 100 * c[f] / sum(c.values()) <= 1.05 * len(f) + 3 for c in counts.values())]
+    small = []
+    for fate in _FATES:
+        shares = [100 * count[fate] / sum(count.values()) for count in counts.values()]
+        if any(share > 0 and not _fits(fate, share) for share in shares):
+            small.append(fate)
     for fate in small:
         axes.barh(0, 0, color=_FATES[fate], label=fate)
     if small:
         figure.legend(loc="outside lower right", ncols=len(small), frameon=False, fontsize=11)
     return figure
+
+
+def _fits(fate: str, share: float) -> bool:
+    """Whether a fate's name fits into a bar of `share` per cent."""
+    return share > 1.05 * len(fate) + 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def spend(
     questions: int, limit: float, worst: float, typical: float, concurrency: int,
     timeouts: float = 0.0, *, seed: int = 0,
 ) -> Spending:
-    """Send questions within a budget, as PaidEndpoint does, with replies that come late and in any order.
+    """Send questions within a budget, as PaidEndpoint does; replies come late and in any order.
 
     Args:
         limit, worst, typical: US dollars: the cap, what is reserved for a call, and what a reply
@@ -119,7 +130,8 @@ def spend(
             paid = worst if late else min(worst, cost * typical)
             budget.settle(worst, None if late else paid)
             returned += worst - paid
-            answered, lost = answered + (not late), lost + late
+            answered += not late
+            lost += late
             states.append((now, budget.spent, budget.in_flight))
     seconds, spent, reserved = zip(*states, strict=True)
     return Spending(seconds, spent, reserved, returned, answered, lost, refused)
@@ -130,7 +142,7 @@ def budget_at_work(
     limit_cents: float = 20, worst_cents: float = 2, typical_cents: float = 0.2,
     calls_at_once: int = 8, percent_lost: int = 0, questions: int = 100,
 ) -> Figure:
-    """Spent and reserved over time, stacked, beneath the limit; and how the questions ended. Simulated: see `spend`.
+    """Spent and reserved over time beneath the limit, and how the questions ended; see `spend`.
 
     Args:
         limit_cents, worst_cents, typical_cents: the cap; what is reserved for a call; what a reply
@@ -162,9 +174,7 @@ def budget_at_work(
         right.text(x, count, str(count), ha="center", va="bottom")
     right.set_xticks(range(len(ends)), list(ends), fontsize=11)
     right.set(ylabel="questions", ylim=(0, questions * 1.1))
-    done = (
-        f"{told.answered} of {questions} questions answered for {spent[-1]:.1f} of "
-        f"{limit_cents:g} cents")
-    figure.suptitle(
-        f"{done}, in {end:.0f} seconds", x=0.01, ha="left", fontweight="bold", fontsize=14)
+    cost = f"{spent[-1]:.1f} of {limit_cents:g} cents"
+    done = f"{told.answered} of {questions} questions answered for {cost}, in {end:.0f} seconds"
+    headline(figure, done, fontsize=14)
     return figure

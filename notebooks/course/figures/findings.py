@@ -1,4 +1,4 @@
-"""What the logs of many runs say: arms round by round, comparisons with their intervals, one knob turned."""
+"""What the logs of many runs say: arms by round, comparisons, one knob changed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from l2r_course.figures.common import headline
 from l2r_course.research.evidence import Run
 from l2r_course.research.findings import Comparison, gains, sweep
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ MARKERS = "osD^vPX*"
 def arms_by_round(
     runs: Sequence[Run], arms: Sequence[str], groups: dict[str, NDArray[np.bool_]] | None = None
 ) -> Figure:
-    """Test accuracy of each arm against the round, mean over seeds with its 95 % interval; single rounds as a dot.
+    """Test accuracy of each arm by round, mean over seeds with its 95 % interval.
 
     Args:
         groups: a panel's title → which of the test questions it shows, (questions,). None: one
@@ -32,8 +33,8 @@ def arms_by_round(
     """
     panels = groups or {"Each arm, round by round": np.ones(len(runs[0].test[0]), bool)}
     figure = new_figure(10 if len(panels) == 1 else 6.6 * len(panels), 5.5)
-    for axes, (title, shown) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, shown) in zip(row, panels.items(), strict=True):
         _arms_panel(axes, runs, arms, shown)
         axes.set(xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %",
                  title=title)
@@ -50,7 +51,7 @@ def _arms_panel(
         intervals = [
             mean_interval([100 * r.correct(n)[shown].mean() for r in mine]) for n in rounds]
         means = [mean for mean, _ in intervals]
-        # side by side, so that no bar hides another
+        # Side by side, so that no bar hides another.
         moved = [n + 0.03 * (place - len(arms) / 2) for n in rounds]
         halves = [0 if math.isnan(half) else half for _, half in intervals]
         axes.errorbar(
@@ -77,11 +78,13 @@ def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) ->
 
 @style()
 def comparisons(found: Sequence[Comparison]) -> Figure:
-    """The gain of each comparison with its interval over seeds and questions, and thin, the one over seeds."""
+    """The gain of each comparison with its interval: thick over seeds and questions, thin seeds."""
     figure = new_figure(10, 1.7 + 0.85 * len(found))
     axes = figure.subplots()
     for y, c in enumerate(found):
-        colour = GREY if c.holds == "undecided" else BLUE if c.bootstrap.difference > 0 else ORANGE
+        colour = BLUE if c.bootstrap.difference > 0 else ORANGE
+        if c.holds == "undecided":
+            colour = GREY
         middle = 100 * c.bootstrap.difference
         axes.errorbar(middle, y, xerr=100 * c.half, color=colour, lw=1.2, capsize=7)
         ends = [100 * c.bootstrap.low, 100 * c.bootstrap.high]
@@ -92,20 +95,22 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
     axes.set_yticks(range(len(found)), told, fontsize=11)
     axes.invert_yaxis()
     decided = sum(c.holds != "undecided" for c in found)
-    axes.set(xlabel="gain in points of test accuracy\nthick: 95 % over seeds and questions\nthin: over seeds (t)",
-             title=f"{decided} of {len(found)} comparisons decided")  # fmt: skip
+    axes.set(xlabel="gain in points of test accuracy\n"
+                    "thick: 95 % over seeds and questions\nthin: over seeds (t)",
+             title=f"{decided} of {len(found)} comparisons decided")
     axes.grid(axis="x", alpha=0.25)
     return figure
 
 
 @style()
 def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Figure:
-    """What other values of each knob gain over the main arm, all else as in it: the mean with its 95 %, and a dot a seed.
+    """What other values of each knob gain over the main arm: the mean with its 95 %, and each seed.
 
     Args:
         knobs: name of a knob → what it is, for the panel's axis. A knob without runs is left out.
     """
-    found = {knob: values for knob in knobs if len(values := sweep(runs, knob, main)) > 1}
+    swept = {knob: sweep(runs, knob, main) for knob in knobs}
+    found = {knob: values for knob, values in swept.items() if len(values) > 1}
     rows = math.ceil(len(found) / 3)
     figure = new_figure(12, 3.9 * rows + 0.4)
     grid = figure.subplots(rows, 3, sharey=True, squeeze=False)
@@ -119,12 +124,14 @@ def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Fi
             pairs = gains(runs, arm, main)
             mean, half = mean_interval(list(pairs))
             axes.plot([x - 0.12] * len(pairs), pairs, "o", color=BLUE, alpha=0.45, ms=5, lw=0)
-            axes.errorbar(x + 0.06, mean, 0 if math.isnan(half) else half, fmt="D", color=BLUE,
-                          lw=2, ms=7, capsize=5)
+            shown = 0 if math.isnan(half) else half
+            axes.errorbar(x + 0.06, mean, shown, fmt="D", color=BLUE, lw=2, ms=7, capsize=5)
         axes.axhline(0, color="black", lw=1)
-        under = ["main" if mine[0].arm == main else f"n = {len(mine)}" for mine in values.values()]
-        axes.set_xticks(range(len(values)),
-                        [f"{json.dumps(v)}\n{u}" for v, u in zip(values, under, strict=True)])
+        ticks = []
+        for value, mine in values.items():
+            under = "main" if mine[0].arm == main else f"n = {len(mine)}"
+            ticks.append(f"{json.dumps(value)}\n{under}")
+        axes.set_xticks(range(len(values)), ticks)
         axes.set(xlabel=knobs[knob], xlim=(-0.5, len(values) - 0.5))
         axes.grid(axis="y", alpha=0.25)
     for axes in grid[:, 0]:

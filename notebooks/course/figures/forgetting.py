@@ -1,59 +1,55 @@
-"""Figures of what rounds lose and win back: skills from round to round, mistakes by round, and the stopping rule."""
+"""What rounds lose and win back: skills by round, mistakes by round, the stopping rule."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+from l2r_course.figures.common import headline, label, percent
+from l2r_course.stopping import stopping_round
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.data.pocket.world import KNOWN
 from l2r_lite.loop.records import ExamReport
-from l2r_lite.runs.report import stopping_round
 
-# a smaller change of one skill is drawn, but not counted: with 15 questions a skill, one is 7
-# points
+# A smaller fall is not counted: with 15 questions per skill, one question is 7 points.
 NOTICED = 0.10
 
 BySkill = Mapping[str, float]
 
 
 def skill_changes(report: dict[str, Any]) -> Figure:
-    """What each round won and lost: one panel a round, an arrow for each skill from its accuracy before to that after."""
+    """One panel per round, an arrow per skill from its accuracy before to that after."""
     rounds = report["rounds"]
     panels = [
         (f"Round {b['round']}", a["by_skill"], b["by_skill"])
         for a, b in zip(rounds, rounds[1:], strict=False)]
-    lost = [
-        f"{_lost(before, after)} in round {i}" for i, (_, before, after) in enumerate(panels, 1)]
-    return _arrows(panels, f"Skills that fell by more than 10 points: {', '.join(lost)}")
+    falls = (_fallen(before, after) for _, before, after in panels)
+    lost = ", ".join(f"{number} in round {i}" for i, number in enumerate(falls, 1))
+    return _arrows(panels, f"Skills that fell by more than 10 points: {lost}")
 
 
 def replay_compared(reports: Mapping[str, dict[str, Any]], number: int = 1) -> Figure:
-    """The same round of several runs side by side.  replay_compared({"replay 0": one, "replay 1": other})"""
+    """The same round of several runs side by side: replay_compared({"replay 0": report, …})."""
     panels = [
         (name, run["rounds"][number - 1]["by_skill"], run["rounds"][number]["by_skill"])
         for name, run in reports.items()]
-    lost = [f"{_lost(before, after)} with {name}" for name, before, after in panels]
-    return _arrows(
-        panels, f"Skills that fell by more than 10 points in round {number}: {', '.join(lost)}")
+    lost = ", ".join(f"{_fallen(before, after)} with {name}" for name, before, after in panels)
+    return _arrows(panels, f"Skills that fell by more than 10 points in round {number}: {lost}")
 
 
-def _lost(before: BySkill, after: BySkill) -> int:
+def _fallen(before: BySkill, after: BySkill) -> int:
     return sum(before[s] - after[s] > NOTICED for s in before)
 
 
 def _grouped(skills: Sequence[str]) -> tuple[list[str], int]:
-    """Known skills first, and how many they are; skills of other problem sets all count as not known."""
+    """Known skills first, and how many they are; skills of other problem sets count as unknown."""
     known = [s for s in skills if s in KNOWN]
     return known + [s for s in skills if s not in KNOWN], len(known)
-
-
-def _mean(values: Sequence[float]) -> str:
-    return f"{sum(values) / len(values):.0%}".replace("%", " %") if values else "–"
 
 
 @style()
@@ -64,14 +60,16 @@ def _arrows(panels: Sequence[tuple[str, BySkill, BySkill]], title: str) -> Figur
     for axes, (name, before, after) in zip(row, panels, strict=True):
         for y, skill in enumerate(skills):
             _arrow(axes, y, 100 * before[skill], 100 * after[skill])
-        told = [
-            f"{word} {_mean([before[s] for s in group])} → {_mean([after[s] for s in group])}"
-            for word, group in (("known", skills[:known]), ("withheld", skills[known:])) if group]
+        told = []
+        for word, group in (("known", skills[:known]), ("withheld", skills[known:])):
+            if group:
+                first, then = (percent(fmean(by[s] for s in group)) for by in (before, after))
+                told.append(f"{word} {first} → {then}")
         axes.set_title("\n".join([name, *told]), fontsize=12, fontweight="normal")
         _shared_rows(axes, skills, known)
         axes.set(xlim=(-4, 104), xlabel="test accuracy in %")
         axes.grid(axis="x", alpha=0.25)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+    headline(figure, title, fontsize=14)
     key = "arrow: from before to after the round;  blue: better,  orange: worse,  dot: the same"
     figure.supxlabel(key, x=0.01, ha="left", fontsize=11, color=GREY)
     return figure
@@ -97,29 +95,27 @@ def _shared_rows(axes: Axes, skills: Sequence[str], known: int) -> None:
 
 @style()
 def mistakes_by_skill(exams: Sequence[ExamReport]) -> Figure:
-    """What each exam found: one panel a round, wrong samples by skill. Lessons are made for these and for nothing else."""
+    """One panel per exam, wrong samples by skill: lessons are made for these and nothing else."""
     counts = []
     for exam in exams:
         skill = {p.id: p.skill for p in exam.problems}
         counts.append(Counter(skill[s.problem_id] for s in exam.samples if not s.correct))
     skills, known = _grouped(list(dict.fromkeys(p.skill for p in exams[0].problems)))
-    on_known = [
-        f"{sum(count[s] for s in skills[:known])} in exam {i}" for i, count in enumerate(counts, 1)]
+    sums = (sum(count[s] for s in skills[:known]) for count in counts)
+    on_known = ", ".join(f"{number} in exam {i}" for i, number in enumerate(sums, 1))
     longest = max(max(count.values(), default=0) for count in counts)
     figure = new_figure(2.8 + 2.3 * len(exams), 1.3 + 0.27 * len(skills))
     row = figure.subplots(1, len(exams), sharey=True, squeeze=False)[0]
     for number, (axes, count) in enumerate(zip(row, counts, strict=True), 1):
         values = [count[s] for s in skills]
-        axes.barh(range(len(skills)), values, height=0.7,
-                  color=[ORANGE] * known + [BLUE] * (len(skills) - known))
+        colours = [ORANGE] * known + [BLUE] * (len(skills) - known)
+        axes.barh(range(len(skills)), values, height=0.7, color=colours)
         for y, value in enumerate(values):
-            axes.annotate(str(value), (value, y), (4, 0), textcoords="offset points", va="center",
-                          fontsize=10)
+            label(axes, str(value), (value, y), "black", (4, 0), fontsize=10)
         _shared_rows(axes, skills, known)
         axes.set_title(f"Exam {number}: {sum(values)} mistakes", fontsize=12, fontweight="normal")
         axes.set(xlim=(0, 1.2 * max(longest, 1)), xlabel="mistakes")
-    figure.suptitle(f"Mistakes on skills that it knew (orange): {', '.join(on_known)}", x=0.01,
-                    ha="left", fontsize=14, fontweight="bold")
+    headline(figure, f"Mistakes on skills that it knew (orange): {on_known}", fontsize=14)
     return figure
 
 
@@ -127,7 +123,7 @@ def mistakes_by_skill(exams: Sequence[ExamReport]) -> Figure:
 def stopping_rule(
     validation: Sequence[float], patience: int = 1, minimal_gain: float = 0.0
 ) -> Figure:
-    """Where a run with these validation accuracies stops, and which round's student it hands back."""
+    """Where a run with these validation accuracies stops, and which round's student is kept."""
     last, best = stopping_round(validation, patience, minimal_gain)
     values = [100 * v for v in validation]
     end = len(values) - 1
@@ -136,9 +132,9 @@ def stopping_rule(
     axes.plot(range(last, end + 1), values[last:], "o:", color=GREY, lw=1.6, ms=6, mfc="white")
     axes.plot(range(last + 1), values[: last + 1], "o-", color=BLUE, lw=2.2, ms=7)
     axes.plot(best, values[best], "o", color=GREEN, ms=15, mfc="none", mew=3)
-    axes.axhline(values[best] + 100 * minimal_gain, color=GREEN, lw=1, ls="--")
-    axes.text(end + 0.55, values[best] + 100 * minimal_gain + 1, "to beat", color=GREEN, ha="right",
-              fontsize=11)
+    to_beat = values[best] + 100 * minimal_gain
+    axes.axhline(to_beat, color=GREEN, lw=1, ls="--")
+    axes.text(end + 0.55, to_beat + 1, "to beat", color=GREEN, ha="right", fontsize=11)
     for x, y in enumerate(values):
         axes.annotate(
             f"{y:.1f}", (x, y), (0, -21), textcoords="offset points", ha="center", fontsize=11,

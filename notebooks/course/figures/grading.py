@@ -1,7 +1,8 @@
-"""Figures about problems and grading: what benchmarks look like, what graders read, what leaks from train into test."""
+"""Figures of problems and grading: benchmarks, what graders read, leaks into the test."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ KIND_COLOURS = {"number": BLUE, "yes-no": ORANGE, "choice": GREEN}
 
 @style()
 def question_lengths(counts: Mapping[str, Mapping[str, Any]], words_a_bin: int = 5) -> Figure:
-    """How long the questions of each data set are, one row a data set; `counts` as leaks.counts_of makes them."""
+    """How long the questions of each data set are, one row per set (leak_counts.counts_of)."""
     figure = new_figure(10, 0.85 * len(counts) + 1)
     rows = figure.subplots(len(counts), 1, sharex=True)
     for axes, (name, about) in zip(rows, counts.items(), strict=True):
@@ -45,9 +46,10 @@ def question_lengths(counts: Mapping[str, Mapping[str, Any]], words_a_bin: int =
 
 @style()
 def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure:
-    """Which program reads which text as a person does: one row a program, one column a text."""
-    marks = {"same": ("", "#CFE3F1"), "other": ("≠", ORANGE), "invented": ("+", RED),
-             "missed": ("–", PURPLE)}
+    """Which program reads which text as a person does: one row per program, one column per text."""
+    marks = {
+        "same": ("", "#CFE3F1"), "other": ("≠", ORANGE), "invented": ("+", RED),
+        "missed": ("–", PURPLE)}
     texts = sorted(outputs, key=lambda o: list(KIND_COLOURS).index(o.problem.kind))
     figure = new_figure(10, 0.52 * len(readers) + 1.9)
     axes = figure.subplots()
@@ -59,8 +61,8 @@ def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure
             sign, colour = marks[verdict]
             axes.add_patch(Rectangle((x + 0.05, y + 0.08), 0.9, 0.84, color=colour, lw=0))
             axes.text(x + 0.5, y + 0.5, sign, ha="center", va="center", weight="bold", fontsize=13)
-        axes.text(
-            len(texts) + 0.4, y + 0.5, f"{right[-1]} of {len(texts)}", va="center", weight="bold")
+        score = f"{right[-1]} of {len(texts)}"
+        axes.text(len(texts) + 0.4, y + 0.5, score, va="center", weight="bold")
     start = 0
     for kind in KIND_COLOURS:
         count = sum(o.problem.kind == kind for o in texts)
@@ -73,73 +75,73 @@ def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure
     axes.spines[:].set_visible(False)
     signs = "≠ another answer,  + an answer where there is none,  – no answer where there is one"
     axes.set_xlabel(f"one column a text;  {signs}", loc="left", fontsize=11)
-    axes.set_title(
-        f"No simple grader reads more than {max(right[:-1], default=0)} of {len(texts)} texts as "
-        "a person does")
+    best = f"{max(right[:-1], default=0)} of {len(texts)} texts"
+    axes.set_title(f"No simple grader reads more than {best} as a person does")
     return figure
 
 
 def _verdict(read: Reader, output: Output) -> str:
-    # here, so that drawing a run does not load all exercises
+    # Imported here, so that drawing a run does not load all exercises.
     from l2r_course.checks.outputs import agrees
 
     got = read(output.text, output.problem.kind, output.problem.choices)
     if agrees(got, output.read, output.problem.kind):
         return "same"
-    return "missed" if got is None else "invented" if output.read is None else "other"
+    if got is None:
+        return "missed"
+    return "invented" if output.read is None else "other"
 
 
 @style()
 def reading(text: str, kind: Kind, choices: Sequence[str] = ("Zoe", "Pia")) -> Figure:
-    """A text as the grader sees it: what announces an answer, what could be one, what is read, and why."""
-    lines = [
-        part for line in text.strip().split("\n") for part in (textwrap.wrap(line, 84) or [""])][:9]
+    """A text as the grader sees it: what announces an answer, what could be one, what is read."""
+    lines: list[str] = []
+    for line in text.strip().split("\n"):
+        lines += textwrap.wrap(line, 84) or [""]
+    lines = lines[:9]
     answer, why = grading.read_answer(text, kind, choices)
     height = len(lines) + 4.2
     figure = new_figure(10, 0.28 * height)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-    # one unit is one character of the 12 pt typewriter face
-    axes.set(xlim=(0, 98), ylim=(height, 0))
+    axes.set(xlim=(0, 98), ylim=(height, 0))  # a unit is a character of the 12 pt typewriter face
     axes.axis("off")
-    for x, label, colour in (
-        (0.4, "announces an answer", ANNOUNCES), (22, f"could be an answer ({kind})", COULD_BE)):
-        axes.text(
-            x, 0.8, label, fontsize=11, va="center", bbox={"fc": colour, "ec": "none", "pad": 2})
+    keys = ((0.4, "announces an answer", ANNOUNCES), (22, f"could be an answer ({kind})", COULD_BE))
+    for x, key, colour in keys:
+        box = {"fc": colour, "ec": "none", "pad": 2}
+        axes.text(x, 0.8, key, fontsize=11, va="center", bbox=box)
     for y, line in enumerate(lines, start=2):
-        marks = [(m.span(), ANNOUNCES) for m in grading._EXPLICIT.finditer(line)]
-        for (start, end), colour in [
-            *((span, COULD_BE) for span in _possible(line, kind, choices)), *marks]:
+        spans = [(span, COULD_BE) for span in _possible(line, kind, choices)]
+        spans += [(m.span(), ANNOUNCES) for m in grading._EXPLICIT.finditer(line)]
+        for (start, end), colour in spans:
             axes.add_patch(Rectangle((start, y - 0.45), end - start, 0.9, color=colour, lw=0))
         axes.text(0, y, line, family="monospace", va="center")
-    told = (
-        "no answer" if answer is None else f"({answer})  {choices['AB'.find(answer)]}"
-        if kind == "choice" else answer)
-    colour = RED if answer is None else BLUE
-    axes.text(
-        0, height - 1.75, f"read: {told}", fontsize=16, weight="bold", va="center", color=colour)
+    told = answer or "no answer"
+    if answer and kind == "choice":
+        told = f"({answer})  {choices['AB'.find(answer)]}"
+    axes.text(0, height - 1.75, f"read: {told}", fontsize=16, weight="bold", va="center",
+              color=RED if answer is None else BLUE)
     axes.text(0, height - 0.6, f"because {why}", va="center", color="#333333")
     return figure
 
 
 def _possible(line: str, kind: Kind, choices: Sequence[str]) -> list[tuple[int, int]]:
     if kind == "number":
-        found = [*grading._NUMBER.finditer(line)]
+        pattern = grading._NUMBER
     elif kind == "yes-no":
-        found = [*grading._VERDICT.finditer(line)]
+        pattern = grading._VERDICT
     else:
-        found = [
-            *grading.re.finditer(
-                "|".join([r"\([A-Z]\)", *(rf"\b{grading.re.escape(c)}\b" for c in choices)]), line)]
-    return [m.span() for m in found]
+        pattern = re.compile("|".join([r"\([A-Z]\)", *(rf"\b{re.escape(c)}\b" for c in choices)]))
+    return [m.span() for m in pattern.finditer(line)]
 
 
 @style()
 def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Share of test questions that have a twin in training, by what two questions must share to be twins."""
-    nets = {"exact": ("the same word for word", BLUE),
-            "masked": ("the same but for the numbers", ORANGE),
-            "story": ("the same story, perhaps another question", GREEN)}
+    """Share of test questions with a twin in training, by what twins must share."""
+    nets = {
+        "exact": ("the same word for word", BLUE),
+        "masked": ("the same but for the numbers", ORANGE),
+        "story": ("the same story, perhaps another question", GREEN)}
     figure = new_figure(10, 0.62 * len(counts) + 1.5)
     axes = figure.subplots()
     for y, about in enumerate(counts.values()):
@@ -149,11 +151,12 @@ def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
             continue
         for i, (net, (_, colour)) in enumerate(nets.items()):
             found, at = about["leaks"][net], y + 0.27 * (i - 1)
-            axes.barh(at, 100 * found / tests, height=0.25, color=colour)
-            axes.text(100 * found / tests + 0.5, at, f"{found} of {tests}" if found else "0",
-                      va="center", fontsize=10)
-    for i, (label, colour) in enumerate(nets.values()):
-        axes.text(0.98, 0.5 - 0.08 * i, f"■ {label}", transform=axes.transAxes, ha="right",
+            share = 100 * found / tests
+            axes.barh(at, share, height=0.25, color=colour)
+            told = f"{found} of {tests}" if found else "0"
+            axes.text(share + 0.5, at, told, va="center", fontsize=10)
+    for i, (what, colour) in enumerate(nets.values()):
+        axes.text(0.98, 0.5 - 0.08 * i, f"■ {what}", transform=axes.transAxes, ha="right",
                   color=colour, weight="bold")
     axes.set_yticks(range(len(counts)), list(counts))
     axes.set(xlim=(0, 62), ylim=(len(counts) - 0.45, -0.6),
@@ -166,15 +169,15 @@ def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
 def parrot_by_size(
     sizes: Sequence[int], by_row: Sequence[float], by_template: Sequence[float]
 ) -> Figure:
-    """What one that understands nothing scores, on a test drawn row by row and on one with wordings of its own."""
+    """What a parrot scores on a test drawn row by row, and on one with wordings of its own."""
     figure = new_figure(9, 4.4)
     axes = figure.subplots()
-    for values, label, colour in (
-        (by_row, "rows drawn at random", RED), (by_template, "wordings kept apart", BLUE)):
+    splits = ((by_row, "rows drawn at random", RED), (by_template, "wordings kept apart", BLUE))
+    for values, name, colour in splits:
         axes.plot(sizes, [100 * v for v in values], "o-", color=colour, lw=2.2, ms=7)
         last = 100 * values[-1]
-        axes.annotate(f"{label}: {last:.0f} %", (sizes[-1], last), (4, 12),
-                      textcoords="offset points", ha="right", color=colour, weight="bold")
+        axes.annotate(f"{name}: {last:.0f} %", (sizes[-1], last), (4, 12), ha="right",
+                      textcoords="offset points", color=colour, weight="bold")
     axes.set_xscale("log")
     axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
     axes.minorticks_off()

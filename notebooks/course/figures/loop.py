@@ -1,6 +1,7 @@
 """Figures of the loop itself: what a round is, and the losses of one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -43,7 +44,7 @@ _ARROWS = (
 
 def round_diagram() -> Figure:
     """One round: exam, feedback, tailored training, and the student that takes the next exam."""
-    centred = {"ha": "center", "va": "center"}
+    centred: dict[str, Any] = {"ha": "center", "va": "center"}
     with style():
         figure = new_figure(10, 4.3)
         axes = figure.subplots()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from l2r_course.figures.common import label
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -26,7 +27,7 @@ def memory_by_part(
     plans: Mapping[str, MemoryPlan],
     title: str = "Activations fill a small student's card, weights a large one's",
 ) -> Figure:
-    """One bar a plan: what a training step holds at its highest point; a mark where an exam needs more."""
+    """One bar per plan: the peak of a training step; a mark where an exam needs more."""
     figure = new_figure(10, 2.1 + 0.75 * len(plans))
     axes = figure.subplots()
     _draw(figure, axes, plans)
@@ -41,7 +42,8 @@ def card_planner(plan: MemoryPlan, card: float) -> Figure:
     axes = figure.subplots()
     axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
     _draw(figure, axes, {plan.student.rpartition("/")[2]: plan}, (card,))
-    axes.set_title(_verdict(plan, card), color=GREEN if plan.fits(card) else RED)
+    verdict = f"{plan.peak / 1e9:.1f} GB at most: {_fits(plan, card)} a card of {card:g} GB"
+    axes.set_title(verdict, color=GREEN if plan.fits(card) else RED)
     return figure
 
 
@@ -51,27 +53,24 @@ def card_table(
     """The same as numbers.
 
     Args:
-        remedies: what to turn when it does not fit, each with the plan after it (planner.knobs).
+        remedies: what to change when it does not fit, each with the plan then (planner.knobs).
     """
     parts = [(name, _gigabytes(plan.parts[name])) for name in TRAINING]
-    sums = [("a training step, at most", plan.training), ("an exam, at most", plan.exam),
-            (f"usable of a card of {card:g} GB", plan.usable(card))]
-    turned = [
-        (f"with {name}",
-         f"{_gigabytes(p.peak)} at most: {'fits' if p.fits(card) else 'does not fit'}")
-        for name, p in remedies]
-    return Table(
-        ["part", "memory"], [*parts, *((name, _gigabytes(size)) for name, size in sums), *turned])
+    sums = [
+        ("a training step, at most", _gigabytes(plan.training)),
+        ("an exam, at most", _gigabytes(plan.exam)),
+        (f"usable of a card of {card:g} GB", _gigabytes(plan.usable(card)))]
+    changed = [
+        (f"with {name}", f"{_gigabytes(p.peak)} at most: {_fits(p, card)}") for name, p in remedies]
+    return Table(["part", "memory"], [*parts, *sums, *changed])
 
 
 def _gigabytes(size: float) -> str:
     return f"{size / 1e9:.2f} GB"
 
 
-def _verdict(plan: MemoryPlan, card: float) -> str:
-    return (
-        f"{plan.peak / 1e9:.1f} GB at most: {'fits' if plan.fits(card) else 'does not fit'} a "
-        f"card of {card:g} GB")
+def _fits(plan: MemoryPlan, card: float) -> str:
+    return "fits" if plan.fits(card) else "does not fit"
 
 
 def _draw(
@@ -83,14 +82,13 @@ def _draw(
         left = 0.0
         for part in TRAINING:
             size = plan.parts[part] / 1e9
-            axes.barh(
-                y, size, left=left, color=COLOUR[part], height=0.55, label=part if y == 0 else None)
+            name = part if y == 0 else None  # one entry in the legend
+            axes.barh(y, size, left=left, color=COLOUR[part], height=0.55, label=name)
             if size > 0.09 * max(widest, cards[-1]):
                 axes.text(left + size / 2, y, f"{size:.1f}", ha="center", va="center",
                           color="white", fontsize=11)
             left += size
-        axes.annotate(f"{left:.1f} GB", (left, y), (6, 0), textcoords="offset points", va="center",
-                      fontsize=11, bbox=WHITE)
+        label(axes, f"{left:.1f} GB", (left, y), "black", (6, 0), fontsize=11, bbox=WHITE)
         axes.plot([plan.exam / 1e9] * 2, [y - 0.36, y + 0.36], color="black", lw=2,
                   label="exam, at most" if y == 0 else None)
     for card in cards:

@@ -1,12 +1,13 @@
-"""Figures of the 4-bit format: which codes are used, what blocks and outliers cost, and where memory goes."""
+"""Figures of the 4-bit format: codes in use, what blocks and outliers cost, where memory goes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from l2r_course.figures.block import FORMATS
+from l2r_course.figures.common import headline, label
 from l2r_course.nf4 import quantise_block, round_to_levels
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @style()
 def codes_in_use(weight: Tensor, block: int = BLOCK) -> Figure:
-    """Where the levels of NF4 and of plain integers lie, and what share of a matrix's numbers each of them stands for."""
+    """Where the levels of NF4 and int4 lie, and what share of a matrix each of them stands for."""
     figure = new_figure(10, 5.6)
     rows = figure.subplots(2, 1, sharex=True)
     most = 0.0
@@ -31,10 +32,10 @@ def codes_in_use(weight: Tensor, block: int = BLOCK) -> Figure:
         most = max(most, share.max().item())
         halfway = (levels[1:] + levels[:-1]) / 2
         edges = torch.cat([torch.tensor([-1.06]), halfway, torch.tensor([1.06])])
-        axes.bar(edges[:-1], share, edges.diff(), align="edge", color=colour, alpha=0.35, ec=colour,
-                 lw=1)
-        axes.plot(
-            levels, torch.zeros_like(levels), "^", color=colour, ms=8, clip_on=False, zorder=3)
+        axes.bar(edges[:-1], share, edges.diff(), align="edge", color=colour, alpha=0.35,
+                 ec=colour, lw=1)
+        axes.plot(levels, torch.zeros_like(levels), "^", color=colour, ms=8, clip_on=False,
+                  zorder=3)
         for level, value in zip(levels.tolist(), share.tolist(), strict=True):
             axes.text(level, value + 0.2, f"{value:.1f}", ha="center", va="bottom", fontsize=10)
         axes.set(ylabel="share in %", xlim=(-1.08, 1.08))
@@ -50,32 +51,31 @@ def codes_in_use(weight: Tensor, block: int = BLOCK) -> Figure:
 def add_outliers(
     weight: Tensor, share: float = 1 / 1000, size: float = 20.0
 ) -> tuple[Tensor, Tensor]:
-    """A copy of a matrix in which a few numbers, drawn from seed 0, are made `size` times larger; and a mask of the others."""
+    """A copy with a few numbers (seed 0) made `size` times larger; and a mask of the others."""
     chosen = torch.rand(weight.shape, generator=torch.Generator().manual_seed(0)) < share
     return torch.where(chosen, weight * size, weight), ~chosen
 
 
 @style()
 def error_by_block(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) -> Figure:
-    """Relative error against block size for NF4 and int4: the matrix as it is, and with outliers."""
+    """Relative error by block size for NF4 and int4: the matrix as it is, and with outliers."""
     sizes = [2**k for k in range(4, 11)]
     spiked, ordinary = add_outliers(weight, share, size)
     everything = torch.ones_like(ordinary)
     made = f"1 weight in {1 / share:.0f} made {size:g} times larger"
     panels = ((weight, everything, "weights as they are"), (spiked, ordinary, made))
     figure = new_figure(11, 4.8)
-    for axes, (matrix, where, title) in zip(
-        figure.subplots(1, 2, sharey=True), panels, strict=True):
+    row = figure.subplots(1, 2, sharey=True)
+    for axes, (matrix, where, title) in zip(row, panels, strict=True):
         for name, levels, colour in FORMATS:
             errors = [
                 100 * relative_error(matrix, round_to_levels(matrix, levels, block), where)
                 for block in sizes]
             axes.plot(sizes, errors, "o-", color=colour, lw=2.2)
-            axes.annotate(name, (sizes[-1], errors[-1]), (6, 0), textcoords="offset points",
-                          va="center", color=colour)
+            label(axes, name, (sizes[-1], errors[-1]), colour, (6, 0))
         axes.axvline(BLOCK, color=GREY, lw=1, ls=":")
         axes.set_xscale("log", base=2)
-        # the second line: 4 bits, 8 of the block's scale, and 32 of the scale that 256 scales share
+        # Second line: 4 bits, 8 of the block's scale, and 32 of the scale that 256 scales share.
         axes.set_xticks(sizes, [f"{n}\n{4 + 8 / n + 32 / n / 256:.2f}" for n in sizes], fontsize=11)
         axes.set(xlabel="weights a block, and below it bits a weight", xlim=(13, 2100))
         axes.set_title(title, fontsize=12)
@@ -91,13 +91,13 @@ PARTS = {
     "weights": ("weights", BLUE), "constants": ("scales", ORANGE), "adapter": ("adapter", GREEN),
     "gradients": ("gradients", PURPLE), "optimizer": ("Adam's moments", RED)}
 WAYS = (("LoRA, 4 bits", BLUE), ("LoRA, 16 bits", ORANGE), ("all weights, 16 bits", GREY))
-# bytes a parameter when all of them train: 2 itself, 2 its gradient, 8 Adam's two moments in fp32
+# Bytes per parameter when all train: 2 itself, 2 its gradient, 8 Adam's two moments in fp32.
 FULL = 12
 
 
 @style()
 def memory_to_train(plans: Mapping[str, MemoryPlan]) -> Figure:
-    """What training must keep, without activations: three ways of training by size, and the parts of the 4-bit way."""
+    """What training must keep, without activations, in three ways; and the 4-bit way's parts."""
     figure = new_figure(12.5, 4.9)
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
     for row, plan in enumerate(plans.values()):
@@ -112,8 +112,8 @@ def memory_to_train(plans: Mapping[str, MemoryPlan]) -> Figure:
                     ["1 MB", "10 MB", "100 MB", "1 GB", "10 GB", "100 GB"], fontsize=11)
     left.set(
         xlim=(1e6, 4e11), ylim=(len(plans) - 0.4, -1.0), xlabel="memory, each step ten times more")
-    left.set_yticks(
-        range(len(plans)), [f"{name}\n{_count(plan.parameters)}" for name, plan in plans.items()])
+    names = [f"{name}\n{_count(plan.parameters)}" for name, plan in plans.items()]
+    left.set_yticks(range(len(plans)), names)
     left.set_title("what must be kept to train", fontsize=12)
     right.set(xlim=(0, 100), ylim=(len(plans) - 0.4, -1.0), xlabel="share of it in %")
     right.set_yticks(range(len(plans)), [_size(_kept(plan)) for plan in plans.values()])
@@ -122,20 +122,19 @@ def memory_to_train(plans: Mapping[str, MemoryPlan]) -> Figure:
     _key_line(right, PARTS.values())
     biggest = max(plans.values(), key=lambda plan: plan.parameters)
     full, small = _size(FULL * biggest.parameters), _size(_kept(biggest))
-    headline(figure,
-             f"{_count(biggest.parameters)} weights: {full} to train them all, {small} with LoRA "
-             "beside 4 bits")
+    count = _count(biggest.parameters)
+    headline(figure, f"{count} weights: {full} to train them all, {small} with LoRA beside 4 bits")
     return figure
 
 
 def _key_line(axes: Axes, entries: Iterable[tuple[str, str]]) -> None:
     """What the colours are, in one line above the first row."""
     at = 0.01
-    for label, colour in entries:
-        axes.text(at, 0.955, "■", color=colour, fontsize=11, va="center", transform=axes.transAxes)
-        axes.text(at + 0.03, 0.955, label, color="#333333", fontsize=10, va="center",
-                  transform=axes.transAxes)
-        at += 0.05 + 0.0205 * len(label)
+    look: dict[str, Any] = {"va": "center", "transform": axes.transAxes}
+    for name, colour in entries:
+        axes.text(at, 0.955, "■", color=colour, fontsize=11, **look)
+        axes.text(at + 0.03, 0.955, name, color="#333333", fontsize=10, **look)
+        at += 0.05 + 0.0205 * len(name)
 
 
 def _draw_ways(axes: Axes, row: int, plan: MemoryPlan) -> None:
@@ -164,11 +163,13 @@ def _kept(plan: MemoryPlan) -> int:
 def _size(count: float) -> str:
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if count >= unit:
-            return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
+            digits = 0 if count >= 10 * unit else 1
+            return f"{count / unit:.{digits}f} {name}"
     return f"{count / 1e3:.0f} kB"
 
 
 def _count(parameters: int) -> str:
     if parameters >= 1e9:
         return f"{parameters / 1e9:.1f} billion"
-    return f"{parameters / 1e6:.{0 if parameters >= 1e8 else 1}f} million"
+    digits = 0 if parameters >= 1e8 else 1
+    return f"{parameters / 1e6:.{digits}f} million"

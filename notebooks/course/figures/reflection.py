@@ -1,4 +1,4 @@
-"""Figures of self-reflection: hidden states in two dimensions, cosines before and after training."""
+"""Figures of self-reflection: hidden states in a plane, cosines before and after training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from l2r_course.figures.common import headline, percent
 from l2r_course.states import principal_axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +21,7 @@ RIGHT, WRONG = BLUE, ORANGE
 def hidden_map(
     views: Mapping[str, Tensor], right: Sequence[bool], marks: Sequence[str], *, marks_are: str
 ) -> Figure:
-    """Hidden states of the same rationales by one or several students, each panel in its own two principal axes.
+    """Hidden states of the same rationales by several students, each in its two principal axes.
 
     A panel's title says what lies apart in it: where more than half of the spread lies between
     groups, not within them.
@@ -32,8 +33,8 @@ def hidden_map(
         marks_are: what the characters mean, in a few words.
     """
     figure = new_figure(max(6.2 * len(views), 7.5), 5.6)
-    for axes, (name, states) in zip(
-        figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
+    row = figure.subplots(1, len(views), squeeze=False)[0]
+    for axes, (name, states) in zip(row, views.items(), strict=True):
         spots, share = principal_axes(states)
         for (x, y), good, mark in zip(spots.tolist(), right, marks, strict=True):
             axes.text(x, y, mark, color=RIGHT if good else WRONG, fontsize=12, weight="bold",
@@ -41,15 +42,15 @@ def hidden_map(
         axes.update_datalim(spots.tolist())
         axes.margins(0.06)
         axes.autoscale_view()
-        axes.set(xlabel=f"first axis: {share[0]:.0%} of the variance".replace("%", " %"),
-                 ylabel=f"second axis: {share[1]:.0%}".replace("%", " %"))
+        axes.set(xlabel=f"first axis: {percent(share[0].item())} of the variance",
+                 ylabel=f"second axis: {percent(share[1].item())}")
         told = "right and wrong apart" if _between(spots, right) > 0.5 else "right and wrong mixed"
-        axes.set_title(
-            f"{name}:\n{told}{', equal characters together' * (_between(spots, marks) > 0.5)}",
-            fontsize=12)
-    named = ((RIGHT, "right rationale"), (WRONG, "mistake"))
+        if _between(spots, marks) > 0.5:
+            told += ", equal characters together"
+        axes.set_title(f"{name}:\n{told}", fontsize=12)
     handles = [
-        Line2D([], [], ls="", marker="s", color=colour, label=text) for colour, text in named]
+        Line2D([], [], ls="", marker="s", color=RIGHT, label="right rationale"),
+        Line2D([], [], ls="", marker="s", color=WRONG, label="mistake")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=11,
                   title=marks_are, title_fontsize=11)
     return figure
@@ -64,28 +65,27 @@ def _between(spots: Tensor, labels: Sequence[object]) -> float:
 
 @style()
 def cosine_histograms(views: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """Cosines of anchors with their positives and with their negatives, one row a student.
+    """Cosines of anchors with their positives and their negatives, one row per student.
 
     Args:
         views: name of a student → (cos(h, h⁺), cos(h, h⁻)), each (items,). The title compares the
             first and the last.
     """
-    (first_plus, first_minus), (last_plus, last_minus) = (list(views.values())[i] for i in (0, -1))
-    title = (
-        f"{list(views)[-1]}: mistakes from {first_minus.mean():.2f} to {last_minus.mean():.2f}, "
-        f"positives from {first_plus.mean():.2f} to {last_plus.mean():.2f}")
+    means = [(plus.mean(), minus.mean()) for plus, minus in views.values()]
+    (plus, minus), (last_plus, last_minus) = means[0], means[-1]
     figure = new_figure(10, 1.9 * len(views) + 1.1)
     panels = figure.subplots(len(views), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     low = min(c.min().item() for pair in views.values() for c in pair)
     bins = np.linspace(math.floor(low * 10) / 10, 1, 26)
     for axes, (name, (positive, negative)) in zip(panels, views.items(), strict=True):
-        for values, colour, label in ((positive, RIGHT, "h⁺"), (negative, WRONG, "h⁻")):
+        for values, colour, which in ((positive, RIGHT, "h⁺"), (negative, WRONG, "h⁻")):
+            mean = values.mean().item()
             axes.hist(values.numpy(), bins, color=colour, alpha=0.6)
-            axes.axvline(values.mean().item(), color=colour, lw=2,
-                         label=f"with {label}: mean {values.mean():.2f}")
+            axes.axvline(mean, color=colour, lw=2, label=f"with {which}: mean {mean:.2f}")
         axes.set_ylabel("items")
         axes.set_title(name, fontsize=12, fontweight="normal")
         axes.legend(loc="upper left", frameon=False, fontsize=11)
     panels[-1].set_xlabel("cosine with the anchor's hidden state h")
-    headline(figure, title)
+    headline(figure, f"{list(views)[-1]}: mistakes from {minus:.2f} to {last_minus:.2f}, "
+                     f"positives from {plus:.2f} to {last_plus:.2f}")
     return figure

@@ -1,10 +1,11 @@
-"""Figures of tailored training: what a token weighs, what a packed sequence sees, what a step moves, which term pulls."""
+"""Figures of training: token weights, the packed mask, what a step moves, which term pulls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import torch
+from l2r_course.figures.common import headline, percent
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -24,23 +25,23 @@ def token_weights(
     """What predicting each token costs, above, and what is left of that in L_lm, below.
 
     Args:
-        tokens: the predicted ones, as text.  losses: −log p in nats.  weights: below 1 for the
-            prompt's tokens.
+        tokens: the predicted ones, as text.
+        losses, weights: of each, −log p in nats, and how much it counts (a prompt's: below 1).
     """
     total = sum(w * x for w, x in zip(weights, losses, strict=True))
     parts = [100 * w * x / total for w, x in zip(weights, losses, strict=True)]
     prompt = [w < 1 for w in weights]
-    raw = sum(x for x, p in zip(losses, prompt, strict=True) if p) / sum(losses)
-    left = sum(x for x, p in zip(parts, prompt, strict=True) if p)
+    count = sum(prompt)  # the prompt comes first
+    raw, left = sum(losses[:count]) / sum(losses), sum(parts[:count])
     colours = [GREY if p else BLUE for p in prompt]
     figure = new_figure(11, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True)
-    for axes, values, name in (
-        (top, losses, "−log p in nats"), (bottom, parts, "share of L_lm in %")):
+    panels = ((top, losses, "−log p in nats"), (bottom, parts, "share of L_lm in %"))
+    for axes, values, name in panels:
         axes.bar(range(len(tokens)), values, color=colours, width=0.8)
         axes.set(ylabel=name, xlim=(-0.7, len(tokens) - 0.3))
         axes.grid(axis="y", alpha=0.25)
-    border = sum(prompt) - 0.5
+    border = count - 0.5
     top.text(border - 0.3, 0.93, "prompt: weight 0.1", ha="right", color=GREY,
              transform=top.get_xaxis_transform())
     top.text(border + 0.3, 0.93, "rationale, answer, end: weight 1", color=BLUE,
@@ -48,9 +49,8 @@ def token_weights(
     for axes in (top, bottom):
         axes.axvline(border, color="#333333", lw=1)
     _name_tokens(bottom, tokens)
-    headline(figure,
-             f"The prompt has {100 * raw:.0f} % of the tokens' loss, and {left:.0f} % of it once "
-             "weighted")
+    headline(figure, f"The prompt has {percent(raw)} of the tokens' loss, and {left:.0f} % of it "
+                     "once weighted")
     return figure
 
 
@@ -59,8 +59,8 @@ def loss_moved(tokens: Sequence[str], losses: Mapping[str, Sequence[float]], pro
     """Each token's loss at several times, the first in grey.
 
     Args:
-        losses: time ("before", "after 1 step") → −log p of each token.  prompt: how many of the
-            tokens are the prompt's.
+        losses: time ("before", "after 1 step") → −log p of each token.
+        prompt: how many of the tokens are the prompt's.
     """
     figure = new_figure(11, 4.8)
     axes = figure.subplots()
@@ -68,10 +68,10 @@ def loss_moved(tokens: Sequence[str], losses: Mapping[str, Sequence[float]], pro
     of_token = list(zip(*values, strict=True))
     axes.vlines(range(len(tokens)), [min(v) for v in of_token], [max(v) for v in of_token],
                 color=GREY, lw=1, alpha=0.6)
-    for (name, loss), colour, marker in zip(
-        losses.items(), ("#444444", ORANGE, BLUE), "o^s", strict=False):
-        axes.scatter(
-            range(len(tokens)), loss, color=colour, marker=marker, s=34, label=name, zorder=3)
+    looks = (("#444444", "o"), (ORANGE, "^"), (BLUE, "s"))
+    for (name, loss), (colour, marker) in zip(losses.items(), looks, strict=False):
+        axes.scatter(range(len(tokens)), loss, color=colour, marker=marker, s=34, label=name,
+                     zorder=3)
     axes.axvline(prompt - 0.5, color="#333333", lw=1)
     top = max(max(v) for v in values)
     axes.text(prompt - 0.9, top * 1.1, "prompt: weight 0.1", ha="right", color=GREY)
@@ -86,8 +86,8 @@ def loss_moved(tokens: Sequence[str], losses: Mapping[str, Sequence[float]], pro
 
 
 def _name_tokens(axes: Axes, tokens: Sequence[str]) -> None:
-    axes.set_xticks(
-        range(len(tokens)), [t.strip() or "↵" for t in tokens], rotation=90, fontsize=11)
+    shown = [t.strip() or "↵" for t in tokens]
+    axes.set_xticks(range(len(tokens)), shown, rotation=90, fontsize=11)
     axes.tick_params(axis="x", length=0)
 
 
@@ -130,20 +130,20 @@ def gradient_agreement(
     """For each LoRA tensor, the cosine between a gradient and the one it should be.
 
     Args:
-        names: of the LoRA tensors.  series: label → (gradients as they should be, gradients); 0
-            where one of them is 0.
+        names: of the LoRA tensors.
+        series: label → (gradients as they should be, gradients); 0 where one of them is 0.
     """
     kinds = list(dict.fromkeys(_kind(n) for n in names))
     figure = new_figure(10, 4.6)
     axes = figure.subplots()
-    for (label, (should, has)), colour, marker in zip(
-        series.items(), (GREEN, RED), "ox", strict=True):
-        values = [
-            cosine_similarity(a.flatten(), b.flatten(), 0).item()
-            for a, b in zip(should, has, strict=True)]
-        at = [
-            kinds.index(_kind(n)) + 0.07 * (int(_layer(n)) - 1.5) + 0.04 * ("lora_B" in n)
-            for n in names]
+    at = []  # beside each other: layers, and A before B
+    for name in names:
+        b = 0.04 if "lora_B" in name else 0.0
+        at.append(kinds.index(_kind(name)) + 0.07 * (int(_layer(name)) - 1.5) + b)
+    looks = ((GREEN, "o"), (RED, "x"))
+    for (label, (should, has)), (colour, marker) in zip(series.items(), looks, strict=True):
+        pairs = zip(should, has, strict=True)
+        values = [cosine_similarity(a.flatten(), b.flatten(), 0).item() for a, b in pairs]
         axes.scatter(at, values, color=colour, marker=marker, s=45, label=label, zorder=3)
     axes.axhline(0, color=GREY, lw=1)
     axes.set_xticks(range(len(kinds)), kinds)
@@ -173,7 +173,7 @@ def gradient_balance(
     terms: Mapping[str, Terms], student: str, reflection_weight: float = 0.5,
     prompt_weight: float = 0.1,
 ) -> Figure:
-    """The gradients of the joint loss's terms as arrows, and each term's share of the joint gradient for every λ.
+    """The joint loss's gradients as arrows, and each term's share of the joint gradient by λ.
 
     A term's share is its projection onto the joint gradient, so that shares add up to 1; a term
     that pulls against the others has a negative one.
@@ -183,38 +183,37 @@ def gradient_balance(
             three losses; how many prompt and rationale tokens there are).
     """
     gradients, losses, (prompt, rationale) = terms[student]
-    gram = (gradients @ gradients.T).double().cpu()  # of 3 × 3 numbers, all that a slider needs
+    gram = (gradients @ gradients.T).double().cpu()  # (3, 3): all that a slider needs
     total = prompt_weight * prompt + rationale
     lm = torch.tensor([prompt_weight * prompt / total, rationale / total, 0.0], dtype=torch.double)
     cl = torch.tensor([0.0, 0.0, 1.0], dtype=torch.double)
     weights = [x / 100 for x in range(101)]
     curves = torch.stack([_shares(gram, lm + w * cl) for w in weights])  # (101, 3)
     here = _shares(gram, lm + reflection_weight * cl)
-    cosine = (lm @ gram @ cl / ((lm @ gram @ lm).sqrt() * gram[2, 2].sqrt())).clamp(-1, 1).item()
+    lm_norm, cl_norm = (lm @ gram @ lm).sqrt(), gram[2, 2].sqrt()
+    cosine = (lm @ gram @ cl / (lm_norm * cl_norm)).clamp(-1, 1).item()
     mean = (lm[:2] @ torch.tensor(losses[:2], dtype=torch.double)).item()
     figure = new_figure(11, 4.9)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
-    _draw_arrows(
-        left, (lm @ gram @ lm).sqrt().item(), gram[2, 2].sqrt().item(), reflection_weight, cosine)
+    _draw_arrows(left, lm_norm.item(), cl_norm.item(), reflection_weight, cosine)
     right.stackplot(weights, (100 * curves.T).tolist(), colors=[c for _, c in TERMS], alpha=0.75)
     right.axvline(reflection_weight, color="black", lw=2)
     right.set(xlim=(0, 1), ylim=(0, 100), xlabel="reflection weight λ",
               ylabel="share of the joint gradient in %")
     for (name, colour), value, y in zip(TERMS, here.tolist(), (1.13, 1.07, 1.01), strict=True):
-        right.text(0, y, f"{name}: {100 * value:.0f} %", color=colour, transform=right.transAxes,
+        right.text(0, y, f"{name}: {percent(value)}", color=colour, transform=right.transAxes,
                    fontweight="bold")
-    left.text(0.02, 0.98,
-              f"L = L_lm + λ · L_cl = {mean:.2f} + {reflection_weight:.1f} · {losses[2]:.2f} = "
-              f"{mean + reflection_weight * losses[2]:.2f}", va="top", transform=left.transAxes)
-    headline(figure,
-             f"{student}, λ = {reflection_weight:.1f}: self-reflection is "
-             f"{100 * here[2].item():.0f} % of the joint gradient")
+    said = f"{mean:.2f} + {reflection_weight:.1f} · {losses[2]:.2f}"
+    loss = mean + reflection_weight * losses[2]
+    left.text(0.02, 0.98, f"L = L_lm + λ · L_cl = {said} = {loss:.2f}", va="top",
+              transform=left.transAxes)
+    headline(figure, f"{student}, λ = {reflection_weight:.1f}: self-reflection is "
+                     f"{percent(here[2].item())} of the joint gradient")
     return figure
 
 
 def _shares(gram: Tensor, scale: Tensor) -> Tensor:
-    # + 0.0: no minus in front of a zero
-    return scale * (gram @ scale) / (scale @ gram @ scale) + 0.0
+    return scale * (gram @ scale) / (scale @ gram @ scale) + 0.0  # no minus in front of a zero
 
 
 def _draw_arrows(axes: Axes, lm: float, cl: float, weight: float, cosine: float) -> None:
@@ -233,6 +232,6 @@ def _draw_arrows(axes: Axes, lm: float, cl: float, weight: float, cosine: float)
 
 
 def _how(cosine: float) -> str:
-    return (
-        "they pull together" if cosine > 0.2 else "against each other" if cosine < -0.2
-        else "about at a right angle")
+    if abs(cosine) <= 0.2:
+        return "about at a right angle"
+    return "they pull together" if cosine > 0 else "against each other"

@@ -1,13 +1,13 @@
-"""One triplet in the plane: three vectors that training moves, and where they lie on the loss surface."""
+"""One triplet in the plane: three vectors that training moves, and the loss surface."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from l2r_course.figures.common import headline
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -41,13 +41,14 @@ class Triplet:
     def descend(
         cls, margin: float, angle_positive: float, angle_negative: float, steps: int = 0
     ) -> Triplet:
-        """A triplet with these angles between h and the other two, moved by `steps` steps of gradient descent.
+        """A triplet with these angles between h and the others, after steps of gradient descent.
 
         All three move, because all three come from the student. Each step turns them only: lengths
         do not matter to a cosine.
 
         Args:
-            margin: ρ ≥ 0.  angle_positive, angle_negative: in degrees, 0 to 180.
+            margin: ρ ≥ 0.
+            angle_positive, angle_negative: in degrees, 0 to 180.
         """
         angles = torch.tensor([0.0, math.radians(angle_positive), -math.radians(angle_negative)])
         now = torch.stack([angles.cos(), angles.sin()], 1)  # (3, 2)
@@ -70,12 +71,13 @@ class Triplet:
     def sum(self) -> str:
         """The loss as a sum with its numbers, after the last step."""
         near, far = (values[-1] for values in self.cosines())
-        return f"max(0, {self.margin:.1f} − ({near:.2f}) + ({far:.2f})) = {self.losses[-1]:.2f}".replace("-", "−")
+        inside = f"{self.margin:.1f} − ({near:.2f}) + ({far:.2f})"
+        return f"max(0, {inside}) = {self.losses[-1]:.2f}".replace("-", "−")
 
 
 @style()
 def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Figure:
-    """A triplet as unit vectors in the plane, with the push on each, beside the loss over the two cosines.
+    """A triplet as unit vectors with the push on each, beside the loss over the two cosines.
 
     Args:
         items: (cos(h, h⁺), cos(h, h⁻)) of real items, drawn as dots over the loss.
@@ -93,23 +95,25 @@ def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) 
                   label="the vectors on the left")
     right.legend(loc="upper left", fontsize=11, framealpha=0.9)
     steps = len(near) - 1
-    after = f"After {steps} {'step' if steps == 1 else 'steps'}: " if steps else ""
+    after = f"After {steps} steps: " if steps else ""
+    if steps == 1:
+        after = "After 1 step: "
     said = "it pushes" if triplet.losses[-1] > 0 else "no push"
     headline(figure, f"{after}{triplet.sum()}: {said}")
     return figure
 
 
 def triplet_table(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Table:
-    """The same as numbers: the start, each step downhill, and how many real items push at this margin."""
-    rows: list[Sequence[object]] = [
-        (step, f"{near:.3f}", f"{far:.3f}", f"{loss:.3f}", f"{push:.3f}")
-        for step, (near, far, loss, push) in enumerate(
-            zip(*triplet.cosines(), triplet.losses.tolist(),
-                triplet.pushes[:, 0].norm(dim=-1).tolist(), strict=True))]
+    """The same as numbers: each step, and how many real items push at this margin."""
+    columns = (
+        *triplet.cosines(), triplet.losses.tolist(),
+        triplet.pushes[:, 0].norm(dim=-1).tolist())
+    rows: list[list[object]] = [
+        [step, *(f"{number:.3f}" for number in numbers)]
+        for step, numbers in enumerate(zip(*columns, strict=True))]
     if items is not None:
-        rows.append(
-            ("real items", f"{_pushing(triplet.margin, items)} of {len(items[0])} push", "", "",
-             ""))
+        told = f"{_pushing(triplet.margin, items)} of {len(items[0])} push"
+        rows.append(["real items", told, "", "", ""])
     return Table(["step", "cos(h, h⁺)", "cos(h, h⁻)", "loss", "push on h"], rows)
 
 
@@ -123,17 +127,13 @@ def _draw_vectors(axes: Axes, triplet: Triplet) -> None:
     for number, (name, colour) in enumerate(NAMES):
         axes.plot(*triplet.path[:, number].T, color=colour, lw=3, alpha=0.35)  # where it came along
         x, y = triplet.path[-1, number].tolist()
-        axes.annotate(
-            "", (x, y), (0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.2, "mutation_scale": 18})
+        _arrow(axes, (0, 0), (x, y), colour)
         axes.text(1.15 * x, 1.15 * y, name, color=colour, fontsize=14, ha="center", va="center",
                   weight="bold")
         push = triplet.pushes[-1, number]
         if push.norm() > 0.05:
             end = (x + 0.4 * push[0].item(), y + 0.4 * push[1].item())
-            axes.annotate(
-                "", end, (x, y),
-                arrowprops={"arrowstyle": "-|>", "color": RED, "lw": 2.2, "mutation_scale": 18})
+            _arrow(axes, (x, y), end, RED)
     length = triplet.pushes[-1, 0].norm()
     axes.text(0, -1.48, f"red: the way down, minus the gradient (on h: {length:.2f})", color=RED,
               ha="center", fontsize=12)
@@ -141,22 +141,26 @@ def _draw_vectors(axes: Axes, triplet: Triplet) -> None:
     axes.axis("off")
 
 
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    look = {"arrowstyle": "-|>", "color": colour, "lw": 2.2, "mutation_scale": 18}
+    axes.annotate("", end, start, arrowprops=look)
+
+
 def _draw_surface(axes: Axes, margin: float) -> None:
     line = np.linspace(-1, 1, 81)
     near, far = np.meshgrid(line, line)
     levels = np.arange(0, 4.1, 0.5)
     axes.contourf(near, far, np.maximum(0, margin - near + far), levels, cmap="Greys", vmax=7)
-    # along such a line the loss is the same: cos(h, h⁻) = cos(h, h⁺) + level − margin
+    # The loss is the same along a line cos(h, h⁻) = cos(h, h⁺) + level − margin.
     for level in levels:
         shift = level - margin
-        axes.plot(line, line + shift, color="black" if level == 0 else GREY,
-                  lw=1.8 if level == 0 else 0.7)
+        colour, width = ("black", 1.8) if level == 0 else (GREY, 0.7)
+        axes.plot(line, line + shift, color=colour, lw=width)
         if -1.8 < shift < 1.3:  # named in the middle of its way through the square
             middle = -shift / 2
-            axes.text(
-                middle, middle + shift, f"{level:g}", fontsize=11, ha="center", va="center",
-                color="#333333",
-                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8})
+            box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
+            axes.text(middle, middle + shift, f"{level:g}", fontsize=11, ha="center", va="center",
+                      color="#333333", bbox=box)
     axes.fill_between(line, -1, np.maximum(line - margin, -1), color="white", zorder=1)
     axes.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="cos(h, h⁺)", ylabel="cos(h, h⁻)", aspect="equal")
     axes.set_xticks([-1, -0.5, 0, 0.5, 1])

@@ -1,14 +1,15 @@
-"""Why an arm does as it does: the first round's training watched from inside, step by step.
+"""Why an arm does as it does: one round's training, watched step by step.
 
 Accuracy says that an arm is behind, not why. Here one round is trained as in the loop and looked at
 between steps: how hard each of the two terms pulls at the adapter, how well held-out lessons are
-read meanwhile, and what becomes of hidden states. `make evidence ARGS=causes` does it for several
-seeds of two arms; notebook 08 shows the log, notebooks/evidence/causes/.
+predicted meanwhile, and what becomes of hidden states. `make evidence ARGS=causes` does it for
+several seeds of two arms; notebook 08 shows the log, logs/causes/pocket.jsonl.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,19 @@ if TYPE_CHECKING:
     from l2r_lite.loop.student import Student
 
 LOG = Path(__file__).parent / "logs" / "causes" / "pocket.jsonl"
-STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # looked at after so many
-HELD = 48  # questions whose lessons are not trained on, to look at
-SAID = (
-    ("lm", "L_lm on held-out lessons, in nats", 2), ("cl", "L_cl on them", 2),
-    ("lm_pull", "norm of L_lm's gradient", 2), ("cl_pull", "norm of L_cl's gradient, before λ", 2),
-    ("cosine", "cosine of the two gradients", 2), ("positive", "cos(h, h⁺)", 2),
-    ("negative", "cos(h, h⁻)", 2), ("directions", "effective rank of the states", 1),
-    ("same_digit", "nearest state of another question: same last digit of the answer", 2))
+STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # steps after which the training is looked at
+HELD = 48  # questions whose lessons are held out of training
+TOLD = (  # a field of Look, what it is, digits
+    ("lm", "L_lm on held-out lessons, in nats", 2),
+    ("cl", "L_cl on them", 2),
+    ("lm_pull", "norm of L_lm's gradient", 2),
+    ("cl_pull", "norm of L_cl's gradient, before λ", 2),
+    ("cosine", "cosine of the two gradients", 2),
+    ("positive", "cos(h, h⁺)", 2),
+    ("negative", "cos(h, h⁻)", 2),
+    ("directions", "effective rank of the states", 1),
+    ("same_digit", "nearest state of another question: same last digit of the answer", 2),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +63,9 @@ class Look:
         lm_pull, cl_pull: norms of their gradients in the adapter, on lessons that are trained on.
         cosine: of these two gradients, in [−1, 1].
         positive, negative: mean cos(h, h⁺) and cos(h, h⁻) on held-out lessons.
-        directions: effective rank of the states of held-out lessons, from 1 (all on one line) to
-            their number.
-        same_digit: how often the nearest state of another question has an answer with the same last
-            digit, in [0, 1].
+        directions: effective rank of the states of held-out lessons, from 1 to their number.
+        same_digit: share of states whose nearest state of another question has an answer with the
+            same last digit, in [0, 1].
     """
 
     step: int
@@ -91,22 +96,24 @@ class Watched:
 def watch(
     config: LoopConfig, held: int = HELD, steps: Collection[int] = STEPS, progress: bool = True
 ) -> list[Look]:
-    """The first round of a run with this config: exam, lessons, training, and looks after `steps` of it.
+    """Train the first round of a run with this config, and look after some of its steps.
 
     Args:
-        held: questions whose lessons are asked for besides and kept out of training.
+        held: how many more questions get lessons that are held out of training.
+        steps: look after these; 0 is before training.
 
     Raises:
-        ValueError: the exam brought too few mistakes for `held` questions and as many to train on.
+        ValueError: mistakes on fewer than 2 · held questions.
     """
-    seed = config.seed * 1009 + 1  # as the loop has it in round 1
-    student, train = student_from(config), load_problems(
-        config.problems, "train", config.limit or None, config.seed)
-    exam = take_exam(student, train, samples=config.samples, temperature=config.temperature,
-                     seed=seed, rows=config.exam_rows, max_new_tokens=config.max_new_tokens,
-                     describe="exam", progress=progress, judge=USUAL.judge)
-    wanted = config.with_(feedback_limit=config.feedback_limit and config.feedback_limit + held)
-    asks = choose_mistakes(exam, wanted, seed=seed)
+    seed = config.seed * 1009 + 1  # as in the loop's round 1
+    student = student_from(config)
+    train = load_problems(config.problems, "train", config.limit or None, config.seed)
+    exam = take_exam(
+        student, train, samples=config.samples, temperature=config.temperature, seed=seed,
+        rows=config.exam_rows, max_new_tokens=config.max_new_tokens, progress=progress,
+        judge=USUAL.judge)
+    limit = config.feedback_limit + held if config.feedback_limit else 0
+    asks = choose_mistakes(exam, config.with_(feedback_limit=limit), seed=seed)
     asked = list(dict.fromkeys(m.problem.id for m in asks))
     if len(asked) < 2 * held:
         raise ValueError(
@@ -115,10 +122,11 @@ def watch(
     aside = set(asked[:: len(asked) // held][:held])
     lessons = make_lessons(open_teacher(config), asks, config.lessons, read=USUAL.read,
                            verify=USUAL.verify, progress=progress).lessons
-    trained, kept = (
-        make_items(train, [x for x in lessons if (x.problem_id in aside) == out], exam.mistakes,
-                   exam.correct, replay=0.0 if out else config.replay, seed=seed)
-        for out in (False, True))
+    trained_on = [x for x in lessons if x.problem_id not in aside]
+    held_out = [x for x in lessons if x.problem_id in aside]
+    trained = make_items(
+        train, trained_on, exam.mistakes, exam.correct, replay=config.replay, seed=seed)
+    kept = make_items(train, held_out, exam.mistakes, exam.correct, seed=seed)
     kept, some = ([i for i in items if i.has_triplet][: 2 * held] for items in (kept, trained))
     seen = [look(student, some, kept, config, 0)]
     taken = 0
@@ -138,7 +146,7 @@ def look(
     student: Student, trained: Sequence[TrainingItem], held: Sequence[TrainingItem],
     config: LoopConfig, step: int,
 ) -> Look:
-    """Both terms as they are now; student and gradients are left alone. Each item needs a triplet."""
+    """Both terms as they are now; changes nothing. Each item needs a triplet."""
     was_training = student.model.training
     weights = list(student.trainable.values())
     lm, cl = losses(student, pack(student, trained), margin=config.margin)
@@ -148,39 +156,39 @@ def look(
         held_lm, held_cl = losses(student, pack(student, held), margin=config.margin)
     plus, minus = triplet_cosines(student, held)
     one_each = {item.problem.id: item for item in held}
-    states = rationale_states(
-        student, [i.problem for i in one_each.values()], [i.anchor for i in one_each.values()])
-    agree, _ = neighbours_agree(
-        states, list(one_each), [i.problem.answer[-1] for i in one_each.values()])
+    problems, anchors = zip(*((i.problem, i.anchor) for i in one_each.values()), strict=True)
+    states = rationale_states(student, problems, anchors)
+    agree, _ = neighbours_agree(states, list(one_each), [p.answer[-1] for p in problems])
     student.model.train(was_training)
-    return Look(step, held_lm.item(), held_cl.item(), lm_pull.norm().item(), cl_pull.norm().item(),
-                cosine_similarity(lm_pull, cl_pull, 0).item(), plus.mean().item(),
-                minus.mean().item(), effective_rank(states), agree)
+    return Look(
+        step=step, lm=held_lm.item(), cl=held_cl.item(), lm_pull=lm_pull.norm().item(),
+        cl_pull=cl_pull.norm().item(), cosine=cosine_similarity(lm_pull, cl_pull, 0).item(),
+        positive=plus.mean().item(), negative=minus.mean().item(),
+        directions=effective_rank(states), same_digit=agree)
 
 
 def looks_table(watched: Sequence[Watched]) -> Table:
-    """Untrained, and after the round's last step without and with self-reflection: means over seeds ± 95 % (t)."""
+    """Untrained, and after the last step of each λ: means over seeds ± 95 % (t)."""
     weights = sorted({w.reflection_weight for w in watched})
-    groups = {"untrained": (weights[0], 0)} | {
-        f"after the round, λ = {weight:g}": (weight, -1) for weight in weights}
+    groups = {"untrained": (weights[0], 0)}
+    groups |= {f"after the round, λ = {weight:g}": (weight, -1) for weight in weights}
     rows = []
-    for name, what, digits in SAID:
+    for name, what, digits in TOLD:
         cells = []
         for weight, place in groups.values():
-            mean, half = mean_interval(
-                [getattr(w.looks[place], name) for w in watched if w.reflection_weight == weight])
-            # no nan
-            cells.append(
-                f"{mean:.{digits}f} ± {half:.{digits}f}" if half == half else f"{mean:.{digits}f}")
+            mine = [w for w in watched if w.reflection_weight == weight]
+            mean, half = mean_interval([getattr(w.looks[place], name) for w in mine])
+            interval = "" if math.isnan(half) else f" ± {half:.{digits}f}"
+            cells.append(f"{mean:.{digits}f}{interval}")
         rows.append([what, *cells])
     return Table(["mean over seeds ± 95 % (t)", *groups], rows)
 
 
 def effective_rank(states: Tensor) -> float:
-    """In how many directions hidden states (n, hidden) differ: the exponential of the entropy of the variance's shares.
+    """In how many directions hidden states (n, hidden) differ: exp(entropy of variance shares).
 
-    Lengths do not count, as in the cosines of the triplet loss. (Roy and Vetterli, 2007, with
-    variances for singular values.)
+    Lengths do not count, as in the triplet loss's cosines. (Roy and Vetterli, 2007, with variances
+    for singular values.)
     """
     unit = normalize(states.double(), dim=1)
     variance = torch.linalg.svdvals(unit - unit.mean(0)) ** 2
@@ -188,11 +196,10 @@ def effective_rank(states: Tensor) -> float:
 
 
 def write_log(file: Path, watched: Sequence[Watched]) -> None:
-    """Put the lines in order and write them whole."""
+    """Write the lines in order, the file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        dataclasses.asdict(w)
-        for w in sorted(watched, key=lambda w: (w.reflection_weight, w.arm, w.seed))]
+    ordered = sorted(watched, key=lambda w: (w.reflection_weight, w.arm, w.seed))
+    lines = [dataclasses.asdict(w) for w in ordered]
     for line in lines:
         line["looks"] = [{k: round(v, 5) for k, v in seen.items()} for seen in line["looks"]]
     runfolder.write_lines(file, lines)
@@ -205,6 +212,5 @@ def read_log(file: Path = LOG) -> list[Watched]:
         RunError: a line cannot be read.
     """
     lines = runfolder.read_lines(file, dict) if file.exists() else []
-    return [
-        Watched(**{**line, "looks": tuple(Look(**seen) for seen in line["looks"])})
-        for line in lines]
+    looks = [tuple(Look(**seen) for seen in line["looks"]) for line in lines]
+    return [Watched(**(line | {"looks": seen})) for line, seen in zip(lines, looks, strict=True)]

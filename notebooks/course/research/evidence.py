@@ -1,17 +1,17 @@
-"""Logs of finished runs: what several seeds of several arms answered, question by question, so that arms can be compared.
+"""Logs of finished runs: what each arm and seed answered, question by question, to compare arms.
 
-An *arm* is one way of training, an *experiment* all runs that differ in nothing but arm and seed.
-An arm has a name out of ARMS, or turns knobs of the experiment's main arm: "reflection_weight=0.1",
-or several, "margin=0.2,samples=4". A log is one experiment: a JSON Lines file, one line a run, in
-notebooks/evidence/ (or any folder). A line, folded here:
+An *arm* is one way of training; an *experiment* is all runs that differ only in arm and seed. An
+arm is a name in ARMS, or changes knobs of the experiment's main arm: "reflection_weight=0.1", or
+several, "margin=0.2,samples=4". A log is one experiment: a JSON Lines file in `logs/` beside this
+module (or any folder), one line per run. A line, folded here:
 
     {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
-     "config": {… every knob of LoopConfig …}, "questions": "425 · 9c1f03d2a7be",
-     how many test questions, and a fingerprint of their texts "test": ["0110…", "0111…"],
-     one digit a test question, one text a round (round 0 first) "validation": [0.51, 0.79], "kept":
-     1,               accuracy a round; the round that validation chose "rounds": [{"teacher_calls":
-     200, "lessons": 400, …}],        what each round took, round 1 first "elsewhere": {"new
-     skills": "0110…"},                answers of the kept student to questions of another kind
+     "config": {… every knob of LoopConfig …},
+     "questions": "425 · 9c1f03d2a7be",         number of test questions, fingerprint of their texts
+     "test": ["0110…", "0111…"],                a digit per question, a text per round from round 0
+     "validation": [0.51, 0.79], "kept": 1,     accuracy per round; the round that validation chose
+     "rounds": [{"teacher_calls": 200, …}],     what each round took, round 1 first
+     "elsewhere": {"new skills": "0110…"},      the kept student's answers to other questions
      "environment": {… machine and versions, as in report.json …}}
 
 `from_folder` makes a line of a run folder, `keep` puts it into a log, `read_runs` reads all logs of
@@ -53,8 +53,7 @@ ARMS = {
     "replay": "reflection, and replayed lessons and own correct answers",
     "self-training": "no teacher: the student's own correct answers",
 }
-# The knobs that make an arm, where knobs alone make it.
-KNOBS: dict[str, dict[str, Any]] = {
+KNOBS: dict[str, dict[str, Any]] = {  # of the arms that knobs alone make
     "untrained": {"rounds": 0},
     "tailored": {"reflection_weight": 0.0, "replay": 0.0},
     "reflection": {"reflection_weight": 0.5, "replay": 0.0},
@@ -62,10 +61,10 @@ KNOBS: dict[str, dict[str, Any]] = {
     "annotator": {"annotator": True, "reflection_weight": 0.0, "replay": 0.0},
     "self-training": {"teacher": "none", "reflection_weight": 0.0, "replay": 0.0},
 }
-# What a log says of each round: the amounts that should be equal between arms, and those that may
-# explain a difference.
+# Logged per round: amounts that should be equal between arms, and those that may explain a result.
 AMOUNTS = ("teacher_calls", "lessons", "mistakes", "samples", "items", "triplet_share",
            "exam_seconds", "train_seconds")
+_FORMAT = "the format stands at the top of l2r_course/research/evidence.py."
 
 
 class EvidenceError(UserError):
@@ -91,25 +90,24 @@ class Run:
     elsewhere: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def correct(self, after: int | None = None) -> NDArray[np.int64]:
-        """Which test questions were right (1) after a round: None the one that was kept, -1 the last."""
-        return np.array([int(digit) for digit in self.test[self.kept if after is None else after]])
+        """1 for each test question answered right after a round (None: the kept one, -1: last)."""
+        answers = self.test[self.kept if after is None else after]
+        return np.array([int(digit) for digit in answers])
 
 
 def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
-    """The knobs of an arm in an experiment with this config (that of the main arm), at equal teacher calls and steps.
+    """The knobs of an arm, at the teacher calls and steps of `config` (that of the main arm).
 
     Raises:
         EvidenceError: there is no such arm.
     """
     if arm == "annotator-once":  # as many calls and steps as the others take in all rounds
-        return {**KNOBS["annotator"], "rounds": 1,
-                "feedback_limit": config.rounds * config.feedback_limit,
-                "steps": config.rounds * config.steps}
+        calls, steps = config.rounds * config.feedback_limit, config.rounds * config.steps
+        return {**KNOBS["annotator"], "rounds": 1, "feedback_limit": calls, "steps": steps}
     if "=" not in _known(arm):
         return KNOBS[arm]
-    return {
-        name: json.loads(value)
-        for name, _, value in (knob.partition("=") for knob in arm.split(","))}
+    changed = [knob.partition("=") for knob in arm.split(",")]
+    return {name: json.loads(value) for name, _, value in changed}
 
 
 def from_folder(
@@ -130,24 +128,33 @@ def from_folder(
     rounds = report["rounds"]
     answers = [
         runfolder.read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
+    seconds = sum(r.get(name, 0.0) for r in rounds for name in TIMES)
     return Run(
-        _known(arm), report["config"]["seed"], _without_folders(report["config"]),
-        f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
-        tuple(map(_digits, answers)), tuple(r["validation_accuracy"] for r in rounds),
-        report["best_round"], report["environment"], commit, datetime.date.today().isoformat(),
-        round(sum(r.get(name, 0.0) for r in rounds for name in TIMES), 1),
-        tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
-        {name: _digits(samples) for name, samples in (elsewhere or {}).items()})
+        arm=_known(arm),
+        seed=report["config"]["seed"],
+        config=_without_folders(report["config"]),
+        questions=f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
+        test=tuple(map(_digits, answers)),
+        validation=tuple(r["validation_accuracy"] for r in rounds),
+        kept=report["best_round"],
+        environment=report["environment"],
+        commit=commit,
+        date=datetime.date.today().isoformat(),
+        seconds=round(seconds, 1),
+        rounds=tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
+        elsewhere={name: _digits(samples) for name, samples in (elsewhere or {}).items()})
 
 
 def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """Files by their names alone: a log is published, and where they lay says nothing to others."""
-    kind, _, file = config["teacher"].partition(":")
-    named = {k: Path(v).name for k in ("data_dir", "problems", "teacher_cache") if (v := config[k])}
+    """Files by name alone: a log is published, and the folders they lay in are private."""
+    files = ("data_dir", "problems", "teacher_cache")
+    named = {knob: Path(config[knob]).name for knob in files if config[knob]}
     if Path(config["student"]).is_dir():  # and no hub id
         named["student"] = Path(config["student"]).name
-    return {**config, **named,
-            "teacher": f"recorded:{Path(file).name}" if kind == "recorded" else config["teacher"]}
+    kind, _, file = config["teacher"].partition(":")
+    if kind == "recorded":
+        named["teacher"] = f"recorded:{Path(file).name}"
+    return {**config, **named}
 
 
 def _digits(samples: Sequence[Sample]) -> str:
@@ -155,11 +162,12 @@ def _digits(samples: Sequence[Sample]) -> str:
 
 
 def keep(run: Run, log: str | Path) -> None:
-    """Put a run into a log, in the place of an earlier one with its arm and seed. Several processes may do so at once."""
+    """Put a run into a log, replacing one with its arm and seed. Safe for several processes."""
     file = Path(log)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.name}.lock")):
-        runs = {(r.arm, r.seed): r for r in [*(read_log(file) if file.exists() else ()), run]}
+        earlier = read_log(file) if file.exists() else []
+        runs = {(r.arm, r.seed): r for r in [*earlier, run]}
         order = sorted(runs.values(), key=lambda r: (_rank(r.arm), r.arm, r.seed))
         runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
 
@@ -169,38 +177,37 @@ def _rank(arm: str) -> int:
 
 
 def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
-    """All logs of a folder: name of the experiment → its runs. Without such a folder, or logs in it, an empty dict.
+    """All logs of a folder: name of the experiment → its runs; {} without logs.
 
     Raises:
-        EvidenceError: a line that cannot be read, an arm and seed that stand twice in a log, or
-            runs in one log that sat different tests.
+        EvidenceError: a line cannot be read, an arm and seed stand twice in a log, or runs in one
+            log sat different tests.
     """
     return {file.stem: read_log(file) for file in sorted(Path(folder).glob("*.jsonl"))}
 
 
 def read_log(log: str | Path) -> list[Run]:
-    """The runs of one log; for what is raised, see `read_runs`."""
+    """The runs of one log; raises what `read_runs` raises."""
     file, runs = Path(log), dict[tuple[str, int], Run]()
+    fields = {f.name for f in dataclasses.fields(Run)}
+    required = [
+        f.name for f in dataclasses.fields(Run)
+        if f.default is f.default_factory is dataclasses.MISSING]
     for number, data in enumerate(runfolder.read_lines(file, dict), 1):
         at = f"{file.name}, line {number}"
-        wanted = [
-            f.name for f in dataclasses.fields(Run)
-            if f.default is f.default_factory is dataclasses.MISSING]
-        if absent := [name for name in wanted if name not in data]:
-            raise EvidenceError(
-                f"{at}: no field {', '.join(absent)}; the format stands at the top of "
-                "l2r_lite/evidence.py.")
-        known = {f.name for f in dataclasses.fields(Run)}
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
-        run = Run(**values)
+        if absent := [name for name in required if name not in data]:
+            raise EvidenceError(f"{at}: no field {', '.join(absent)}; {_FORMAT}")
+        # Fields of a later version are ignored.
+        known = {name: value for name, value in data.items() if name in fields}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        run = Run(**(known | lists))
         if wrong := _misshapen(run):
-            raise EvidenceError(
-                f"{at}: {wrong}; the format stands at the top of l2r_lite/evidence.py.")
-        if (_known(run.arm, at), run.seed) in runs:
+            raise EvidenceError(f"{at}: {wrong}; {_FORMAT}")
+        if (_known(run.arm, f"{at}: "), run.seed) in runs:
             raise EvidenceError(
                 f"{at}: the arm {run.arm} with seed {run.seed} stands in this log already.")
-        if runs and run.questions != (first := next(iter(runs.values()))).questions:
+        first = next(iter(runs.values()), run)
+        if run.questions != first.questions:
             raise EvidenceError(
                 f"{at}: this run sat another test ({run.questions}) than the first "
                 f"({first.questions}).")
@@ -208,37 +215,42 @@ def read_log(log: str | Path) -> list[Run]:
     return list(runs.values())
 
 
+_TYPES: dict[str, Any] = {
+    "arm": str, "seed": int, "config": dict, "questions": str, "test": tuple, "validation": tuple,
+    "kept": int, "environment": dict, "seconds": (int, float), "rounds": tuple, "elsewhere": dict,
+}
+
+
 def _misshapen(run: Run) -> str:
     """What is wrong with the shape of a line's fields; "" if nothing is."""
-    wanted: dict[str, Any] = {"arm": str, "seed": int, "config": dict, "questions": str,
-                              "test": tuple, "validation": tuple, "kept": int, "environment": dict,
-                              "seconds": (int, float), "rounds": tuple, "elsewhere": dict}
-    for name, kind in wanted.items():
-        if not isinstance(value := getattr(run, name), kind) or isinstance(value, bool):
+    for name, kind in _TYPES.items():
+        value = getattr(run, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
             return f"the field {name} cannot be {value!r:.60}"
-    if not all(isinstance(digits, str) and set(digits) <= {"0", "1"} for digits in run.test) or len(
-        {*map(len, run.test)}) != 1:
-        return "the field test must hold one text of 0 and 1 a round, each a digit a question"
-    if not all(
-        isinstance(digits, str) and set(digits) <= {"0", "1"} for digits in run.elsewhere.values()):
+    if not all(map(_are_digits, run.test)) or len({len(digits) for digits in run.test}) != 1:
+        return "the field test must hold a text of 0 and 1 per round, with a digit per question"
+    if not all(map(_are_digits, run.elsewhere.values())):
         return "the field elsewhere must hold texts of 0 and 1"
     if not all(isinstance(share, int | float) for share in run.validation):
-        return "the field validation must hold a number a round"
-    return "" if 0 <= run.kept < len(
-        run.test) else f"the field kept is {run.kept}, and test has {len(run.test)} rounds"
+        return "the field validation must hold a number per round"
+    if not 0 <= run.kept < len(run.test):
+        return f"the field kept is {run.kept}, and test has {len(run.test)} rounds"
+    return ""
+
+
+def _are_digits(value: Any) -> bool:
+    return isinstance(value, str) and set(value) <= {"0", "1"}
 
 
 def _known(arm: str, at: str = "") -> str:
-    turned = [knob.partition("=") for knob in arm.split(",")]
-    if all(is_knob and name in {f.name for f in dataclasses.fields(LoopConfig)} and _is_json(v)
-           for name, is_knob, v in turned):
+    """The arm, if there is one of this name; `at` begins the error otherwise."""
+    fields = {f.name for f in dataclasses.fields(LoopConfig)}
+    changed = [knob.partition("=") for knob in arm.split(",")]
+    if arm in ARMS or all(is_ and name in fields and _is_json(v) for name, is_, v in changed):
         return arm
-    if arm not in ARMS:
-        close = difflib.get_close_matches(arm, ARMS, 1)
-        hint = f' Did you mean "{close[0]}"?' if close else ""
-        raise EvidenceError(
-            f'{at}{": " * bool(at)}no arm is called "{arm}"; there are: {", ".join(ARMS)}.{hint}')
-    return arm
+    close = difflib.get_close_matches(arm, ARMS, 1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    raise EvidenceError(f'{at}no arm is called "{arm}"; there are: {", ".join(ARMS)}.{hint}')
 
 
 def _is_json(text: str) -> bool:
@@ -250,35 +262,37 @@ def _is_json(text: str) -> bool:
 
 
 def what_is_there(runs: Sequence[Run]) -> Table:
-    """Every arm with the seeds it was run with, also the arms of which there is nothing."""
-    rows = []
+    """Every arm with the seeds it was run with, arms without a run included."""
     others = dict.fromkeys(
         (r.arm for r in runs if r.arm not in ARMS), "the main arm with these knobs changed")
+    rows = []
     for arm, meaning in (ARMS | others).items():
         seeds = sorted(r.seed for r in runs if r.arm == arm)
-        rows.append(
-            [arm, meaning,
-             f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else "no run here"])
+        listed = ", ".join(map(str, seeds))
+        rows.append([arm, meaning, f"{len(seeds)} ({listed})" if seeds else "no run here"])
     return Table(["arm", "what it is", "runs (seeds)"], rows)
 
 
 def what_differs(runs: Sequence[Run], first: str, second: str) -> dict[str, tuple[Any, Any]]:
-    """The knobs in which two arms differ, besides the seed: what a comparison of them compares. Read it before the result."""
+    """The knobs in which two arms differ, the seed aside: read it before a comparison's result."""
     one, two = (
         next((r.config for r in runs if r.arm == arm), {})
         for arm in (_known(first), _known(second)))
-    return {
-        k: (one.get(k), two.get(k)) for k in one | two if k != "seed" and one.get(k) != two.get(k)}
+    both = {knob: (one.get(knob), two.get(knob)) for knob in one | two if knob != "seed"}
+    return {knob: values for knob, values in both.items() if values[0] != values[1]}
 
 
 def paired(
     runs: Sequence[Run], first: str, second: str, after: int | None = None
 ) -> tuple[list[int], NDArray[np.int64], NDArray[np.int64]]:
-    """Two arms as tables that `statistics` compares: the seeds that both have, and for each arm (seeds, questions) of 0 and 1.
+    """Two arms as tables that `statistics` compares.
 
     Args:
         first, second: arms. "untrained", if there is no run of it, is round 0 of the other arm.
         after: None takes each run's kept student, -1 that of the last round, n that of round n.
+
+    Returns:
+        The seeds that both arms have, and for each arm (seeds, questions) of 0 and 1.
 
     Raises:
         EvidenceError: the arms have no seed in common.
@@ -293,5 +307,5 @@ def paired(
         raise EvidenceError(
             f"{first} and {second} have no seed in common: {sorted(tables[0])} and "
             f"{sorted(tables[1])}.")
-    # type: ignore[return-value]
-    return seeds, *(np.stack([table[s] for s in seeds]) for table in tables)
+    one, two = (np.stack([table[s] for s in seeds]) for table in tables)
+    return seeds, one, two

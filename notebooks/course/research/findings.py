@@ -1,4 +1,4 @@
-"""What the logs say: arms side by side, comparisons with intervals and a correction for their number, sweeps of one knob.
+"""What the logs say: arms, comparisons with intervals, and sweeps of one knob.
 
 Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 08
 and the README show them.
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import mean_interval
 
-# What each comparison asks; the second arm is the one without it. Fixed before the runs, and
-# corrected for their number.
+# What each comparison asks → the arm with it, the arm without. Fixed before the runs, and corrected
+# for their number.
 QUESTIONS = {
     "rounds instead of one shot": ("annotator", "annotator-once"),
     "tailoring: lessons on mistakes, not at random": ("tailored", "annotator"),
@@ -28,8 +28,7 @@ QUESTIONS = {
     "replay": ("replay", "reflection"),
     "a teacher, instead of own answers": ("tailored", "self-training"),
 }
-# Thought of when the runs of QUESTIONS had been seen: ideas for the next experiment, not tests of
-# these runs.
+# Thought of after seeing the runs of QUESTIONS: ideas for the next experiment, not tests.
 AFTERWARDS = {
     "tailoring with replay (λ = 0)": ("reflection_weight=0", "annotator"),
     "self-reflection with replay": ("replay", "reflection_weight=0"),
@@ -40,7 +39,7 @@ AFTERWARDS = {
 ON_NEW_SEEDS = {
     "tailoring, both with replay": ("reflection_weight=0", "annotator=true,reflection_weight=0"),
 }
-# Fixed before its runs: in 40 steps a round self-reflection costs some of them (causes.py), and the
+# Fixed before its runs: of 40 steps per round self-reflection costs some (causes.py), and the
 # default takes more.
 IN_THE_DEFAULT = {"self-reflection, in the default": ("replay", "reflection_weight=0")}
 # SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.
@@ -50,9 +49,9 @@ ON_REAL_QUESTIONS = {
     "tailored rounds, not random lessons in one go": ("tailored", "annotator-once"),
     "self-reflection": ("reflection", "tailored"),
 }
-# their logs
-REAL = {"multiarith": "MultiArith", "multiarith-template": "MultiArith, template split",
-        "svamp": "SVAMP"}
+REAL = {  # log → its questions
+    "multiarith": "MultiArith", "multiarith-template": "MultiArith, template split",
+    "svamp": "SVAMP"}
 
 
 @dataclass(frozen=True)
@@ -97,26 +96,27 @@ def compare(
 def compare_logs(
     logs: Mapping[str, Sequence[Run]], questions: dict[str, tuple[str, str]]
 ) -> list[Comparison]:
-    """The same of several logs, by name, of the kept students; corrected for how many comparisons there are in all."""
-    return _corrected(
-        [
-            replace(c, what=f"{name}: {c.what}") for name, runs in logs.items()
-            for c in _compared(runs, questions)])
+    """Comparisons of the kept students in several logs, corrected for how many there are in all."""
+    found = []
+    for name, runs in logs.items():
+        found += [replace(c, what=f"{name}: {c.what}") for c in _compared(runs, questions)]
+    return _corrected(found)
 
 
 def _compared(
     runs: Sequence[Run], questions: Mapping[str, tuple[str, str]], after: int | None = None
 ) -> list[Comparison]:
-    """As `compare`, with p-values as they are."""
-    there = {r.arm for r in runs}
+    """As `compare`, with uncorrected p-values."""
+    there = {r.arm for r in runs} | {"untrained"}
     found = []
     for what, (first, second) in questions.items():
-        if {arm for arm in (first, second) if arm != "untrained"} <= there:
+        if {first, second} <= there:
             seeds, one, other = paired(runs, first, second, after)
             gains = (one - other).mean(1)
-            found.append(
-                Comparison(what, first, second, len(seeds), paired_bootstrap(one, other),
-                           mean_interval(list(gains))[1], float(sign_flip_test(gains))))
+            _, half = mean_interval(list(gains))
+            p = float(sign_flip_test(gains))
+            draws = paired_bootstrap(one, other)
+            found.append(Comparison(what, first, second, len(seeds), draws, half, p))
     return found
 
 
@@ -125,50 +125,58 @@ def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """Each comparison in a row: the gain in points with both intervals, the corrected p, and whether it is decided."""
-    rows = [
-        [c.what, f"{c.first} − {c.second}", c.seeds, f"{100 * c.bootstrap.difference:+.1f}",
-         f"{100 * c.bootstrap.low:+.1f} to {100 * c.bootstrap.high:+.1f}", f"± {100 * c.half:.1f}",
-         f"{c.p:.3f}", c.holds] for c in comparisons]
-    columns = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions",
-               "95 %, seeds (t)", "p (Holm)", "does it help?"]
-    return Table(columns, rows)
+    """A row per comparison: the gain in points, both intervals, corrected p, and the verdict."""
+    rows = []
+    for c in comparisons:
+        gain, low, high = (
+            100 * x for x in (c.bootstrap.difference, c.bootstrap.low, c.bootstrap.high))
+        rows.append([
+            c.what, f"{c.first} − {c.second}", c.seeds, f"{gain:+.1f}",
+            f"{low:+.1f} to {high:+.1f}", f"± {100 * c.half:.1f}", f"{c.p:.3f}", c.holds])
+    head = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions",
+            "95 %, seeds (t)", "p (Holm)", "does it help?"]
+    return Table(head, rows)
 
 
 def arm_table(runs: Sequence[Run]) -> Table:
-    """Each arm in a row: what it took a run, and its accuracies in per cent, mean over seeds ± 95 % (t).
+    """A row per arm: what a run took, and accuracies in per cent, mean over seeds ± 95 % (t).
 
     "kept" is the student that validation chose, "last" that of the last round, the other columns
     are questions of another kind.
     """
     kinds = sorted({kind for r in runs for kind in r.elsewhere})
     rows = []
-    for arm in (arm for arm in ARMS if any(r.arm == arm for r in runs)):
+    for arm in ARMS:
         mine = [r for r in runs if r.arm == arm]
-        took = [
+        if not mine:
+            continue
+        calls, lessons = (
             np.mean([sum(x[name] for x in r.rounds) for r in mine])
-            for name in ("teacher_calls", "lessons")]
+            for name in ("teacher_calls", "lessons"))
         shares = [x["triplet_share"] for r in mine for x in r.rounds]
-        share = f"{np.mean(shares):.0%}" if shares else "–"
-        rows.append(
-            [arm, len(mine), *(f"{x:.0f}" for x in took), share,
-             _mean([r.correct().mean() for r in mine]), _mean([r.correct(-1).mean() for r in mine]),
-             *(_mean([_share(r.elsewhere[k]) for r in mine if k in r.elsewhere]) for k in kinds)])
-    return Table(["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept",
-                  "last", *kinds], rows)
+        accuracies = [[r.correct().mean() for r in mine], [r.correct(-1).mean() for r in mine]]
+        for kind in kinds:
+            accuracies.append([_share(r.elsewhere[kind]) for r in mine if kind in r.elsewhere])
+        rows.append([
+            arm, len(mine), f"{calls:.0f}", f"{lessons:.0f}",
+            f"{np.mean(shares):.0%}" if shares else "–", *map(_mean, accuracies)])
+    head = ["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last"]
+    return Table([*head, *kinds], rows)
 
 
 def stacked(tables: Mapping[str, Table], head: str) -> Table:
-    """Several tables as one: each row's table is named before it, and a column that a table lacks is "–" there."""
+    """Several tables as one, with a first column of their names; "–" where a table has no cell."""
     columns = list(dict.fromkeys(name for table in tables.values() for name in table.head))
-    rows = [
-        [name, *(dict(zip(table.head, row, strict=True)).get(column, "–") for column in columns)]
-        for name, table in tables.items() for row in table.rows]
+    rows = []
+    for name, table in tables.items():
+        for row in table.rows:
+            cells = dict(zip(table.head, row, strict=True))
+            rows.append([name, *(cells.get(column, "–") for column in columns)])
     return Table([head, *columns], rows)
 
 
 def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
-    """A knob's values, in order, each with its runs; that of the main arm among them, on the seeds that the others have."""
+    """A knob's values in order, each with its runs; the main arm's on the others' seeds."""
     found: dict[Any, list[Run]] = {}
     for r in runs:
         if r.arm.startswith(f"{knob}=") and "," not in r.arm:
@@ -180,27 +188,30 @@ def sweep(runs: Sequence[Run], knob: str, main: str) -> dict[Any, list[Run]]:
 
 
 def gains(runs: Sequence[Run], arm: str, main: str) -> NDArray[np.float64]:
-    """What an arm's kept student gains over the main arm's, in points of test accuracy, on each seed that both have."""
+    """Gain of an arm's kept student over the main arm's, in points, on each seed of both."""
     _, one, other = paired(runs, arm, main)
     return 100 * (one - other).mean(1)
 
 
 def sweep_table(runs: Sequence[Run], knobs: Sequence[str], main: str) -> Table:
-    """Each knob's values with what decides between them (validation) and what is reported (test), in per cent over seeds."""
-    rows = [
-        [knob, json.dumps(value), *_tried(runs, mine, main),
-         f"{np.mean([r.seconds for r in mine]):.0f}"] for knob in knobs
-        for value, mine in sweep(runs, knob, main).items()]
+    """A row per value of each knob: validation decides, the test is reported; in per cent."""
+    rows = []
+    for knob in knobs:
+        for value, mine in sweep(runs, knob, main).items():
+            seconds = np.mean([r.seconds for r in mine])
+            rows.append([knob, json.dumps(value), *_tried(runs, mine, main), f"{seconds:.0f}"])
     return Table(["knob", "value", *_TRIED, "seconds a run"], rows)
 
 
 def choices_table(runs: Sequence[Run], main: str) -> Table:
-    """All arms of a log, the best by validation first: a choice is made by that column; the test is reported beside it."""
-    arms = {arm: [r for r in runs if r.arm == arm] for arm in dict.fromkeys(r.arm for r in runs)}
-    best_first = sorted(arms, key=lambda arm: -np.mean([r.validation[r.kept] for r in arms[arm]]))
-    items = {arm: np.mean([sum(x["items"] for x in r.rounds) for r in arms[arm]]) for arm in arms}
-    return Table(["arm", *_TRIED, "items trained on"],
-                 [[arm, *_tried(runs, arms[arm], main), f"{items[arm]:.0f}"] for arm in best_first])
+    """All arms of a log, best validation first: that column decides, the test is reported."""
+    arms = [[r for r in runs if r.arm == arm] for arm in dict.fromkeys(r.arm for r in runs)]
+    arms.sort(key=lambda mine: -np.mean([r.validation[r.kept] for r in mine]))
+    rows = []
+    for mine in arms:
+        items = np.mean([sum(x["items"] for x in r.rounds) for r in mine])
+        rows.append([mine[0].arm, *_tried(runs, mine, main), f"{items:.0f}"])
+    return Table(["arm", *_TRIED, "items trained on"], rows)
 
 
 _TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs"]
@@ -209,8 +220,9 @@ _TRIED = ["seeds", "validation, kept", "test, kept", "gain in points, in pairs"]
 def _tried(runs: Sequence[Run], mine: Sequence[Run], main: str) -> list[Any]:
     """One arm's cells of _TRIED; the gain is over the main arm, on the test."""
     gain, half = mean_interval(list(gains(runs, mine[0].arm, main)))
-    gained = "main arm" if mine[0].arm == main else f"{gain:+.1f} ± {half:.1f}" if len(
-        mine) > 1 else f"{gain:+.1f}"
+    gained = f"{gain:+.1f}" if len(mine) < 2 else f"{gain:+.1f} ± {half:.1f}"
+    if mine[0].arm == main:
+        gained = "main arm"
     validation, test = [r.validation[r.kept] for r in mine], [r.correct().mean() for r in mine]
     return [len(mine), _mean(validation), _mean(test), gained]
 

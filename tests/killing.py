@@ -16,6 +16,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NoReturn
 
+import accelerate.utils  # noqa: F401
 import bitsandbytes  # noqa: F401
 import peft  # noqa: F401
 import pytest

@@ -153,7 +153,7 @@ def test_when_a_process_dies_the_other_ends_with_a_sentence_and_one_process_goes
 
 
 def test_an_interrupt_ends_both_at_once_and_two_go_on_with_what_was_begun(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    out, config = tmp_path / "run", tiny_config.with_(rounds=1, epochs=40)
+    out, config = tmp_path / "run", tiny_config.with_(rounds=1, epochs=20)
     processes = two(config, out)
     wait_for(processes[0].is_alive, out / "round-1" / "lessons.jsonl")
     for process in processes:

@@ -175,7 +175,8 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
     for name, changes in (("worse", worse), ("cured", cured)):
         if fault := _unknown_setting(measured, name, changes):
             return fault
-    start, bad, good = (_measured(measured, changes) for changes in ({}, worse, cured))
+    start, bad = _measured(measured, {}), _measured(measured, worse)
+    good = _measured(measured, cured)
     if bad["lost"] <= start["lost"] / 2 and good["lost"] > start["lost"] + 5:
         return "The two are swapped: `worse` loses less than `cured` does."
     if bad["lost"] <= start["lost"] + 5:

@@ -206,8 +206,8 @@ def best_of_equal_arms(
     """Equal arms, each compared with a baseline: how often is any called different?"""
     found = simulate([0.7] * (arms + 1), deviation / 100, seeds=seeds, questions=questions,
                      experiments=300, seed=1)
-    accuracies = 100 * found.mean(3)
-    gains = accuracies[:, 1:] - accuracies[:, :1]  # (experiments, arms, seeds)
+    accuracies = found.mean(3)  # (experiments, arms, seeds)
+    gains = 100 * (accuracies[:, 1:] - accuracies[:, :1])
     p = sign_flip_test(gains)  # (experiments, arms)
     uncorrected = (p.min(1) < 0.05).mean()
     corrected = np.mean([min(holm(list(row))) < 0.05 for row in p])
@@ -304,7 +304,7 @@ def what_an_experiment_shows(
     left.set_xlim(-limit, limit)
     shares = [found.mean(), 1 - found.mean() - wrong.mean(), wrong.mean()]
     bars = right.barh(range(3), [100 * s for s in shares], color=[BLUE, GREY, RED])
-    right.barlabel(bars, list(map(percent, shares)), padding=4, fontsize=13)
+    right.bar_label(bars, list(map(percent, shares)), padding=4, fontsize=13)
     right.set_yticks(range(3), ["finds it", "undecided", "wrong"])
     right.invert_yaxis()
     right.set(xlim=(0, 118), xlabel="% of 400 experiments")

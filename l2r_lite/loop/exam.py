@@ -24,11 +24,9 @@ def take_exam(
     """Let the student answer every problem `samples` times, and grade each sample.
 
     Args:
-        student: writes the rationales.
         temperature: 0 for greedy answers, above 0 for an exam that looks for mistakes.
         seed: decides each sample, together with the prompt and the sample's number.
         rows: rationales written at once.
-        prompt, judge: how a problem is asked and how samples become answers (see protocols).
         taken: samples of an interrupted exam; whole parts among them are not written again.
         on_samples: called with the samples of each part once they are graded.
         on_token: called after each token; an exception from it ends the exam.

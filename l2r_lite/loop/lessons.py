@@ -74,8 +74,7 @@ def make_lessons(
     A teacher that can revise gets a second try at each mistake that brought no lesson.
 
     Args:
-        count: rationales asked for per mistake.
-        per_question: mistakes sent per question, at most.
+        count: rationales per mistake; at most `per_question` mistakes per question are sent.
         fits: whether the student could write a rationale of this length.
         on_reply: called with what each reply brought, once it is verified.
     """
@@ -118,7 +117,7 @@ def make_lessons(
 def _check(
     reply: Reply, context: Context, read: Reader, verify: Verifier
 ) -> tuple[list[Lesson], list[Rejection]]:
-    """The lessons of one reply, and what was refused of it."""
+    """The lessons of one reply, and what was refused."""
     problem = reply.mistake.problem
     if not reply.rationales:
         return [], [Rejection(problem.id, "", reply.fault or "nothing from the teacher")]

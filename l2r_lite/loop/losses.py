@@ -2,7 +2,7 @@
 
 L_lm, learning from customized feedback: token cross-entropy on question + rationale + answer.
 L_cl, learning from self-reflection: a triplet loss on the hidden states of whole rationales.
-students/packing.py computes the same in one pass, which is what a run uses.
+A run computes the same in one pass (students/packing.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,11 +88,8 @@ def triplet_loss(
         margin: ρ ≥ 0; 1 asks for h⁺ to be closer than h⁻ by one unit of cosine.
         has_triplet: (batch,) bool; items without a mistake or a second rationale take no part.
 
-    Returns:
-        Scalar; 0 if no item has a triplet (training logs the share, so this is never silent).
-
-    Raises:
-        ValueError: shapes differ, or margin < 0.
+    Returns a scalar; 0 if no item has a triplet (their share is logged, so this is never silent).
+    Raises ValueError if shapes differ or margin < 0.
     """
     if not anchor.shape == positive.shape == negative.shape:
         raise ValueError(

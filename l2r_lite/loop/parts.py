@@ -1,7 +1,7 @@
-"""The parts that a lab may replace in a run: `dataclasses.replace(USUAL, judge=majority)`.
+"""The parts that a lab may replace in a run, in their plain form.
 
-Here they have their plain form. A run's usual ones are runs/run.py's USUAL: they read what any LLM
-writes, recompute a lesson's arithmetic, and compute the loss in one pass.
+A run's own are USUAL in runs/run.py: they read what any LLM writes, recompute a lesson's arithmetic
+and compute the loss in one pass. A lab: `dataclasses.replace(USUAL, judge=majority)`.
 """
 
 from collections.abc import Callable

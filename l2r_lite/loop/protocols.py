@@ -1,6 +1,6 @@
 """The seams: what a lab may replace, each an object in the `Parts` of a run (parts.py).
 
-A plain function will do for every protocol with `__call__`; the loop's own are such functions.
+A plain function will do for every protocol with `__call__`.
 """
 
 from __future__ import annotations

@@ -21,8 +21,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Step:
     """One step of a solution program: `left op right = result`.
 
-    `op` is one of + - * / or, for a relation that holds, < > (then `result` is 1). The result of an
-    earlier step is written out again.
+    `op` is one of + - * / or, for a relation that holds, < > (then `result` is 1).
     """
 
     left: int
@@ -113,10 +112,7 @@ class ExamReport:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a teacher says to one mistake, not verified yet.
-
-    `feedback` says what was wrong; `fault` says why nothing came ("timeout", "budget", …).
-    """
+    """What a teacher says to a mistake, not verified yet; `fault`: why nothing came ("timeout")."""
 
     mistake: Mistake
     feedback: str

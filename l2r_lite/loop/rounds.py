@@ -16,7 +16,7 @@ from l2r_lite.loop.items import epoch_batches, mistakes_and_replay, own_answers
 from l2r_lite.loop.lessons import choose_mistakes, make_lessons
 from l2r_lite.loop.parts import PLAIN, Parts
 from l2r_lite.loop.protocols import Students, Teacher
-from l2r_lite.loop.records import ExamReport, Lesson, Problem, Sample, TrainingItem
+from l2r_lite.loop.records import ExamReport, Lesson, Problem, Sample
 from l2r_lite.loop.runfolder import Growing, read_lines, write_json, write_lines
 from l2r_lite.loop.stages import Stages
 from l2r_lite.loop.training import train_round
@@ -124,7 +124,9 @@ class Loop:
                 step=self.students.step, stop=self.stages.asked_to_stop, on_step=stepped,
                 progress=self.progress)
             self.stages.still_ours()
-            write_lines(folder / "training.jsonl", map(_without_problem, items))
+            write_lines(folder / "training.jsonl", [
+                {"problem_id": item.problem.id, "anchor": item.anchor, "positive": item.positive,
+                 "negative": item.negative, "source": item.source} for item in items])
             write_lines(folder / "losses.jsonl", log)
         self.students.save(number)
 
@@ -159,8 +161,3 @@ class Loop:
 
     def _seed(self, number: int) -> int:
         return self.config.seed * 1009 + number
-
-
-def _without_problem(item: TrainingItem) -> dict[str, str | None]:
-    return {"problem_id": item.problem.id, "anchor": item.anchor, "positive": item.positive,
-            "negative": item.negative, "source": item.source}

@@ -12,10 +12,7 @@ from l2r_lite.loop.training import Stopped
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: `done` of `total` questions, mistakes (feedback) or steps (training).
-
-    Loading the student has a total of 0. A total may be an estimate.
-    """
+    """How far a stage is, in questions, mistakes or steps; loading has a total of 0."""
 
     round: int
     stage: str

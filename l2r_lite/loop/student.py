@@ -20,15 +20,13 @@ class Student:
     """A base model, its LoRA adapter and its tokeniser.
 
     Attributes:
-        name: as asked for ("pocket", "smol", a folder, a hub id).
         model: the peft model; only LoRA weights (fp32) require gradients.
         decoder, head: the base model without its projection onto the vocabulary, and that.
         device, dtype, four_bit: where and in what it computes.
         prefix: token ids before every prompt: the few-shot demonstrations; none at first.
         prompt: how it is asked a problem, in exam and training alike.
         context: the most tokens it can read at once; None if its kind has no limit.
-        end_ids: tokens that end a text.
-        writer: who writes its rationales (a Writer), see `generate`.
+        writer: who writes its rationales, a Writer.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool,

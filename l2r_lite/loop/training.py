@@ -27,8 +27,7 @@ def train_step(
 ) -> dict[str, float]:
     """Add the gradients of the objective over `items` to the adapter.
 
-    `scaler` scales the loss of fp16 students, whose small gradients would vanish. Returns what the
-    objective logs besides "loss", summed over its parts.
+    `scaler` scales the loss of fp16 students. Returns what the objective logs besides "loss".
     """
     logged: dict[str, float] = {}
     for part in objective(student, items, config):

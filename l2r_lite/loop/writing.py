@@ -34,9 +34,10 @@ class PlainWriter:
         size = max(1, rows // samples)
         for start in range(0, len(prompts), size):
             batch = prompts[start : start + size]
-            pairs = [(prompt, k) for prompt in batch for k in range(samples)]
-            noise = [uniform_numbers(f"{seed}/{k}/{p}", max_new_tokens) for p, k in pairs]
-            texts = self._write([p for p, _ in pairs], torch.stack(noise), temperature)
+            repeated = [prompt for prompt in batch for _ in range(samples)]
+            keys = [f"{seed}/{i % samples}/{prompt}" for i, prompt in enumerate(repeated)]
+            noise = torch.stack([uniform_numbers(key, max_new_tokens) for key in keys])
+            texts = self._write(repeated, noise, temperature)
             written += [texts[i : i + samples] for i in range(0, len(texts), samples)]
             if progress:
                 progress(len(batch))
@@ -62,7 +63,7 @@ class PlainWriter:
             use_cache=True,
         )
         texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
-        return [cut_after_answer(text) for text in texts]
+        return list(map(cut_after_answer, texts))
 
 
 class DrawnToken(LogitsProcessor):

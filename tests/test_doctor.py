@@ -90,6 +90,7 @@ def test_this_machine_can_run_the_default_and_every_finding_is_one_line(capsys: 
     assert any(f"torch {torch.__version__.partition('+')[0]}" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_imported_is_named_and_the_other_checks_go_on(tmp_path: Path) -> None:
     broken = tmp_path / "bitsandbytes"
     broken.mkdir()

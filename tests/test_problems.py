@@ -275,21 +275,14 @@ def test_a_misspelt_field_is_named_with_line_and_suggestion(tmp_path: Path) -> N
 
 
 BAD = [
-    (b"{", "not JSON"),
-    (b"\xff{}", "not UTF-8"),
-    (b"[1]", "expected one JSON object"),
-    (b"[" * 100_000, "nested too deeply"),
-    (b'{"question": "a\\u0000b", "answer": 1}', "NUL"),
-    (b'{"question": "a\\ud800b", "answer": 1}', "half a character"),
-    (b'{"question": "a\x00b", "answer": 1}', "not JSON"),
-    ({"question": " ", "answer": 1}, "empty"),
-    ({"question": 5, "answer": 1}, "must be text"),
-    ({"answer": 1}, 'no field "question"'),
+    (b"{", "not JSON"), (b"\xff{}", "not UTF-8"), (b"[1]", "expected one JSON object"), (b"[" * 100_000, "nested too deeply"),
+    (b'{"question": "a\\u0000b", "answer": 1}', "NUL"), (b'{"question": "a\\ud800b", "answer": 1}', "half a character"),
+    (b'{"question": "a\x00b", "answer": 1}', "not JSON"), ({"question": " ", "answer": 1}, "empty"),
+    ({"question": 5, "answer": 1}, "must be text"), ({"answer": 1}, 'no field "question"'),
     ({"question": "a", "answer": None}, "must be text, a number or true/false"),
     ({"question": "a", "answer": "Paris"}, "neither a number nor yes or no"),
     ({"question": "a", "answer": "about 5 or 6"}, "neither a number"),
-    (b'{"question": "a", "answer": NaN}', "neither a number"),
-    (b'{"question": "a", "answer": 1e999}', "neither a number"),
+    (b'{"question": "a", "answer": NaN}', "neither a number"), (b'{"question": "a", "answer": 1e999}', "neither a number"),
     (b'{"question": "a", "answer": ' + b"9" * 5000 + b"}", ""),
     ({"question": "a", "answer": "maybe", "kind": "yes-no"}, "neither yes nor no"),
     ({"question": "a", "answer": "C", "choices": ["x", "y"]}, r"not among the choices \(A x, B y\)"),
@@ -301,7 +294,7 @@ BAD = [
     ({"question": "a", "answer": 1, "split": "exam"}, "must be one of train"),
     ({"question": "a", "answer": 1, "id": [1]}, "must be text"),
     ({"question": "a", "answer": 1, "id": "own-1"}, "already that of line 1"),
-]
+]  # fmt: skip
 
 
 def test_a_bad_line_is_named_or_left_out_and_listed(tmp_path: Path) -> None:

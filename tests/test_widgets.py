@@ -28,14 +28,14 @@ from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import make_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
-from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
+from l2r_lite.loop.records import Lesson, Problem, Sample
 from l2r_lite.loop.runfolder import read_lines, write_lines
 from l2r_lite.loop.stages import Progress
 from l2r_lite.runs.compare import compare_runs
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import TIMES
 from l2r_lite.runs.run import run_rounds
-from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, first_wrong, read_stories
+from l2r_lite.runs.stories import NOT_ASKED, STILL_WRONG, first_wrong, read_stories
 
 from fake_endpoint import Server
 
@@ -148,6 +148,8 @@ def test_a_run_goes_from_idle_to_finished_and_finds_what_a_run_without_a_panel_f
     panel.buttons["Run"].click()
     assert panel.state == "running" and can(panel) == {"Pause", "Stop"}
     assert all(field.disabled for field in panel.settings.fields.values())
+    assert until(lambda: pictures(panel)) < 3, "something is to be seen at once"
+    assert "<progress" in told(panel) and 'role="status"' in told(panel)
     finish(panel)
     assert found(panel.out) == found(undisturbed)
     assert samples(panel.out) == samples(undisturbed)
@@ -155,13 +157,6 @@ def test_a_run_goes_from_idle_to_finished_and_finds_what_a_run_without_a_panel_f
     assert "Finished: 2 rounds, test accuracy" in told(panel)
     assert len(pictures(panel)) == 3
     assert capfd.readouterr() == ("", ""), "what the run's thread prints lands in some cell"
-
-
-def test_something_is_to_be_seen_within_three_seconds_of_run(show: Callable[..., loop_panel], config: LoopConfig) -> None:
-    panel = show(config.with_(rounds=4))
-    panel.run()
-    assert until(lambda: pictures(panel)) < 3
-    assert "<progress" in told(panel) and 'role="status"' in told(panel)
 
 
 def test_a_paused_run_stands_still_and_goes_on_to_the_same_end(
@@ -713,6 +708,7 @@ def test_what_outsiders_say_adds_no_element_to_a_panel(hostile_run: Path, config
     for text in HOSTILE[:6]:
         assert seen.count(text) >= 4, text  # as text it is all there: question, choice, mistake, lesson
     assert "wrong answer: " in seen, "rejected rationales are shown with the reason"
+    assert {(s.round, s.fate) for s in read_stories(hostile_run)} == {(1, STILL_WRONG), (2, NOT_ASKED)}
     assert "mathjax_ignore" in told(browser)
     for menu in (browser.list, browser.filters["skill"]):
         assert not [c for label, _ in menu.options for c in label if c in "\x07\x1b\x9b\u202e\n"]
@@ -730,10 +726,3 @@ def test_hostile_settings_are_shown_as_text(show: Callable[..., loop_panel], con
             panel.settings.fields[knob].value = text if knob != "student" else f"./{text}"
         for html in htmls(panel):
             assert_harmless(html)
-
-
-def test_stories_know_their_fates(hostile_run: Path) -> None:
-    stories = read_stories(hostile_run)
-    assert {s.fate for s in stories if s.round == 1} == {STILL_WRONG}
-    assert {s.fate for s in stories if s.round == 2} == {NOT_ASKED} and FIXED not in {s.fate for s in stories}
-    assert all(isinstance(r, Rejection) and r.reason == "wrong answer" for s in stories for r in s.rejected)

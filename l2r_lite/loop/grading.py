@@ -1,7 +1,6 @@
 """Reading the final answer and saying whether it is right, in the plainest form.
 
-This suffices for a student that ends in the answer line. What other models write ("#### 42",
-\\boxed{42}, "so it is 42") is read by data/answers.py, which every run uses.
+A run reads what any model writes ("#### 42", "so it is 42") with data/answers.py.
 """
 
 import re

@@ -1,7 +1,6 @@
 """How a student is asked and how a rationale ends: one format for exam and training.
 
-The prompt ends after "Answer:", a completion starts with a space, and a rationale ends in the
-answer line, which the grader and the exam's stopping rule look for.
+A prompt ends after "Answer:", a completion starts with a space and ends in the answer line.
 """
 
 import re

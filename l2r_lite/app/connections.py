@@ -7,9 +7,9 @@ import json
 import os
 from urllib.parse import urlsplit
 
+from l2r_lite.data.hub import cache_folder, fetch
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.students.hub import fetch
-from l2r_lite.students.sources import SMOL, cache_folder
+from l2r_lite.students.sources import SMOL
 
 
 def hub() -> tuple[bool, str]:

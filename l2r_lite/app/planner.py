@@ -22,13 +22,13 @@ import torch
 from torch import nn
 
 from l2r_lite.app.ledger import step_peak
+from l2r_lite.data.hub import cache_folder, skip_dead_hub
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.four_bit import four_bit_bytes
-from l2r_lite.students.hub import skip_dead_hub
 from l2r_lite.students.loading import quiet
 from l2r_lite.students.packing import TOKENS_AT_ONCE
-from l2r_lite.students.sources import SHORT_NAMES, SMOL, cache_folder, locate, not_served
+from l2r_lite.students.sources import SHORT_NAMES, SMOL, locate, not_served
 
 SHAPES = Path(__file__).with_name("shapes.json")
 CARDS = (8, 12, 16, 24)  # GB of memory of usual consumer cards

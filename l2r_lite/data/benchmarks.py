@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite.data.answers import canonical_number, parse_number
+from l2r_lite.data.hub import skip_dead_hub
 from l2r_lite.data.text import fold, unreadable
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import LETTERS, Kind, Problem
-from l2r_lite.students.hub import skip_dead_hub
 
 VALIDATION_SHARE = 0.1
 TEMPLATE_TEST_SHARE = 0.3  # of multiarith-template when the hub gives no split file

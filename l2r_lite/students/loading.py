@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
+from l2r_lite.data.hub import skip_dead_hub
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.student import Student
 from l2r_lite.students.bitsandbytes_layout import keep_plain_layout
 from l2r_lite.students.fast_writer import FastWriter
 from l2r_lite.students.four_bit import check_four_bit_layers
-from l2r_lite.students.hub import skip_dead_hub
 from l2r_lite.students.quick_import import import_quickly
 from l2r_lite.students.sources import SHORT_NAMES, locate
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
+from l2r_lite.data.hub import skip_dead_hub
 from l2r_lite.loop.student import Student
 from l2r_lite.students.four_bit import full_weight
-from l2r_lite.students.hub import skip_dead_hub
 from l2r_lite.students.sources import locate
 
 

@@ -8,8 +8,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from l2r_lite.data.hub import cache_folder, hub_fault
 from l2r_lite.loop.errors import StudentError
-from l2r_lite.students.hub import hub_fault
 
 POCKET = Path(__file__).parents[1] / "data" / "pocket" / "student"
 SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -76,11 +76,6 @@ def not_served(repo: str) -> str:
 
     cached = isinstance(try_to_load_from_cache(repo, "config.json"), str)
     return "" if cached else hub_fault()
-
-
-def cache_folder() -> Path:
-    """What several runs share is kept here: $L2R_CACHE, else ~/.cache/l2r_lite."""
-    return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))
 
 
 def cached_smol() -> Path:

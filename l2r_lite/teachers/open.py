@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from l2r_lite.data.hub import cache_folder
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.protocols import Teacher
-from l2r_lite.students.sources import cache_folder
 from l2r_lite.teachers.recorded import RecordedTeacher
 from l2r_lite.teachers.scripted import NoTeacher, ScriptedTeacher
 

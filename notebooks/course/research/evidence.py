@@ -130,19 +130,14 @@ def from_folder(
         runfolder.read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
     seconds = sum(r.get(name, 0.0) for r in rounds for name in TIMES)
     return Run(
-        arm=_known(arm),
-        seed=report["config"]["seed"],
-        config=_without_folders(report["config"]),
+        arm=_known(arm), seed=report["config"]["seed"], config=_without_folders(report["config"]),
         questions=f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
-        test=tuple(map(_digits, answers)),
+        test=tuple(map(_digits, answers)), kept=report["best_round"],
         validation=tuple(r["validation_accuracy"] for r in rounds),
-        kept=report["best_round"],
-        environment=report["environment"],
-        commit=commit,
-        date=datetime.date.today().isoformat(),
-        seconds=round(seconds, 1),
         rounds=tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
-        elsewhere={name: _digits(samples) for name, samples in (elsewhere or {}).items()})
+        elsewhere={name: _digits(samples) for name, samples in (elsewhere or {}).items()},
+        environment=report["environment"], commit=commit,
+        date=datetime.date.today().isoformat(), seconds=round(seconds, 1))
 
 
 def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
@@ -168,12 +163,9 @@ def keep(run: Run, log: str | Path) -> None:
     with FileLock(file.with_name(f".{file.name}.lock")):
         earlier = read_log(file) if file.exists() else []
         runs = {(r.arm, r.seed): r for r in [*earlier, run]}
-        order = sorted(runs.values(), key=lambda r: (_rank(r.arm), r.arm, r.seed))
+        rank = {arm: place for place, arm in enumerate(ARMS)}  # other arms come last
+        order = sorted(runs.values(), key=lambda r: (rank.get(r.arm, len(rank)), r.arm, r.seed))
         runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
-
-
-def _rank(arm: str) -> int:
-    return list(ARMS).index(arm) if arm in ARMS else len(ARMS)
 
 
 def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
@@ -189,10 +181,8 @@ def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
 def read_log(log: str | Path) -> list[Run]:
     """The runs of one log; raises what `read_runs` raises."""
     file, runs = Path(log), dict[tuple[str, int], Run]()
-    fields = {f.name for f in dataclasses.fields(Run)}
-    required = [
-        f.name for f in dataclasses.fields(Run)
-        if f.default is f.default_factory is dataclasses.MISSING]
+    fields, missing = {f.name: f for f in dataclasses.fields(Run)}, dataclasses.MISSING
+    required = [n for n, f in fields.items() if f.default is f.default_factory is missing]
     for number, data in enumerate(runfolder.read_lines(file, dict), 1):
         at = f"{file.name}, line {number}"
         if absent := [name for name in required if name not in data]:

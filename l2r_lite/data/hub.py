@@ -3,6 +3,7 @@
 Every request gives up after SECONDS, and a key is sent to its own address only.
 """
 
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -99,3 +100,8 @@ def skip_dead_hub(where: str = "") -> Iterator[str]:
         yield fault
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def cache_folder() -> Path:
+    """What several runs share is kept here: $L2R_CACHE, else ~/.cache/l2r_lite."""
+    return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))

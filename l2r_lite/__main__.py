@@ -1,4 +1,4 @@
-"""`python -m l2r_lite` is the command l2r-lite; accelerate starts it so: `accelerate launch … -m l2r_lite run …`."""
+"""`python -m l2r_lite` is the command l2r-lite; `accelerate launch` starts it so."""
 
 import sys
 

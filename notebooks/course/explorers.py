@@ -25,8 +25,8 @@ class explore:  # noqa: N801 - used like a function
     """A figure with a control for each of its settings; without a kernel, at the first setting.
 
     As in ipywidgets.interact, (low, high, step) is a slider, a list a menu, True or False a box; a
-    widget is taken as it is. The argument's name labels it. A slider has a number field beside it that takes
-    the label, because ipywidgets' sliders have no name for a screen reader.
+    widget is taken as it is. The argument's name labels it. A slider has a number field beside it
+    that takes the label, because ipywidgets' sliders have no name for a screen reader.
 
         explore(figures.stopping_rule, patience=[1, 2, 3], minimal_gain=(0.0, 0.2, 0.05))
 

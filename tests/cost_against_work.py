@@ -18,6 +18,8 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.training import train_round
+from l2r_lite.students.loading import load_student
+from l2r_lite.students.packing import packed_loss
 
 SIZES = (100, 200, 400, 800, 1600, 3200)
 FULL = 400  # from here on, an exam has all its places taken (240 rationales at once)
@@ -36,7 +38,7 @@ def bench_scaling(figure: Path) -> dict[str, Any]:
         take_exam(student, spread(problems, size), max_new_tokens=56, progress=False)
 
     def training(size: int) -> None:
-        train_round(student, spread(items, size), config, seed=0, progress=False)
+        train_round(student, spread(items, size), config, seed=0, objective=packed_loss, progress=False)
 
     exam(max(SIZES))  # warms up, and grows the heap once
     turns = [{"exam": [watch(exam, n) for n in SIZES], "training": [watch(training, n) for n in SIZES]} for _ in range(REPEATS)]

@@ -1,4 +1,4 @@
-"""`make results`: the README's tables of results, from the logs in notebooks/evidence. A test finds stale ones."""
+"""`make results`: the README's tables of results, from the logs in notebooks/course/research/logs. A test finds stale ones."""
 
 from __future__ import annotations
 

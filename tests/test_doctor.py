@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from l2r_lite.app import connections, doctor
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig

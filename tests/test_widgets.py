@@ -19,6 +19,8 @@ from typing import Any
 import ipywidgets as w
 import matplotlib.image
 import pytest
+from fake_endpoint import Server
+
 from l2r_lite.app.panels import compare_panel, loop_panel, mistake_browser
 from l2r_lite.app.panels.base import Panel
 from l2r_lite.app.panels.live import DrawBudget, Forecast
@@ -36,8 +38,6 @@ from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import TIMES
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.runs.stories import NOT_ASKED, STILL_WRONG, first_wrong, read_stories
-
-from fake_endpoint import Server
 
 KEY = "sk-planted-0c5b1a7d3e9f4a6b8c2d"
 

@@ -83,7 +83,7 @@ def my_mistakes(samples):
         if not correct and q not in found:
             found[q] = r
     return list(found.items())
-""", "one mistake a question"), ("""
+""", "one mistake per question"), ("""
 def my_mistakes(samples):
     return {(q, r) for q, r, correct in samples if not correct}
 """, "A set has no order"), ("""

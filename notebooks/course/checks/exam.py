@@ -19,6 +19,7 @@ Numbers = Sequence[float]
 Answers = Sequence[tuple[str, str, bool]]
 Found = list[tuple[str, str]]
 
+
 def _softmax(z: Numbers, stable: bool = True) -> list[float]:
     most = max(z) if stable else 0.0
     e = [math.exp(v - most) for v in z]
@@ -131,9 +132,9 @@ def check_mistakes(theirs: Program) -> None:
         "and rationale.": lambda s: _first_of_each(s, 1),
         "You dropped the mistakes of a question that another sample got right. The student still "
         "made them.": _never_passed,
-        "You kept one mistake a question. Two different wrong rationales are two mistakes.":
+        "You kept one mistake per question. Two different wrong rationales are two mistakes.":
             lambda s: _first_of_each(s, 0),
-        "You kept one mistake a question, the last. Two different wrong rationales are two "
+        "You kept one mistake per question, the last. Two different wrong rationales are two "
         "mistakes.": lambda s: list(dict(_wrong(s)).items()),
         "Right samples are no mistakes: leave out those with correct = True.":
             lambda s: _once([(q, r) for q, r, _ in s]),

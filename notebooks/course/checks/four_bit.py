@@ -129,7 +129,7 @@ def check_four_bit_bytes(my_four_bit_bytes: Program) -> None:
         "You forgot the scales' own scales (4 bytes for 256 of them) and their mean (4 bytes).":
             _bytes(second=0, offset=0),
         "You forgot the mean of the scales, which was taken off before they were quantised: 4 "
-        "bytes a matrix.": _bytes(offset=0),
+        "bytes per matrix.": _bytes(offset=0),
         "You forgot the scales' own scales: 256 scales share one, of 4 bytes.": _bytes(second=0),
         "You took a whole byte, or 4, for a code of 4 bits: two codes share a byte.":
             [_bytes(codes=lambda n: n), _bytes(codes=lambda n: 4 * n)],
@@ -140,7 +140,7 @@ def check_four_bit_bytes(my_four_bit_bytes: Program) -> None:
              lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * (ceil(r * c / 64) // 256) + 4],
         "Half a byte cannot be stored, nor part of a scale: round each count up.":
             lambda r, c: r * c / 2 + r * c / 64 + 4 * r * c / 64 / 256 + 4,
-        "Blocks run on from one row into the next: round up once for the matrix, not once a row.":
+        "Blocks run on from one row into the next: round up once for the matrix, not once per row.":
             _bytes(blocks=lambda rows, columns: rows * ceil(columns / 64)),
         "256 scales share a scale, not 256 weights: there are 64 times fewer of these.":
             lambda r, c: ceil(r * c / 2) + ceil(r * c / 64) + 4 * ceil(r * c / 256) + 4,
@@ -165,7 +165,7 @@ def check_lora(my_lora: Program) -> None:
     """y = W x + (α/r) · B A x, for one vector and for many."""
     eye, vector = torch.eye(2), torch.tensor([1.0, 2.0])
     one, down = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
-    # in 4, out 3, rank 2
+    # In 4, out 3, rank 2.
     wide = (_numbers(3, 4, seed=2), _numbers(2, 4, seed=3), _numbers(3, 2, seed=4))
     square = (_numbers(4, 4, seed=5), _numbers(2, 4, seed=6), _numbers(4, 2, seed=7))
     cases: list[Case] = [

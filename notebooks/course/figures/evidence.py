@@ -46,7 +46,7 @@ def arms_in_logs(
     return figure
 
 
-_HOW_TO_READ = "grey: one line a seed; diamond: mean over seeds with its 95 % interval"
+_HOW_TO_READ = "grey: one line per seed; diamond: mean over seeds with its 95 % interval"
 
 
 def _by_seed(
@@ -145,7 +145,7 @@ def what_narrows_an_interval(parts: Spread, seeds: int, questions: int) -> Figur
     axes.annotate(f"here: {seeds} seeds, {questions} questions, ± {now:.1f} points", (seeds, now),
                   (0.06, 0.12), color=BLUE, textcoords="axes fraction", weight="bold",
                   arrowprops={"arrowstyle": "-", "color": BLUE})
-    axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds an arm",
+    axes.set(xscale="log", yscale="log", xlim=(2, 32), xlabel="seeds per arm",
              ylabel="95 % interval: ± points",
              title=f"Twice the seeds: ± {more_seeds:.1f}; "
                    f"twice the questions: ± {more_questions:.1f} points")

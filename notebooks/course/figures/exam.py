@@ -140,7 +140,8 @@ def mistakes_found(exam: ExamReport, greedy: ExamReport) -> Figure:
         axes.text(most + 0.2, values[-1], f"{values[-1]} {name}", va="center", color=colour)
     axes.set_xticks(range(most + 1), ["greedy", *map(str, range(1, most + 1))])
     first, last = (counts["differently worded mistakes"][i] for i in (0, -1))
-    axes.set(xlim=(-0.3, most * 1.52), ylim=(0, None), xlabel="samples a question", ylabel="count",
+    axes.set(xlim=(-0.3, most * 1.52), ylim=(0, None), xlabel="samples per question",
+             ylabel="count",
              title=f"{most} samples find {last} mistakes where the greedy answers show {first}")
     axes.grid(axis="y", alpha=0.25)
     return figure

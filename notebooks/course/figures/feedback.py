@@ -97,14 +97,13 @@ def spend(
     """Send questions within a budget, as PaidEndpoint does; replies come late and in any order.
 
     Args:
-        limit, worst, typical: US dollars: the cap, what is reserved for a call, and what a reply
-            costs on average.
-        concurrency: calls at once.  timeouts: share of calls that never answer; each is counted
-            with its worst.
+        limit, worst, typical: US dollars: the cap, what is reserved per call, what a reply costs
+            on average.
+        concurrency: calls at once.
+        timeouts: share of calls that never answer; each is counted with its worst.
     """
     draw = random.Random(seed)
-    # A question's cost and delay are its own, so that two settings differ by the setting and not by
-    # luck.
+    # Cost and delay belong to the question: two settings differ by the setting, not by luck.
     fate = [
         (draw.random() < timeouts, draw.uniform(0.5, 1.5), draw.uniform(1, 4))
         for _ in range(questions)]

@@ -74,7 +74,7 @@ def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     signs = "≠ another answer,  + an answer where there is none,  – no answer where there is one"
-    axes.set_xlabel(f"one column a text;  {signs}", loc="left", fontsize=11)
+    axes.set_xlabel(f"one column per text;  {signs}", loc="left", fontsize=11)
     best = f"{max(right[:-1], default=0)} of {len(texts)} texts"
     axes.set_title(f"No simple grader reads more than {best} as a person does")
     return figure

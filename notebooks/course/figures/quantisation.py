@@ -77,7 +77,7 @@ def error_by_block(weight: Tensor, share: float = 1 / 1000, size: float = 20.0) 
         axes.set_xscale("log", base=2)
         # Second line: 4 bits, 8 of the block's scale, and 32 of the scale that 256 scales share.
         axes.set_xticks(sizes, [f"{n}\n{4 + 8 / n + 32 / n / 256:.2f}" for n in sizes], fontsize=11)
-        axes.set(xlabel="weights a block, and below it bits a weight", xlim=(13, 2100))
+        axes.set(xlabel="weights per block, and below it bits per weight", xlim=(13, 2100))
         axes.set_title(title, fontsize=12)
         axes.grid(axis="y", alpha=0.25)
     figure.axes[0].set_ylim(0, None)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-from l2r_course import figures
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from l2r_course import figures
 from l2r_lite.app.panels.base import alive, side_by_side, stack, static_form
 from l2r_lite.app.planner import CARDS, knobs, plan_memory
 from l2r_lite.runs.show import Table

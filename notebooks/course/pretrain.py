@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from l2r_course.nf4 import round_to_nf4
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
+from l2r_course.nf4 import round_to_nf4
 from l2r_lite.data.pocket import rationales, world
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.students.sources import POCKET

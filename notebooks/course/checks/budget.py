@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from l2r_course.checks.base import Case, Program, exercise, judge
-
 from l2r_lite.teachers.cost import Budget
 
 Event = tuple[str, float] | tuple[str, int, float | None]

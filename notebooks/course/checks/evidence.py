@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from l2r_course.checks.base import Errors, Program, exercise, judge, judge_answer
 from l2r_course.research import evidence
 from l2r_course.research.statistics import holm, paired_bootstrap, seeds_needed

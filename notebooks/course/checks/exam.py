@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+
 from l2r_course.checks.base import Case, Program, exercise, judge
 from l2r_course.pass_at_k import pass_at_k
-
 from l2r_lite.loop.records import ExamReport, Problem, Sample
 from l2r_lite.loop.writing import probabilities
 from l2r_lite.runs.statistics import wilson_interval

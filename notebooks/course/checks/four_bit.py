@@ -6,12 +6,12 @@ from collections.abc import Callable
 from math import ceil
 
 import torch
-from l2r_course.checks.base import Case, Program, exercise, judge
-from l2r_course.lora import adapter_parameters, lora_forward
-from l2r_course.nf4 import quantise_block
 from torch import Tensor
 from torch.nn.functional import linear
 
+from l2r_course.checks.base import Case, Program, exercise, judge
+from l2r_course.lora import adapter_parameters, lora_forward
+from l2r_course.nf4 import quantise_block
 from l2r_lite.students.four_bit import LEVELS, four_bit_bytes
 
 FEW = torch.tensor([-1.0, -0.3, 0.0, 0.4, 1.0])  # levels for cases worked out by hand

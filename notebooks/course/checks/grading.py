@@ -11,7 +11,6 @@ from typing import Any
 from l2r_course.checks import outputs
 from l2r_course.checks.base import Errors, Program, Raised, exercise, judge, say
 from l2r_course.checks.outputs import Output, Reader, agrees, as_a_person, how_many, read_by
-
 from l2r_lite.data.answers import extract_answer, same_answer
 from l2r_lite.data.text import fold
 from l2r_lite.loop.records import LETTERS, Kind

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from l2r_course.checks.base import Errors, Program, exercise, judge
-
 from l2r_lite.data.benchmarks import masked
 from l2r_lite.data.leaks import leaked_pairs
 from l2r_lite.data.text import fold

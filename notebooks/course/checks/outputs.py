@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from l2r_course.checks.base import outcome
-
 from l2r_lite.data.answers import extract_answer, same_answer
 from l2r_lite.loop.records import Kind, Problem
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from l2r_lite.loop.items import make_items
 from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.loop.prompts import ANSWER_MARK

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from l2r_course.checks.base import Program, exercise, judge, judge_answer, outcome
-
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.runs.show import Table

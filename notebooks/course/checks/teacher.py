@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from l2r_course.checks.base import Program, exercise, judge, judge_answer
-
 from l2r_lite.data.answers import extract_answer, read
 from l2r_lite.data.verify import verify
 from l2r_lite.loop.lessons import close_with_answer

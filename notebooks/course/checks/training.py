@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from l2r_lite.loop.losses import PROMPT_WEIGHT
 from l2r_lite.students.packing import Packed
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from l2r_course.checks.base import Program, exercise, judge
-
 from l2r_lite.app.planner import CUDA_CONTEXT, RESERVE
 
 

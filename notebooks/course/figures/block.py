@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from l2r_course.figures.common import headline, percent
-from l2r_course.nf4 import INT4, quantise_block, round_to_levels
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from l2r_course.figures.common import headline, percent
+from l2r_course.nf4 import INT4, quantise_block, round_to_levels
 from l2r_lite.app.figures.base import BLUE, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.runs.show import Table
 from l2r_lite.students.four_bit import BLOCK, LEVELS, relative_error

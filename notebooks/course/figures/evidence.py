@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from l2r_course.figures.common import headline, label
-from l2r_course.research.evidence import Run, paired
-from l2r_course.research.statistics import Bootstrap, Spread
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2r_course.figures.common import headline, label
+from l2r_course.research.evidence import Run, paired
+from l2r_course.research.statistics import Bootstrap, Spread
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from l2r_course.figures.common import headline, label, percent
-from l2r_course.pass_at_k import first_samples, pass_by_skill
-from l2r_course.scores import TokenScores
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2r_course.figures.common import headline, label, percent
+from l2r_course.pass_at_k import first_samples, pass_by_skill
+from l2r_course.scores import TokenScores
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.loop.records import ExamReport
 from l2r_lite.runs.show import Table

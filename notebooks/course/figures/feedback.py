@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from l2r_course.figures.common import headline
 from matplotlib.figure import Figure
 
+from l2r_course.figures.common import headline
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.loop.lessons import Feedback
 from l2r_lite.teachers.cost import Budget

@@ -8,13 +8,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from l2r_course.figures.common import headline
-from l2r_course.research.evidence import Run
-from l2r_course.research.findings import Comparison, gains, sweep
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from l2r_course.figures.common import headline
+from l2r_course.research.evidence import Run
+from l2r_course.research.findings import Comparison, gains, sweep
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from l2r_course.figures.common import headline, label, percent
-from l2r_course.stopping import stopping_round
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2r_course.figures.common import headline, label, percent
+from l2r_course.stopping import stopping_round
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.data.pocket.world import KNOWN
 from l2r_lite.loop.records import ExamReport

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from l2r_course.figures.common import label
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2r_course.figures.common import label
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, RED, new_figure, style
 from l2r_lite.runs.show import Table
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from l2r_course.figures.block import FORMATS
-from l2r_course.figures.common import headline, label
-from l2r_course.nf4 import quantise_block, round_to_levels
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from l2r_course.figures.block import FORMATS
+from l2r_course.figures.common import headline, label
+from l2r_course.nf4 import quantise_block, round_to_levels
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.students.four_bit import BLOCK, relative_error
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from l2r_course.figures.common import headline, percent
-from l2r_course.states import principal_axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from l2r_course.figures.common import headline, percent
+from l2r_course.states import principal_axes
 from l2r_lite.app.figures.base import BLUE, ORANGE, new_figure, style
 
 RIGHT, WRONG = BLUE, ORANGE

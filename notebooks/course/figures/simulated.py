@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from l2r_course.figures.common import headline, label, percent
-from l2r_course.research.statistics import holm, sign_flip_test, simulate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from l2r_course.figures.common import headline, label, percent
+from l2r_course.research.statistics import holm, sign_flip_test, simulate
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from l2r_course.figures.common import headline, percent
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from l2r_course.figures.common import headline, percent
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
 from l2r_lite.students.packing import Packed
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from l2r_course.figures.common import headline
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from l2r_course.figures.common import headline
 from l2r_lite.app.figures.base import BLUE, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.runs.show import Table

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from l2r_course.states import neighbours_agree, rationale_states, triplet_cosines
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from l2r_course.states import neighbours_agree, rationale_states, triplet_cosines
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop import runfolder
 from l2r_lite.loop.exam import take_exam

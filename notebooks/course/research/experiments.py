@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from l2r_course.research import causes, evidence
 from tqdm.auto import tqdm
 
+from l2r_course.research import causes, evidence
 from l2r_lite.data.pocket import world
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from l2r_course.research.evidence import ARMS, Run, paired
-from l2r_course.research.statistics import Bootstrap, holm, paired_bootstrap, sign_flip_test
 from numpy.typing import NDArray
 
+from l2r_course.research.evidence import ARMS, Run, paired
+from l2r_course.research.statistics import Bootstrap, holm, paired_bootstrap, sign_flip_test
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import mean_interval
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tiny_student import build_tiny, wake_up
 
 # Tests run in parallel: two processes with two torch threads each on two cores are 5–10 times slower than one.

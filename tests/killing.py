@@ -42,8 +42,8 @@ def start(
     """Start a run in a process of its own: a multiprocessing.Process.
 
     Args:
-        die_at: it kills itself, with no chance to clean up, right before its n-th touch of a file of the run or the cache, or in
-            the middle of a stage, as in "2/exam": exam, feedback, training, saving, evaluation or report.
+        die_at: it kills itself, with no chance to clean up, right before its n-th touch of a file of the run or the cache, or
+            in the middle of a stage, as in "2/exam": exam, feedback, training, saving, evaluation or report.
         told: a file that gets {"events": how many touches there were, "seconds": of the processor, "error": what the run was
             refused for}.
         said: a file that gets what the process writes to standard error.
@@ -53,7 +53,8 @@ def start(
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         FORKS.set_forkserver_preload(["killing"])
         forkserver.ensure_running()
-    process = FORKS.Process(target=_run, args=(config.to_json(), str(out), die_at, str(told or ""), str(said or ""), environment))
+    arguments = (config.to_json(), str(out), die_at, str(told or ""), str(said or ""), environment)
+    process = FORKS.Process(target=_run, args=arguments)
     process.start()
     return process
 

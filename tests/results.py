@@ -9,7 +9,6 @@ from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.experiments import MAIN, NEW_SEEDS_ARMS
 from l2r_course.research.findings import arm_table, compare, comparison_table
-
 from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_student import wake_up
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTJConfig, LlamaConfig, PretrainedConfig, Qwen2Config
 
 from l2r_lite.data.pocket.rationales import write_rationale
@@ -22,6 +21,7 @@ from l2r_lite.loop.writing import PlainWriter
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.sources import POCKET
+from tiny_student import wake_up
 
 SMALL = {"vocab_size": 768, "bos_token_id": 0, "eos_token_id": 0}
 LLAMA_LIKE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from l2r_course import figures
 from l2r_course.research import causes, experiments
 from l2r_course.research.causes import Look, Watched, effective_rank, look, watch
-
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError

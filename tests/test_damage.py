@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from same_run import assert_same_run, run
 
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
+from same_run import assert_same_run, run
 
 
 def flip(file: Path) -> None:
@@ -70,7 +70,9 @@ def test_an_edit_that_is_meant_is_used_once_the_seals_are_removed(tiny_config: L
 # --- missing parts ---
 
 
-def test_a_missing_adapter_is_named_and_its_round_trained_again(tiny_config: LoopConfig, finished_run: Path, copied_run: Path) -> None:
+def test_a_missing_adapter_is_named_and_its_round_trained_again(
+    tiny_config: LoopConfig, finished_run: Path, copied_run: Path
+) -> None:
     (copied_run / "round-1" / "adapter" / "adapter_model.safetensors").unlink()
     with pytest.raises(UserError, match="adapter_model.safetensors: is missing. Remove the folder .*round-1/adapter"):
         run(tiny_config, copied_run)
@@ -124,7 +126,9 @@ def test_a_folder_of_a_newer_version_is_refused_and_not_touched(tiny_config: Loo
     assert before == {f: f.stat().st_mtime_ns for f in copied_run.rglob("*")}
 
 
-def test_a_folder_of_the_version_before_seals_is_named_and_used(tiny_config: LoopConfig, finished_run: Path, copied_run: Path) -> None:
+def test_a_folder_of_the_version_before_seals_is_named_and_used(
+    tiny_config: LoopConfig, finished_run: Path, copied_run: Path
+) -> None:
     for name in ("seals.json", "run.lock"):
         (copied_run / name).unlink()
     settings = json.loads((copied_run / "config.json").read_text())

@@ -20,11 +20,10 @@ import pytest
 import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_simple_launcher_cmd_env
-from killing import start
 from safetensors.torch import load_file
-from same_run import assert_same_run, flags, lasting, read_report, run
 from torch import Tensor
 
+from killing import start
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
@@ -33,6 +32,7 @@ from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
 from l2r_lite.students.devices import join
 from l2r_lite.students.packing import Share, packed_loss
+from same_run import assert_same_run, flags, lasting, read_report, run
 
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
@@ -56,13 +56,17 @@ def test_the_shares_of_a_batch_add_up_to_its_gradients_and_losses(
             whole = of_step(student, items, config, packed_loss)
             counts: list[Tensor] = []
             for rank in range(size):  # each process counts what it has …
-                next(packed_loss(student, items, config, share=Share(rank, size, lambda n: counts.append(n) or n)), None)
-            total = torch.stack(counts).sum(0)  # … and all counts are added up
-            shares = [partial(packed_loss, share=Share(rank, size, lambda _: total)) for rank in range(size)]
-            found = [of_step(student, items, config, share) for share in shares]
+                next(packed_loss(student, items, config, share=Share(rank, size, partial(noted, counts))), None)
+            added_up = partial(lambda total, _: total, torch.stack(counts).sum(0))  # … and all counts are added up
+            found = [of_step(student, items, config, partial(packed_loss, share=Share(r, size, added_up))) for r in range(size)]
             for name, value in whole[0].items():
                 assert sum(logged.get(name, 0.0) for logged, _ in found) == pytest.approx(value, rel=1e-4), name
             torch.testing.assert_close(sum(gradients for _, gradients in found), whole[1], rtol=1e-3, atol=1e-6)
+
+
+def noted(counts: list[Tensor], numbers: Tensor) -> Tensor:
+    counts.append(numbers)
+    return numbers
 
 
 def of_step(student: Student, items: list[TrainingItem], config: LoopConfig, objective: Any) -> tuple[dict[str, float], Tensor]:

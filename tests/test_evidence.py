@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from l2r_course.research import evidence
 from l2r_course.research.evidence import EvidenceError, Run
-
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.runfolder import write_lines
 from l2r_lite.runs.run import run_rounds

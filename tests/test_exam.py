@@ -9,8 +9,8 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l2r_course.pass_at_k import first_samples, pass_at_k, pass_by_skill
 
+from l2r_course.pass_at_k import first_samples, pass_at_k, pass_by_skill
 from l2r_lite.data.answers import read
 from l2r_lite.loop.exam import grade, take_exam
 from l2r_lite.loop.grading import one_answer_each, read_answer

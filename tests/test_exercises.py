@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+
 from l2r_course.checks import base
 from l2r_course.checks.base import judge, judge_answer, same
 from run_notebooks import NOTEBOOKS

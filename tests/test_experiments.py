@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
 from l2r_course.research import evidence, experiments, findings
 from l2r_course.research.evidence import knobs, read_log
 from l2r_course.research.experiments import EXPERIMENTS, MAIN, Experiment, begin_alike, config_of, run_experiment
-
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.lessons import choose_mistakes

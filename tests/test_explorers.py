@@ -8,15 +8,15 @@ import ipywidgets as w
 import nbformat
 import pytest
 import torch
+
 from l2r_course import figures
 from l2r_course.explorers import explore, nf4_explorer, planner_explorer, temperature_explorer, triplet_explorer
 from l2r_course.nf4 import quantise_block, round_to_nf4
 from l2r_course.scores import score_tokens
-from run_notebooks import _without_widget
-
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.writing import probabilities
 from l2r_lite.students.four_bit import LEVELS, full_weight, relative_error
+from run_notebooks import _without_widget
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import results
 from l2r_course import figures
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.findings import arm_table, choices_table, compare, comparison_table, sweep, sweep_table
-
 from l2r_lite.loop.config import LoopConfig
 
 QUESTIONS, SEEDS = 400, 8

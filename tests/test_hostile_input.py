@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from l2r_course.research.evidence import read_log
 
+from l2r_course.research.evidence import read_log
 from l2r_lite.data.answers import extract_answer, is_correct
 from l2r_lite.data.arithmetic import equations
 from l2r_lite.data.benchmarks import BENCHMARKS, load_benchmark

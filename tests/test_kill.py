@@ -15,12 +15,12 @@ from typing import Any
 
 import psutil
 import pytest
+from safetensors import safe_open
+
 from fake_endpoint import Call, Server
 from killing import start
-from safetensors import safe_open
-from same_run import assert_same_run
-
 from l2r_lite.loop.config import LoopConfig
+from same_run import assert_same_run
 
 KILLS = 60 if "SOAK" in os.environ else 6
 AT_ONCE = 4  # calls to the teacher

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+
 from l2r_course import leak_counts
 from l2r_course.checks.outputs import GRADERS, agrees, how_many, miscounted, real_outputs
 from l2r_course.leak_counts import benchmark_counts, counts_of, parrot, parrot_accuracy
-
 from l2r_lite.data.benchmarks import SPLITS, masked
 from l2r_lite.data.leaks import NETS, leaked, leaked_pairs, story
 from l2r_lite.data.problems import load_problems

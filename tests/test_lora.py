@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from l2r_course.lora import adapter_parameters, lora_forward
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from l2r_course.lora import adapter_parameters, lora_forward
 from l2r_lite.students.loading import load_student
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
+from l2r_course.states import neighbours_agree, principal_axes, rationale_states, triplet_cosines
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop import losses as plain
 from l2r_lite.loop.config import LoopConfig

@@ -12,6 +12,9 @@ import pytest
 import torch
 from bitsandbytes.functional import create_dynamic_map, dequantize_4bit, quantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
+from safetensors import safe_open
+from torch import nn
+
 from l2r_course import pretrain
 from l2r_course.nf4 import (
     INT4,
@@ -23,10 +26,6 @@ from l2r_course.nf4 import (
     round_to_levels,
     round_to_nf4,
 )  # fmt: skip
-from safetensors import safe_open
-from tiny_student import build_tiny
-from torch import nn
-
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.four_bit import (
     BLOCK,
@@ -39,6 +38,7 @@ from l2r_lite.students.four_bit import (
 )
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
+from tiny_student import build_tiny
 
 SHAPES = [(64, 64), (1, 64), (3, 128), (192, 512), (576, 192), (100, 320)]
 
@@ -102,7 +102,7 @@ def test_a_matrix_quantised_by_hand_equals_bitsandbytes_to_the_bit() -> None:
         weight, packed, state = quantised(shape, nested=True)
         ours = quantise(weight)
         assert torch.equal(ours.packed, packed.view(-1))
-        if ours.scales.second.any():  # a single block is its own mean: bitsandbytes writes code 0 there, and 0 times it is 0 too
+        if ours.scales.second.any():  # a single block is its own mean: bitsandbytes writes code 0 there, and 0 · 0 = 0
             assert torch.equal(ours.scales.codes, state.absmax.view(-1))
         assert torch.equal(ours.scales.second, state.state2.absmax) and ours.scales.offset == state.offset
         assert torch.equal(ours.numbers(), dequantize_4bit(packed, state))

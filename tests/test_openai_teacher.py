@@ -11,11 +11,11 @@ import traceback
 from pathlib import Path
 
 import pytest
-from fake_endpoint import FAULTS, Call, Server, after_a_while, well
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from l2r_course.checks.teacher import CLASS_CACHE
 
+from fake_endpoint import FAULTS, Call, Server, after_a_while, well
+from l2r_course.checks.teacher import CLASS_CACHE
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop import lessons
 from l2r_lite.loop.config import LoopConfig

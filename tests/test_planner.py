@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from l2r_lite.app.ledger import Ledger
 from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory
 from l2r_lite.app.timing import time_round
+from l2r_lite.data.hub import cache_folder
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
@@ -19,8 +22,6 @@ from l2r_lite.loop.student import Student
 from l2r_lite.students.four_bit import four_bit_layers
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.presets import PRESETS
-from l2r_lite.data.hub import cache_folder
-from torch import nn
 
 SMOL = cache_folder() / "SmolLM2-135M-Instruct"
 needs_smol = pytest.mark.skipif(not SMOL.is_dir(), reason=f"no SmolLM2 in {SMOL}; a run with --preset smol puts it there")
@@ -102,7 +103,8 @@ def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(n
     """Without checkpointing, and with it."""
     # With a fixed threshold glibc returns freed blocks at once; else the process holds up to 1.7 times what tensors need.
     settings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", STEP, name, str(rows)], capture_output=True, text=True, env=settings, check=True)
+    command = [sys.executable, "-c", STEP, name, str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings, check=True)
     pairs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert len(pairs) == 2 and pairs[1][0] < pairs[0][0]
     for planned, measured in pairs:

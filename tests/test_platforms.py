@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from test_packaging import PROJECT
 
 ROOT = Path(__file__).parent.parent

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from l2r_course.recipes import CARDS, PROMPT, SHARE, T4, WRITTEN, exam_bytes, expect, training_operations
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from l2r_course.recipes import CARDS, PROMPT, SHARE, T4, WRITTEN, exam_bytes, expect, training_operations
 from l2r_lite.app.ledger import step_peak
 from l2r_lite.app.planner import student_shape
 from l2r_lite.students.presets import PRESETS

@@ -7,10 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
-from fake_endpoint import Call, Server
-from same_run import assert_same_run, run
 
+from fake_endpoint import Call, Server
 from l2r_lite.loop.config import LoopConfig
+from same_run import assert_same_run, run
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,8 @@ def test_another_batch_size_in_exams_from_the_start_or_midway_gives_the_same_ans
     pocket: LoopConfig, tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
 ) -> None:
     run(pocket, tmp_path / "pocket")
-    for config, rows, whole in ((pocket, 7, tmp_path / "pocket"), (tiny_config, 7, finished_run), (tiny_config, 4096, finished_run)):
+    of_pocket = tmp_path / "pocket"
+    for config, rows, whole in ((pocket, 7, of_pocket), (tiny_config, 7, finished_run), (tiny_config, 4096, finished_run)):
         out, calls = tmp_path / f"{config.limit}-{rows}", iter(range(10**6))
         run(config.with_(exam_rows=rows), out)
         assert_same_run(out, whole)

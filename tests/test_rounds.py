@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
+from killing import start
 from l2r_course.stopping import stopping_round
 from l2r_lite.loop import rounds
 from l2r_lite.loop.config import LoopConfig
@@ -31,9 +33,6 @@ from l2r_lite.runs.report import as_table, build_report
 from l2r_lite.runs.run import USUAL
 from l2r_lite.runs.stories import read_exams
 from l2r_lite.students.presets import PRESETS
-from torch import Tensor
-
-from killing import start
 from same_run import assert_same_run, flags, lasting, read_report, run, same_weights
 
 # --- the report ---
@@ -258,7 +257,9 @@ def test_no_rounds_at_all_is_an_evaluation_of_the_student(tiny_config: LoopConfi
     assert (tmp_path / "student" / "adapter_model.safetensors").is_file()
 
 
-def test_another_config_in_the_same_folder_is_refused_and_nothing_is_touched(tiny_config: LoopConfig, finished_run: Path) -> None:
+def test_another_config_in_the_same_folder_is_refused_and_nothing_is_touched(
+    tiny_config: LoopConfig, finished_run: Path
+) -> None:
     before = {f: f.stat().st_mtime_ns for f in finished_run.rglob("*") if f.is_file()}
     other = {"seed": 7, "samples": 3, "reflection_weight": 0.1, "limit": 5, "four_bit": False, "temperature": 1.0}
     for knob, value in other.items():
@@ -350,7 +351,7 @@ def test_patience_ends_a_run_that_no_longer_gets_better(scores: Callable, tiny_c
         assert report["stopped"] == stopped
         assert len(report["rounds"]) == rounds_done + 1
         assert not (out / f"round-{rounds_done + 1}").exists()
-        assert stopping_round(validation, patience) == (rounds_done, report["best_round"])  # the rule without a run is the loop's
+        assert stopping_round(validation, patience) == (rounds_done, report["best_round"])  # the rule alone
 
 
 def test_a_gain_that_is_too_small_is_none() -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_endpoint import Call, Server
 
+from fake_endpoint import Call, Server
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError, printable

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from same_run import run
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, StudentError
@@ -32,6 +31,7 @@ from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.folding import folded
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.served import KEY, NOTHING_CUT, ServedStudent
+from same_run import run
 
 Answer = tuple[int, bytes]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import psutil
 import pytest
-from fake_endpoint import Server
-from soak.everything import run_all
 
+from fake_endpoint import Server
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.runs.run import run_rounds
+from soak.everything import run_all
 
 SOAK = "SOAK" in os.environ
 RUNS, WARM = (40, 8) if SOAK else (4, 2)  # of five rounds each
@@ -38,7 +38,8 @@ def test_many_rounds_in_one_process_leave_nothing_behind(tiny_config: LoopConfig
     """With a real teacher, whose calls have a thread, an event loop and connections of their own."""
     sizes: list[float] = []
     with Server(keep_bodies=False) as server:  # which lives here too, and else keeps 0.13 MB of requests a round
-        config = tiny_config.with_(limit=12, validation_limit=4, test_limit=4, rounds=5, teacher="openai:m", base_url=server.url)
+        config = tiny_config.with_(limit=12, validation_limit=4, test_limit=4, rounds=5)
+        config = config.with_(teacher="openai:m", base_url=server.url)
         for number in range(RUNS):
             mine = config.with_(teacher_cache=str(tmp_path / f"replies-{number}.jsonl"))
             assert len(run_rounds(mine, tmp_path / f"run-{number}", progress=False)["rounds"]) == 6

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from l2r_course.research import statistics as st
 from scipy.stats import sem, t
 
+from l2r_course.research import statistics as st
 from l2r_lite.runs.statistics import mean_interval
 
 

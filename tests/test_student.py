@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from l2r_course.scores import score_tokens
 from safetensors.torch import load_file, save_file
-from tiny_student import build_tiny, wake_up
 from torch.nn.functional import cosine_similarity
 
+from l2r_course.scores import score_tokens
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
@@ -32,8 +31,9 @@ from l2r_lite.students.four_bit import four_bit_layers
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.sources import cached_smol, locate
+from tiny_student import build_tiny, wake_up
 
-EXAMPLE = "Question: Ann has 2 pens. Ann gets 3 more. How many pens does Ann have now?\nAnswer: Add: 2 + 3 = 5. The answer is 5.\n\n"
+EXAMPLE = "Question: Ann has 2 pens. Ann gets 3 more. How many pens does Ann have?\nAnswer: Add: 2 + 3 = 5. The answer is 5.\n\n"
 PROMPTS = [
     "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",
     "Question: Mia has 12 cups.\nAnswer:",
@@ -160,7 +160,7 @@ def test_the_texts_are_those_of_the_plain_writer_greedy_and_sampled(
     prompts = [student_prompt(p) for p in pocket_problems[:50]]
     pocket.demonstrate(shots)
     try:
-        for options in ({"temperature": 0.0}, {"samples": 4, "temperature": 0.7, "seed": 1}, {"samples": 2, "temperature": 1.5}):
+        for options in ({}, {"samples": 4, "temperature": 0.7, "seed": 1}, {"samples": 2, "temperature": 1.5}):
             plain = PlainWriter(pocket).generate(prompts, max_new_tokens=48, rows=100, **options)
             for rows in (36, 240):
                 assert pocket.generate(prompts, max_new_tokens=48, rows=rows, **options) == plain, options

@@ -1,18 +1,18 @@
-"""The real teacher in the whole loop, from the command line: a server on loopback and a planted key. test_kill.py has the kills."""
+"""The real teacher in the whole loop, from the command line: a server on loopback and a planted key. Kills: test_kill.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from fake_endpoint import Call, Server
-from same_run import flags, read_report
 
+from fake_endpoint import Call, Server
 from l2r_lite.app.cli import main
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import Problem
 from l2r_lite.loop.runfolder import read_lines
+from same_run import flags, read_report
 
 KEY = "sk-planted-8f14e45fceea167a5a36dedd4bea2543"
 

@@ -89,6 +89,12 @@ def an_exam_with_mistakes(draw: st.DrawFn) -> tuple[list[Problem], ExamReport]:
     return problems, ExamReport(tuple(problems), tuple(samples))
 
 
+def lessons_for(exam: ExamReport, count: int) -> list[Lesson]:
+    """What a run makes of an exam's mistakes."""
+    made = make_lessons(ScriptedTeacher(), exam.mistakes, count, read=USUAL.read, verify=USUAL.verify, progress=False)
+    return made.lessons
+
+
 @settings(max_examples=150, deadline=None)
 @given(an_exam_with_mistakes(), st.integers(1, 3), st.sampled_from([0.0, 0.5, 2.0]))
 def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
@@ -96,7 +102,7 @@ def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
 ) -> None:
     """The reference code appends the gold answer to mistakes: its negatives end in the right answer."""
     problems, exam = sat
-    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, read=USUAL.read, verify=USUAL.verify, progress=False).lessons
+    lessons = lessons_for(exam, count)
     items = make_items(problems, lessons, exam.mistakes, exam.correct, replay=replay)
     said = {(m.problem.id, m.rationale): m.answer for m in exam.mistakes}
     for item in items:
@@ -114,7 +120,7 @@ def test_anchor_and_positive_are_right_and_different_rationales_of_the_same_ques
     sat: tuple[list[Problem], ExamReport], count: int
 ) -> None:
     problems, exam = sat
-    lessons = make_lessons(ScriptedTeacher(), exam.mistakes, count, read=USUAL.read, verify=USUAL.verify, progress=False).lessons
+    lessons = lessons_for(exam, count)
     for item in make_items(problems, lessons, exam.mistakes, exam.correct):
         for text in filter(None, (item.anchor, item.positive)):
             assert same_answer(read(text, item.problem), item.problem.answer, item.problem.kind)

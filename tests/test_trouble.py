@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import start
-from same_run import assert_same_run, run
 
+from killing import start
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
+from same_run import assert_same_run, run
 
 
 def size(out: Path) -> int:
@@ -113,7 +113,9 @@ def test_a_folder_removed_midway_is_told_and_does_not_come_back_empty(
     assert gone.is_set() and not out.exists()
 
 
-def test_a_folder_put_back_midway_is_not_taken_for_the_old_one(tiny_config: LoopConfig, finished_run: Path, tmp_path: Path) -> None:
+def test_a_folder_put_back_midway_is_not_taken_for_the_old_one(
+    tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
 
     def swap(report: dict[str, Any]) -> None:
@@ -179,7 +181,9 @@ def test_a_second_run_on_a_folder_is_told_who_holds_it_and_takes_over_from_the_d
     assert not (out / "running.json").exists()
 
 
-def test_two_runs_of_one_process_on_a_folder_exclude_each_other(tiny_config: LoopConfig, finished_run: Path, tmp_path: Path) -> None:
+def test_two_runs_of_one_process_on_a_folder_exclude_each_other(
+    tiny_config: LoopConfig, finished_run: Path, tmp_path: Path
+) -> None:
     """As two panels of one notebook would."""
     errors: list[str] = []
 

@@ -19,8 +19,8 @@ from typing import Any
 import ipywidgets as w
 import matplotlib.image
 import pytest
-from fake_endpoint import Server
 
+from fake_endpoint import Server
 from l2r_lite.app.panels import compare_panel, loop_panel, mistake_browser
 from l2r_lite.app.panels.base import Panel
 from l2r_lite.app.panels.live import DrawBudget, Forecast
@@ -335,7 +335,7 @@ def test_settings_of_another_run_take_a_folder_named_by_them_and_that_is_said_be
     finish(panel)
     panel.settings.fields["reflection_weight"].value = 0.0
     panel.settings.fields["seed"].value = 3
-    assert panel.out == tmp_path / "panel-seed3-lambda0" and str(panel.out) in told(panel)
+    assert panel.out == tmp_path / "panel-lambda0-seed3" and str(panel.out) in told(panel)
     assert panel.state == "idle" and can(panel) == {"Run", "Reset"} and not pictures(panel)
     panel.settings.fields["reflection_weight"].value = 0.5
     panel.settings.fields["seed"].value = 0

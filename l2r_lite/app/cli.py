@@ -25,7 +25,7 @@ GROUPS = {
     "teacher": "who teaches, and what it may cost",
     "samples": "how the student is examined",
     "reflection_weight": "how it is trained",
-    "four_bit": "what it is made of",
+    "four_bit": "what it is made of, and its chance",
 }
 METAVARS = {str: "NAME", int: "N", float: "X"}
 

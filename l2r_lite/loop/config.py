@@ -32,7 +32,6 @@ class LoopConfig:
     test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", 0, 100)
     patience: int = _knob(0, "stop after so many rounds without a better validation (0: never)", 0)
-    seed: int = _knob(0, "decides everything that is drawn", 0, 2**31)
     # Who teaches, and what it may cost.
     teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL, none")
     base_url: str | None = _knob(None, "OpenAI-compatible server, e.g. http://localhost:11434/v1")
@@ -60,11 +59,12 @@ class LoopConfig:
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)
     batch_size: int = _knob(16, "items per training step", 1, 4096)
     micro_batch: int | None = _knob(None, "items in memory at once: less memory, slower", 1)
-    # What it is made of.
+    # What it is made of, and its chance.
     four_bit: bool = _knob(True, "4-bit NF4 weights; off only for comparison")
     lora_rank: int = _knob(16, "rank r of the LoRA adapter", 1, 1024)
     lora_alpha: int = _knob(32, "scale α of the LoRA adapter", 1, 4096)
     gradient_checkpointing: bool = _knob(False, "recompute activations: less memory, slower")
+    seed: int = _knob(0, "decides everything that is drawn", 0, 2**31)
 
     def with_(self, **changes: Any) -> LoopConfig:
         """A checked copy with some settings changed."""

@@ -20,19 +20,16 @@ from pathlib import Path
 import atheris
 from atheris.import_hook import HookManager
 
-
 # `instrument_imports` would trace every comparison too: that takes half the speed, and finds what WORDS below has already.
 with HookManager({"l2r_lite"}, set(), True, trace_dataflow=False):
     from l2r_course.research import evidence
-
-    from l2r_lite.data import answers as grading
-    from l2r_lite.data import arithmetic, benchmarks, problems
-    from l2r_lite.loop import config, prompts, runfolder
-    from l2r_lite.loop.errors import UserError, printable
-    from l2r_lite.loop.records import Lesson, Problem, Sample
-    from l2r_lite.runs.config_file import read_config
-    from l2r_lite.teachers import endpoint, replies
-    from l2r_lite.teachers import scripted as teacher
+    from l2r_lite.data import answers, arithmetic, benchmarks, problems
+    from l2r_lite.loop import grading, prompts, runfolder
+    from l2r_lite.loop.config import LoopConfig
+    from l2r_lite.loop.errors import RunError, UserError, printable
+    from l2r_lite.loop.records import KINDS, Kind, Lesson, Problem, Sample
+    from l2r_lite.runs.config_file import read_config as read_config_file
+    from l2r_lite.teachers import endpoint, prompt, recorded, replies
 
 CHOICES = ("bank", "library", "a (B)", "mall", "New York")
 FILE = Path("fuzzed.jsonl")
@@ -45,14 +42,21 @@ class Disk:
     data = b""
 
     @staticmethod
+    def read_bytes(path: Path) -> bytes:
+        """A benchmark's original file, where it is one of JSON, is a list; another says which rows are of which split."""
+        if path.parent.name == "splits":
+            return b'{"train": [0], "test": []}'
+        return b"[%s]" % Disk.data if path.suffix == ".json" else Disk.data
+
+    @staticmethod
     def read_text(_: Path, encoding: str | None = None, errors: str | None = None) -> str:
         return io.TextIOWrapper(io.BytesIO(Disk.data), encoding, errors).read()
 
     @staticmethod
     def mount() -> None:
-        Path.read_bytes = lambda _: Disk.data  # type: ignore[method-assign]
+        Path.read_bytes = Disk.read_bytes  # type: ignore[method-assign]
         Path.read_text = Disk.read_text  # type: ignore[method-assign]
-        Path.exists = Path.is_file = lambda *_, **__: True  # type: ignore[method-assign]
+        Path.exists = Path.is_file = Path.is_dir = lambda *_, **__: True  # type: ignore[method-assign]
 
 
 def _text(data: bytes) -> str:
@@ -65,23 +69,29 @@ def _file(data: bytes) -> Path:
 
 
 def read_number(data: bytes) -> None:
-    _same(grading.extract_answer(_text(data), "number"), "number")
+    _same(answers.extract_answer(_text(data), "number"), "number")
 
 
 def read_verdict(data: bytes) -> None:
-    _same(grading.extract_answer(_text(data), "yes-no"), "yes-no")
+    _same(answers.extract_answer(_text(data), "yes-no"), "yes-no")
 
 
 def read_choice(data: bytes) -> None:
-    _same(grading.extract_answer(_text(data), "choice", CHOICES), "choice")
+    _same(answers.extract_answer(_text(data), "choice", CHOICES), "choice")
 
 
 def read_option(data: bytes) -> None:
     *options, text = _text(data).split("|")
-    _same(grading.extract_answer(text, "choice", options), "choice")
+    _same(answers.extract_answer(text, "choice", options), "choice")
 
 
-def _same(answer: str | None, kind: grading.Kind) -> None:
+def read_plainly(data: bytes) -> None:
+    for kind in KINDS:
+        _same(grading.read_answer(_text(data), Problem("a", "q", "1", kind, CHOICES)), kind)
+
+
+def _same(answer: str | None, kind: Kind) -> None:
+    assert answer is None or answers.same_answer(answer, answer, kind), answer
     assert answer is None or grading.same_answer(answer, answer, kind), answer
 
 
@@ -91,8 +101,8 @@ def read_equations(data: bytes) -> None:
 
 
 def read_gold(data: bytes) -> None:
-    value = grading.parse_number(_text(data))
-    assert value is None or grading.parse_number(grading.canonical_number(value)) == value
+    value = answers.parse_number(_text(data))
+    assert value is None or answers.parse_number(answers.canonical_number(value)) == value
 
 
 def read_written(data: bytes) -> None:
@@ -101,7 +111,7 @@ def read_written(data: bytes) -> None:
 
 
 def read_teaching(data: bytes) -> None:
-    found = prompts.read_teaching(_text(data))
+    found = prompt.read_teaching(_text(data))
     assert found is None or all(isinstance(r, str) and r for r in found[2])
 
 
@@ -113,23 +123,20 @@ def read_reply(data: bytes) -> None:
 def read_own_problems(data: bytes) -> None:
     for problem in problems.load_problems(_file(data)):
         json.dumps(prompts.student_prompt(problem), ensure_ascii=False).encode()
-        assert problem.kind != "number" or grading.parse_number(problem.answer) is not None
+        assert problem.kind != "number" or answers.parse_number(problem.answer) is not None
 
 
 def read_benchmark_row(data: bytes) -> None:
-    try:
-        row = json.loads(data)
-    except (ValueError, RecursionError):
-        return  # as any file that is no JSON; here it is about rows
-    for benchmark in benchmarks.BENCHMARKS.values():
+    _file(data)
+    for name in benchmarks.BENCHMARKS:
         try:
-            benchmarks._read_rows(benchmark, [row], "x", "x")
+            benchmarks.load_benchmark(name, "train", "folder")
         except benchmarks.ProblemError:
             continue
 
 
 def read_recorded(data: bytes) -> None:
-    teacher.RecordedTeacher(_file(data))
+    recorded.RecordedTeacher(_file(data))
 
 
 def read_cache(data: bytes) -> None:
@@ -141,12 +148,12 @@ def read_records(data: bytes) -> None:
     for cls in (Problem, Sample, Lesson):
         try:
             runfolder.read_lines(_file(data), cls)
-        except runfolder.RunError:
+        except RunError:
             continue
 
 
 def read_config(data: bytes) -> None:
-    read_config(_file(data))
+    read_config_file(_file(data))
 
 
 def read_log(data: bytes) -> None:
@@ -154,14 +161,15 @@ def read_log(data: bytes) -> None:
 
 
 READERS: tuple[Callable[[bytes], None], ...] = (
-    read_number, read_verdict, read_choice, read_option, read_equations, read_gold, read_written, read_teaching, read_reply,
-    read_own_problems, read_benchmark_row, read_recorded, read_cache, read_records, read_config, read_log,
+    read_number, read_verdict, read_choice, read_option, read_plainly, read_equations, read_gold, read_written, read_teaching,
+    read_reply, read_own_problems, read_benchmark_row, read_recorded, read_cache, read_records, read_config, read_log,
 )  # fmt: skip
 
 SEEDS: dict[Callable[[bytes], None], tuple[bytes, ...]] = {
     read_number: (b"3 + 4 = 7. The answer is 7.", b"\\boxed{\\frac{3}{4}}", b"#### 1,234.50 million", b"The answer is 5 or 6."),
     read_verdict: (b"Thus, yes. Wait, that is wrong. So no.",),
     read_choice: (b"The answer is (B) library.", b"Answer: option C) or (A)"),
+    read_plainly: (b"3 + 4 = 7. The answer is (B) yes 7.",),
     read_option: (b"bank|library|The answer is a bank.",),
     read_equations: (b"2 x (3 + 4) = $14 / 20% = <<70>>70 apples", b"10 / 3 = 3.33 cents"),
     read_gold: (b"$1,234.50", b"2 1/2", b"-1e9"),
@@ -198,7 +206,7 @@ def one_input(data: bytes) -> None:
 
 
 # What no byte-wise change would find soon.
-KNOBS = tuple(field.name for field in dataclasses.fields(config.LoopConfig))
+KNOBS = tuple(field.name for field in dataclasses.fields(LoopConfig))
 FIELDS = (
     "question answer choices kind split id skill rationale rationales chain completion input mistake key problem_id feedback "
     "Body Question Answer sQuestion lSolutions lEquations final_ans answerKey target_scores label text stem correct program "

@@ -38,7 +38,7 @@ _KNOBS = {field.name: field for field in dataclasses.fields(LoopConfig)}
 _TYPES = typing.get_type_hints(LoopConfig)
 _NO_KEY = "not written anywhere"
 _LOOK: dict[str, Any] = {
-    "continuous_update": False, "style": {"description_width": "10.5em"},
+    "continuous_update": False, "style": {"description_width": "11.5em"},
     "layout": {"width": "100%"},
 }
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from badges import BADGES, COLAB, START, colab_cell, fresh_readme, freshen, main, move, repository
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from badges import BADGES, COLAB, START, colab_cell, fresh_readme, freshen, main, move, repository
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "notebooks").glob("*.ipynb"))

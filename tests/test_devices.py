@@ -229,7 +229,7 @@ def test_the_launchers_two_processes_train_the_same_pocket_student(tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_launcher_ends_all_in_seconds_when_one_is_killed_or_by_ctrl_c(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    config = tiny_config.with_(rounds=1, epochs=200)
+    config = tiny_config.with_(rounds=1, epochs=100)
     for who in (0, 1, "everybody"):
         out = tmp_path / str(who)
         with two_processes(config, out) as (launcher, end):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from run_notebooks import NOTEBOOKS, run_notebook
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))

@@ -15,11 +15,12 @@ import venv
 from importlib import metadata
 from pathlib import Path
 
-import l2r_lite
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import l2r_lite
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

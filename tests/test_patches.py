@@ -67,8 +67,9 @@ def test_the_compiler_is_itself_again_after_the_import() -> None:
 
 def test_peft_still_takes_the_detour_and_the_folded_layers_still_agree_with_it(load_tiny: Callable) -> None:
     """Folding replaces the forward functions of peft's LoRA layers; in the end they are peft's own again."""
-    from l2r_lite.students.folding import folded, joined
     from peft.tuners.lora import LoraLayer
+
+    from l2r_lite.students.folding import folded, joined
 
     student = load_tiny(wake=True)
     layers = [m for m in student.model.modules() if isinstance(m, LoraLayer)]

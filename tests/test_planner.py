@@ -71,11 +71,16 @@ def status(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
 name, rows = sys.argv[1], int(sys.argv[2])
-steps = "3 + 4 = 7. " * 8
-items = []
-for p in load_problems("pocket", "train", limit=rows):  # two lessons a question, each the other's positive
-    anchor, positive, wrong = f"{steps}The answer is {p.answer}.", f"{steps}So it is 1.", f"{steps}It is 2. The answer is 3."
-    items += [TrainingItem(p, anchor, positive, wrong), TrainingItem(p, positive, anchor, wrong)]
+planner.TOKENS_AT_ONCE = packing.cut.__kwdefaults__["tokens"] = 10**6  # all rows in one piece: more to compare
+student = load_student(name)
+alike = {}  # without padding: the plan is of rows that are as long as the longest
+for p in load_problems("pocket", "train", limit=2000):
+    texts = [f"{step} = 7. " * 8 + f"The answer is {p.answer}." for step in ("3 + 4", "4 + 3", "5 + 2")]
+    length = tuple(len(ids) for ids in student.encode(student.prompt(p), " " + texts[0]))
+    alike.setdefault(length, []).extend([TrainingItem(p, *texts), TrainingItem(p, texts[1], texts[0], texts[2])])
+(prompt, written), items = max(alike.items(), key=lambda entry: len(entry[1]))
+items = items[: 2 * rows]  # two lessons a question, each the other's positive: a row
+assert len(items) == 2 * rows == 2 * len(packing.make_rows(student, items))
 for checkpointing in (False, True):
     student = load_student(name, dtype=torch.float32, gradient_checkpointing=checkpointing)
     config = LoopConfig(student=name, problems="pocket", batch_size=rows, reflection_weight=0.5,
@@ -87,9 +92,7 @@ for checkpointing in (False, True):
     before = status("VmRSS")
     train_step(student, items, config, packing.packed_loss)
     measured = status("VmHWM") - before
-    (longest,) = [max(len(r.ids) for r in packing.make_rows(student, items))]
-    written = len(student.encode("", " " + items[0].anchor)[1])
-    plan = planner.plan_memory(config, prompt_tokens=longest - 3 * written, rationale_tokens=written, dtype=torch.float32)
+    plan = planner.plan_memory(config, prompt_tokens=prompt, rationale_tokens=written, dtype=torch.float32)
     print(plan.activations, measured)
     del student; gc.collect()
 """

@@ -8,29 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
 from killing import start
 from l2r_course.stopping import stopping_round
 from l2r_lite.loop import rounds
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, RunError, TeacherError
-from l2r_lite.loop.losses import tailored_loss
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.protocols import Context, Teacher
-from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Rejection, Reply, Sample, TrainingItem
+from l2r_lite.loop.protocols import Teacher
+from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Reply, Sample
 from l2r_lite.loop.runfolder import Growing, read_lines, write_lines
-from l2r_lite.loop.student import Student
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import as_table, build_report
-from l2r_lite.runs.run import USUAL
 from l2r_lite.runs.stories import read_exams
 from l2r_lite.students.presets import PRESETS
 from same_run import assert_same_run, flags, lasting, read_report, run, same_weights
@@ -442,56 +436,6 @@ def test_the_report_of_a_run_in_progress_has_its_finished_rounds(tiny_config: Lo
     (copied_run / "round-2" / "test.jsonl").unlink()
     report = build_report(copied_run, tiny_config, "user")
     assert [r["round"] for r in report["rounds"]] == [0, 1]
-
-
-# --- the seams: what a lab replaces ---
-
-
-def test_every_part_that_a_lab_replaces_is_used(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    config, used = tiny_config.with_(rounds=1), []
-
-    class Echo:
-        """Writes what it was asked, with an answer."""
-
-        def __init__(self, student: Student) -> None:
-            assert student.prompt is prompt
-
-        def generate(self, prompts: Sequence[str], *, samples: int, **_: Any) -> list[list[str]]:
-            return [[f"{p} The answer is {k}." for k in range(samples)] for p in prompts]
-
-    def prompt(problem: Problem) -> str:
-        return f"Q: {problem.id}"
-
-    def judge(texts: Sequence[str], problem: Problem) -> list[str | None]:
-        used.append("judge")
-        assert all(text.startswith(f"Q: {problem.id}") for text in texts)
-        return [str(len(texts))] * len(texts)
-
-    def verify(problem: Problem, text: str, context: Context) -> str | None:
-        used.append("verify")
-        assert context.mistakes and all(m.startswith(f"Q: {problem.id}") for m in context.mistakes) and context.fits("")
-        return "too plain" if context.accepted else None
-
-    def curriculum(exam: ExamReport, lessons: Sequence[Lesson], history: Any, *, seed: int) -> list[TrainingItem]:
-        used.append("curriculum")
-        return [TrainingItem(p, f"{lessons[0].rationale} {len(history)}") for p in exam.problems[:3]]
-
-    def objective(student: Student, items: Sequence[TrainingItem], config: LoopConfig) -> Iterator[dict[str, Tensor]]:
-        used.append("objective")
-        for part in tailored_loss(student, items, config):
-            yield {"loss": part["loss"], "seen": torch.tensor(float(len(items)))}
-
-    parts = replace(USUAL, writer=Echo, prompt=prompt, judge=judge, verify=verify, curriculum=curriculum, objective=objective)
-    run(config, tmp_path, parts=parts)
-    exam = read_lines(tmp_path / "round-1" / "exam.jsonl", Sample)
-    assert {s.answer for s in exam} == {"2"} and exam[1].rationale == f"Q: {exam[1].problem_id} The answer is 1."
-    lessons = read_lines(tmp_path / "round-1" / "lessons.jsonl", Lesson)
-    refused = read_lines(tmp_path / "round-1" / "rejected.jsonl", Rejection)
-    assert len({x.problem_id for x in lessons}) == len(lessons) == len(refused) and {r.reason for r in refused} == {"too plain"}
-    trained = read_lines(tmp_path / "round-1" / "training.jsonl", dict)
-    assert [x["anchor"] for x in trained] == [f"{lessons[0].rationale} 0"] * 3
-    assert [x["seen"] for x in read_lines(tmp_path / "round-1" / "losses.jsonl", dict)] == [3.0]
-    assert set(used) == {"judge", "verify", "curriculum", "objective"}
 
 
 # --- demonstrations ---

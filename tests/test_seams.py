@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+
 from l2r_lite import USUAL, LoopConfig, load_problems, run_rounds
 from l2r_lite.data.answers import read
 from l2r_lite.loop.losses import language_loss, read_texts

@@ -178,8 +178,9 @@ def test_transformers_serve_sits_the_exams(config: LoopConfig, student: Student,
     with transformers_serve(tmp_path / "log") as url:
         report = run(config.with_(student_url=url), out)
         served = ServedStudent(url, tmp_path / "elsewhere")
-        served._student, served._model = student, str(tmp_path / "nowhere")
-        with pytest.raises(StudentError, match="cannot write as .*nowhere.*serve must not be tied to one model"):
+        served.serve(student, out / "round-0" / "adapter")
+        served.close()  # and the merged student is gone
+        with pytest.raises(StudentError, match="cannot write as .*elsewhere.*serve must not be tied to one model"):
             served.generate(["Question: 1 + 1?\nAnswer:"])
     assert report["stopped"] == "rounds" and report["rounds"][0]["accuracy"] > 0
     assert_answers_are_those_of_each_rounds_student(out, student, config)

@@ -33,7 +33,7 @@ from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.sources import cached_smol, locate
 from tiny_student import build_tiny, wake_up
 
-EXAMPLE = "Question: Ann has 2 pens. Ann gets 3 more. How many pens does Ann have?\nAnswer: Add: 2 + 3 = 5. The answer is 5.\n\n"
+EXAMPLE = "Question: Ann has 2 pens. Ann gets 3 more. How many pens does Ann have?\nAnswer: 2 + 3 = 5. The answer is 5.\n\n"
 PROMPTS = [
     "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\nAnswer:",
     "Question: Mia has 12 cups.\nAnswer:",
@@ -152,19 +152,19 @@ def test_damaged_weights_are_one_sentence_not_a_traceback(tmp_path: Path, tiny_f
 # --- answering ---
 
 
-@pytest.mark.parametrize("shots", ["", EXAMPLE], ids=["alone", "after a demonstration"])
+@pytest.mark.parametrize(("shots", "count"), [("", 50), (EXAMPLE, 20)], ids=["alone", "after a demonstration"])
 def test_the_texts_are_those_of_the_plain_writer_greedy_and_sampled(
-    pocket: Student, pocket_problems: list[Problem], shots: str
+    pocket: Student, pocket_problems: list[Problem], shots: str, count: int
 ) -> None:
-    """transformers' own generate, with the same random numbers: 300 samples, whatever the number of rows."""
-    prompts = [student_prompt(p) for p in pocket_problems[:50]]
+    """transformers' own generate with the same random numbers: 300 samples, and 120 behind a demonstration."""
+    prompts = [student_prompt(p) for p in pocket_problems[:count]]
     pocket.demonstrate(shots)
     try:
         for options in ({}, {"samples": 4, "temperature": 0.7, "seed": 1}, {"samples": 2, "temperature": 1.5}):
             plain = PlainWriter(pocket).generate(prompts, max_new_tokens=48, rows=100, **options)
             for rows in (36, 240):
                 assert pocket.generate(prompts, max_new_tokens=48, rows=rows, **options) == plain, options
-        assert len({text for texts in plain for text in texts}) > 60
+        assert len({text for texts in plain for text in texts}) > count
     finally:
         pocket.demonstrate("")
 

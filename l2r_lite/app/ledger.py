@@ -45,6 +45,7 @@ def step_peak(
         picked = hidden.reshape(rows * length, -1)[torch.zeros(targets, dtype=torch.long)]
         logits = base.get_output_embeddings()(picked).float()
         loss = nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long))
+        del logits  # as in a step: only what cross_entropy keeps of them lives on
         loss = loss + hidden[:, -1].float().mean()
         loss.backward()
     return ledger.peak

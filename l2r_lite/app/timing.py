@@ -14,7 +14,7 @@ from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Lesson, Problem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
-from l2r_lite.students.folding import joined
+from l2r_lite.students.packing import packed_loss
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     student.model.train()
     for some in epoch_batches(items, config.batch_size, random.Random(config.seed))[:4]:
         started = time.perf_counter()
-        with joined(student.model, student.dtype):
-            train_step(student, some, config)
+        train_step(student, some, config, packed_loss)
         seconds_per_item.append((time.perf_counter() - started) / len(some))
     student.model.zero_grad()
     student.model.eval()

@@ -77,8 +77,8 @@ def test_colabs_cell_does_nothing_elsewhere(tmp_path: Path) -> None:
 def test_colabs_cell_adds_the_package_and_replaces_nothing(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "l2r_lite").mkdir()
-    shutil.copy(ROOT / "l2r_lite" / "__init__.py", tmp_path / "l2r_lite")
+    for name in ("l2r_lite", "notebooks/course"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "student", "logs"))
     cell = COLAB.format(repository="x/y").replace("git+https://github.com/x/y", tmp_path.as_uri())
     done = run_cell(cell, tmp_path, COLAB_RELEASE_TAG="release", PIP_DRY_RUN="1", PIP_NO_INDEX="1", PIP_REPORT="report.json",
                     PIP_NO_BUILD_ISOLATION="0")  # fmt: skip

@@ -3,7 +3,6 @@
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -36,10 +35,9 @@ def source(function: Callable[..., Any], first: str = "", last: str = "") -> Mar
     start = _line_with(lines, first, 0, function)
     stop = _line_with(lines, last, start, function) + 1 if last else len(lines)
     code = textwrap.dedent("\n".join(lines[start:stop]))
-    file = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
-    where = file.name
-    if "l2r_lite" in file.parts:
-        where = "/".join(file.parts[file.parts.index("l2r_lite") :])
+    # By the module's name: an installed package lies elsewhere than the repository's folders.
+    module = inspect.unwrap(function).__module__.replace(".", "/")
+    where = module.replace("l2r_course", "notebooks/course", 1) + ".py"
     return Markdown(f"`{where}`, `{function.__qualname__}`:\n```python\n{code}\n```")
 
 

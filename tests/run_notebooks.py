@@ -39,7 +39,7 @@ def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.Note
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [kept for o in cell.outputs if not _is_progress(o) for kept in _without_widget(o)]
+            cell.outputs = [kept for o in cell.outputs if not _is_progress(o) for kept in without_widget(o)]
     return notebook
 
 
@@ -84,7 +84,7 @@ def _is_progress(output: nbformat.NotebookNode) -> bool:
     return "%|" in output.get("data", {}).get("text/plain", "") and WIDGET in output.data
 
 
-def _without_widget(output: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+def without_widget(output: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     """A page without a kernel shows a panel's picture, where it has one, and its table folded below it.
 
     They become two outputs: of one that holds both, GitHub shows the HTML only, and no images in it.

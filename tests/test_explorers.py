@@ -16,7 +16,7 @@ from l2r_course.scores import score_tokens
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.writing import probabilities
 from l2r_lite.students.four_bit import LEVELS, full_weight, relative_error
-from run_notebooks import _without_widget
+from run_notebooks import without_widget
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_without_a_kernel_an_explorer_is_a_picture_and_a_table(weight: torch.Ten
 
 def test_a_committed_notebook_keeps_a_panels_picture_and_its_table_as_two_outputs(weight: torch.Tensor) -> None:
     shown = nbformat.v4.new_output("display_data", nf4_explorer(weight)._repr_mimebundle_())
-    picture, table = _without_widget(shown)
+    picture, table = without_widget(shown)
     assert (set(picture.data), set(table.data)) == ({"image/png"}, {"text/html"})
     assert "NF4 level" in table.data["text/html"] and "<img" not in table.data["text/html"]
 

@@ -58,7 +58,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.02, pytest.param(0.3, marks=pytest.mark.slow), 0.6, 0.95])
 def test_a_full_disk_is_one_sentence_and_with_more_room_the_run_goes_on(
     share: float, tiny_config: LoopConfig, finished_run: Path, disk: Callable[[str], Path]
 ) -> None:

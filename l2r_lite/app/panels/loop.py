@@ -147,7 +147,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         # Something to look at before the slow imports and the student's loading.
         self._budget.draw(self._draw_rounds)
         teacher = open_teacher(config, stop, self.settings.key)
-        self._meter = getattr(teacher, "meter", None)
+        self._meter = teacher.meter
         report = run_rounds(
             config, self.out, teacher=teacher, stop=stop, on_round=self._after_round,
             on_step=self._after_step, on_progress=self._progress, progress=False)

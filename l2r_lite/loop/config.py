@@ -25,7 +25,8 @@ class LoopConfig:
 
     # What runs.
     student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a hub id")
-    problems: str = _knob("pocket", "pocket, a benchmark (gsm8k, svamp, …) or FILE.jsonl")
+    problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, "
+                          "strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: hub)")
     limit: int = _knob(850, "training questions (0: all)", 0)
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)

@@ -9,8 +9,7 @@ from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.protocols import Judge, Prompt, Writer
 from l2r_lite.loop.records import ExamReport, Problem, Sample
 
-# An exam is graded and saved in parts of so many times the rows that are written at once: a kill
-# loses little, and a writer can keep its rows full.
+# An exam is saved in parts of 4 times its rows: a kill loses little, and a writer's rows stay full.
 ROWS_PER_PART = 4
 
 

@@ -6,11 +6,14 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 
 from l2r_lite import USUAL, LoopConfig, load_problems, run_rounds
 from l2r_lite.data.answers import read
+from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.losses import language_loss, read_texts
 from l2r_lite.loop.records import Lesson, Problem, Sample, TrainingItem
 from l2r_lite.loop.runfolder import read_lines
@@ -75,3 +78,12 @@ def test_a_lab_brings_its_own_curriculum_prompt_verifier_and_writer(tiny_folder:
     assert {p.id for p in load_problems("pocket", "train", 17)} <= set(asked)
     lessons = read_lines(tmp_path / "run" / "round-1" / "lessons.jsonl", Lesson)
     assert lessons and all(len(x.rationale.split()) <= 12 for x in lessons)
+
+
+def test_a_labs_objective_is_refused_where_several_processes_would_not_know_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("l2r_lite.runs.run.join", lambda: SimpleNamespace(rank=0, size=2))
+    with pytest.raises(RunError, match="runs in one process"):
+        run_rounds(LoopConfig(), tmp_path / "run", parts=dataclasses.replace(USUAL, objective=without_prompts))
+    assert not (tmp_path / "run").exists()

@@ -54,7 +54,8 @@ def run_rounds(
 
     Args:
         teacher: None opens the one that the config names.
-        parts: the seams, for labs: `dataclasses.replace(USUAL, judge=majority)`.
+        parts: the seams, for labs: `dataclasses.replace(USUAL, judge=majority)`. The folder does
+            not note them: give a lab's run a folder of its own.
         stop: asked between tokens and steps; True ends the run, ready to be resumed.
         on_round: called with the report so far after each evaluation.
         on_step: called with what each training step logged.
@@ -70,6 +71,10 @@ def run_rounds(
     """
     config.check()
     out, team = Path(out), join()
+    alone = parts.objective is not USUAL.objective or parts.prompt is not USUAL.prompt
+    if team and alone:  # the other processes would compute the usual ones
+        raise RunError(
+            "a lab's own objective or prompt runs in one process; start it without accelerate.")
     if team and team.rank:
         return team.help()
 

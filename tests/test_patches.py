@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 NO_BF16_REPACKING = not (torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())
 
@@ -65,6 +67,18 @@ def test_the_compiler_is_itself_again_after_the_import() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += any(name in str(func) for name in (".mm", "addmm", "bmm", "linear"))
+        return func(*args, **(kwargs or {}))
+
+
 def test_peft_still_takes_the_detour_and_the_folded_layers_still_agree_with_it(load_tiny: Callable) -> None:
     """Folding replaces the forward functions of peft's LoRA layers; in the end they are peft's own again."""
     from peft.tuners.lora import LoraLayer
@@ -86,11 +100,16 @@ def test_peft_still_takes_the_detour_and_the_folded_layers_still_agree_with_it(l
                 assert all("forward" in vars(one) for one in layers), "the patch no longer reaches peft's layers"
                 assert torch.allclose(hidden(), peft, rtol=1e-4, atol=1e-4), "folded layers answer otherwise than peft"
             assert not any("forward" in vars(one) for one in layers)
+    plain = load_tiny(wake=True, four_bit=False).model.eval()
+    with torch.no_grad(), Products() as detour:
+        plain(input_ids=ids)
+    with folded(plain, torch.float32), Products() as direct:
+        plain(input_ids=ids)
+    assert detour.count == direct.count + 2 * len(layers), "peft takes no detour any more: folding.py is not needed"
 
 
 def test_the_private_names_of_torch_that_the_ledger_uses_are_still_there() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
 
     storage = torch.zeros(3).untyped_storage()

@@ -225,7 +225,9 @@ def test_a_student_is_pushed_privately_and_whole_and_never_over_another(hub: Fak
     assert hub.created[0].get("private") is True or hub.created[0]["visibility"] == "private"
     assert hub.files == {p.name: p.read_bytes() for p in (exported / "model").iterdir()}
     # Another worker's client may still call a port that it has freed and we were given: only the hub's paths count.
-    assert {token for path, token in hub.asked if path.startswith("/api/")} == {"Bearer hf_planted"}, hub.asked
+    # Once a day huggingface_hub asks, without a key, for its list of agents.
+    asked = {token for path, token in hub.asked if path.startswith("/api/") and path != "/api/agent-harnesses"}
+    assert asked == {"Bearer hf_planted"}, hub.asked
     with pytest.raises(RunError, match="me/student: the hub did not take it .*The export is whole") as error:
         push_to_hub(exported / "model", "me/student")
     assert "hf_planted" not in str(error.value) and len(hub.created) == 1

@@ -17,13 +17,14 @@ from l2r_lite.data.answers import read, same_answer
 from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.data.pocket.world import SKILLS, make_problem
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import Stopped
 from l2r_lite.loop.exam import grade
 from l2r_lite.loop.items import epoch_batches, make_items, own_answers, round_batches
 from l2r_lite.loop.lessons import make_lessons
 from l2r_lite.loop.prompts import answer_line
 from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, Sample, TrainingItem
 from l2r_lite.loop.student import Student
-from l2r_lite.loop.training import Stopped, train_round
+from l2r_lite.loop.training import train_round
 from l2r_lite.runs.run import USUAL
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.packing import pack, packed_loss

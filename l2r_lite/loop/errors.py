@@ -33,3 +33,7 @@ class TeacherError(UserError):
 
 class RunError(UserError):
     """A run folder that cannot be used as asked."""
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """The user asked to stop; what was finished is on disk."""

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from l2r_lite.loop.errors import Stopped
 from l2r_lite.loop.runfolder import read_json, write_json
-from l2r_lite.loop.training import Stopped
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,7 @@ class Student:
         self.prefix = tuple(self.tokenizer(text).input_ids) if text else ()
 
     def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
-        """Token ids of a prompt, and of a completion with the end-of-text token.
-
-        The two never share a token. The prefix is not among them.
-        """
+        """Token ids of a prompt (without the prefix), and of a completion with its end token."""
         # A token that begins every text (Llama's <s>) stands before the prefix, if there is one.
         ids = list(self._tokens(prompt, not self.prefix))
         if completion is None:

@@ -7,6 +7,7 @@ import torch
 from tqdm.auto import tqdm
 
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import Stopped
 from l2r_lite.loop.items import round_batches
 from l2r_lite.loop.losses import tailored_loss
 from l2r_lite.loop.protocols import Objective
@@ -15,10 +16,6 @@ from l2r_lite.loop.student import Student
 
 # Adds a batch's gradients, scaled, to the adapter; returns what is logged.
 Step = Callable[[Sequence[TrainingItem], LoopConfig, torch.amp.GradScaler], dict[str, float]]
-
-
-class Stopped(Exception):  # noqa: N818 - an event, not an error
-    """The user asked to stop; what was finished is on disk."""
 
 
 def train_step(

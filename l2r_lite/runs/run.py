@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from l2r_lite.data.answers import read
 from l2r_lite.data.problems import load_problems
 from l2r_lite.data.verify import verify
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.errors import RunError, Stopped
 from l2r_lite.loop.grading import one_answer_each
 from l2r_lite.loop.parts import Parts
 from l2r_lite.loop.protocols import Teacher
@@ -19,20 +18,15 @@ from l2r_lite.loop.records import Lesson, Problem
 from l2r_lite.loop.rounds import Loop
 from l2r_lite.loop.runfolder import read_lines, write_json, write_lines
 from l2r_lite.loop.stages import Progress, Stages
-from l2r_lite.loop.training import Stopped
 from l2r_lite.runs import guard
-from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import build_report
+from l2r_lite.runs.same_run import check_same_run
 from l2r_lite.students.devices import join
 from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.run_student import RunStudent
 from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
 from l2r_lite.teachers.open import open_teacher
 
-# Settings that decide no result: they may differ when a run goes on.
-MAY_CHANGE = (
-    "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
-    "price", "concurrency")
 SPLITS = ("train", "validation", "test")
 
 # What a run uses where a lab replaces nothing.
@@ -141,31 +135,6 @@ def _go(
         guard.copy_folder(best, out / "student")
     write_json(out / "report.json", final)
     return final
-
-
-def check_same_run(out: str | Path, config: LoopConfig) -> None:
-    """Check that a run in the folder has this config, except for MAY_CHANGE.
-
-    Raises:
-        RunError: the folder holds another run, or its config.json was edited.
-    """
-    file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
-    there = read_config(file).to_json() if file.exists() else made
-    names = [f.name for f in dataclasses.fields(config)]
-    deciding = [name for name in names if name in there and name not in MAY_CHANGE]
-    for name in deciding:
-        if made.get(name, there[name]) != there[name]:
-            raise RunError(
-                f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made "
-                f"with {made[name]!r}. Put that back, or take another folder for other settings.")
-    differing = [name for name in deciding if there[name] != getattr(config, name)]
-    if differing:
-        told = ", ".join(
-            f"{name} = {there[name]!r} there, {getattr(config, name)!r} asked for"
-            for name in differing)
-        raise RunError(
-            f"{out} holds a run with other settings: {told}. Take another folder, or those "
-            "settings.")
 
 
 def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:

@@ -1,8 +1,10 @@
 """Figures of the panels: a run's losses so far, its mistakes, and several runs compared."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,8 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, shorten, style
 from l2r_lite.app.figures.runs import MOST_SKILLS, draw_rounds
-from l2r_lite.runs.compare import Changed
-from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, Story
+
+if TYPE_CHECKING:
+    from l2r_lite.runs.compare import Changed
+    from l2r_lite.runs.stories import Story
 
 
 def losses_by_round(logs: Mapping[int, Sequence[dict[str, float]]]) -> Figure:
@@ -49,6 +53,8 @@ def losses_by_round(logs: Mapping[int, Sequence[dict[str, float]]]) -> Figure:
 
 def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
     """What became of the questions answered wrong, by skill: fixed, still wrong, not asked yet."""
+    from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG
+
     rows: dict[str, Counter[str]] = {}
     for story in stories:
         rows.setdefault(story.problem.skill or "no skill named", Counter())[story.fate] += 1

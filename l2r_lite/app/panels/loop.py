@@ -17,9 +17,8 @@ from l2r_lite.loop.errors import RunError, UserError
 from l2r_lite.loop.runfolder import read_json, read_lines
 from l2r_lite.loop.stages import Progress
 from l2r_lite.runs.report import TIMES, read_report
-from l2r_lite.runs.run import check_same_run, run_rounds
+from l2r_lite.runs.same_run import check_same_run
 from l2r_lite.runs.show import Table, safe
-from l2r_lite.teachers.open import open_teacher
 
 # Icon and tooltip of each button.
 _BUTTONS = {
@@ -146,6 +145,10 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
     def _work(self, config: LoopConfig, stop: Stop) -> None:
         # Something to look at before the slow imports and the student's loading.
         self._budget.draw(self._draw_rounds)
+        # In the run's thread: torch takes seconds, and the panel should be seen at once.
+        from l2r_lite.runs.run import run_rounds
+        from l2r_lite.teachers.open import open_teacher
+
         teacher = open_teacher(config, stop, self.settings.key)
         self._meter = teacher.meter
         report = run_rounds(

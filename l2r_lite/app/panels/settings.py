@@ -16,7 +16,7 @@ from l2r_lite.data.problems import PROBLEM_NAMES
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.runs.config_file import read_config
-from l2r_lite.runs.run import MAY_CHANGE
+from l2r_lite.runs.same_run import MAY_CHANGE
 from l2r_lite.runs.show import Table, safe
 from l2r_lite.students.sources import SHORT_NAMES
 from l2r_lite.teachers.cost import CostError, Price, price_of

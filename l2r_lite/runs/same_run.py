@@ -1,0 +1,39 @@
+"""Whether a folder's run has the settings that are asked for."""
+
+import dataclasses
+from pathlib import Path
+
+from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.errors import RunError
+from l2r_lite.runs import guard
+from l2r_lite.runs.config_file import read_config
+
+# Settings that decide no result: they may differ when a run goes on.
+MAY_CHANGE = (
+    "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
+    "price", "concurrency")
+
+
+def check_same_run(out: str | Path, config: LoopConfig) -> None:
+    """Check that a run in the folder has this config, except for MAY_CHANGE.
+
+    Raises:
+        RunError: the folder holds another run, or its config.json was edited.
+    """
+    file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
+    there = read_config(file).to_json() if file.exists() else made
+    names = [f.name for f in dataclasses.fields(config)]
+    deciding = [name for name in names if name in there and name not in MAY_CHANGE]
+    for name in deciding:
+        if made.get(name, there[name]) != there[name]:
+            raise RunError(
+                f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made "
+                f"with {made[name]!r}. Put that back, or take another folder for other settings.")
+    differing = [name for name in deciding if there[name] != getattr(config, name)]
+    if differing:
+        told = ", ".join(
+            f"{name} = {there[name]!r} there, {getattr(config, name)!r} asked for"
+            for name in differing)
+        raise RunError(
+            f"{out} holds a run with other settings: {told}. Take another folder, or those "
+            "settings.")

@@ -17,7 +17,8 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.training import train_step
-from l2r_lite.students.packing import losses, pack
+from l2r_lite.students.packing import losses
+from l2r_lite.students.rows import pack
 
 SMALL = LoopConfig(limit=36, samples=2, batch_size=8, max_new_tokens=12, exam_rows=36, feedback_limit=12, steps=4, replay=0.0)
 

@@ -22,7 +22,9 @@ from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
 from l2r_lite.students import packing
-from l2r_lite.students.packing import Packed, cut, hidden_states, make_rows, pack, packed_loss, token_losses
+from l2r_lite.students import rows as layout
+from l2r_lite.students.packing import hidden_states, packed_loss, token_losses
+from l2r_lite.students.rows import Packed, cut, make_rows, pack
 
 PAPER = LoopConfig(reflection_weight=0.5)
 
@@ -314,7 +316,7 @@ def test_the_prompt_weight_changes_the_loss_as_it_says(
 ) -> None:
     usual = step(student, items)[0]["lm"]
     for weight in (0.5, 1.0):
-        for module in (packing, plain):
+        for module in (layout, plain):
             monkeypatch.setattr(module, "PROMPT_WEIGHT", weight)
         want = reference(student, items, prompt_weight=weight)[0].item()
         for objective in (packed_loss, tailored_loss):

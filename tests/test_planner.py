@@ -64,14 +64,14 @@ from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.training import train_step
-from l2r_lite.students import packing
+from l2r_lite.students import packing, rows as layout
 from l2r_lite.students.loading import load_student
 
 def status(key):
     return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
 name, rows = sys.argv[1], int(sys.argv[2])
-planner.TOKENS_AT_ONCE = packing.cut.__kwdefaults__["tokens"] = 10**6  # all rows in one piece: more to compare
+planner.TOKENS_AT_ONCE = layout.cut.__kwdefaults__["tokens"] = 10**6  # all rows in one piece: more to compare
 student = load_student(name)
 alike = {}  # without padding: the plan is of rows that are as long as the longest
 for p in load_problems("pocket", "train", limit=2000):
@@ -80,7 +80,7 @@ for p in load_problems("pocket", "train", limit=2000):
     alike.setdefault(length, []).extend([TrainingItem(p, *texts), TrainingItem(p, texts[1], texts[0], texts[2])])
 (prompt, written), items = max(alike.items(), key=lambda entry: len(entry[1]))
 items = items[: 2 * rows]  # two lessons a question, each the other's positive: a row
-assert len(items) == 2 * rows == 2 * len(packing.make_rows(student, items))
+assert len(items) == 2 * rows == 2 * len(layout.make_rows(student, items))
 for checkpointing in (False, True):
     student = load_student(name, dtype=torch.float32, gradient_checkpointing=checkpointing)
     config = LoopConfig(student=name, problems="pocket", batch_size=rows, reflection_weight=0.5,

@@ -27,7 +27,8 @@ from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_round
 from l2r_lite.runs.run import USUAL
 from l2r_lite.students.loading import load_student
-from l2r_lite.students.packing import pack, packed_loss
+from l2r_lite.students.packing import packed_loss
+from l2r_lite.students.rows import pack
 from l2r_lite.teachers.scripted import ScriptedTeacher
 
 

@@ -212,21 +212,21 @@ def free_memory() -> int:
 
 
 def _memory() -> Iterator[Finding]:
-    free = free_memory() / 1e9
-    says, state = f"{free:.1f} GB free", "OK"
-    if free < MEMORY_GB:
-        says += f": the default takes up to {MEMORY_GB:g} GB; close other notebooks and programs"
-        state = "MEND"
-    yield Finding("memory", says, state)
+    advice = f"the default takes up to {MEMORY_GB:g} GB; close other notebooks and programs"
+    yield _enough("memory", free_memory() / 1e9, MEMORY_GB, "", advice)
 
 
 def _disk() -> Iterator[Finding]:
-    free = shutil.disk_usage(".").free / 1e9
-    says, state = f"{free:.1f} GB free in this folder", "OK"
-    if free < DISK_GB:
-        says += f": a run takes up to {DISK_GB:g} GB; make room, or name another place with --out"
-        state = "MEND"
-    yield Finding("disk", says, state)
+    advice = f"a run takes up to {DISK_GB:g} GB; make room, or name another place with --out"
+    yield _enough("disk", shutil.disk_usage(".").free / 1e9, DISK_GB, " in this folder", advice)
+
+
+def _enough(about: str, free: float, least: float, where: str, advice: str) -> Finding:
+    """Whether as many GB are free as the default takes."""
+    says = f"{free:.1f} GB free{where}"
+    if free >= least:
+        return Finding(about, says)
+    return Finding(about, f"{says}: {advice}", "MEND")
 
 
 def _preset() -> Iterator[Finding]:

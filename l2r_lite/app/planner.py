@@ -27,7 +27,7 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.students.four_bit import four_bit_bytes
 from l2r_lite.students.loading import quiet
-from l2r_lite.students.packing import TOKENS_AT_ONCE
+from l2r_lite.students.rows import TOKENS_AT_ONCE
 from l2r_lite.students.sources import SHORT_NAMES, SMOL, locate, not_served
 
 SHAPES = Path(__file__).with_name("shapes.json")

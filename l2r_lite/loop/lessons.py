@@ -93,8 +93,7 @@ def make_lessons(
                 problem = reply.mistake.problem
                 known = accepted.setdefault(problem.id, [])
                 context = Context([m.rationale for m in wrong[problem.id]], known, fits)
-                lessons, refused = _check(reply, context, read, verify)
-                known += [lesson.rationale for lesson in lessons]
+                lessons, refused = _check(reply, context, known, read, verify)
                 feedback.lessons += lessons
                 feedback.rejections += refused
                 failed.pop(reply.mistake, None)
@@ -115,9 +114,9 @@ def make_lessons(
 
 
 def _check(
-    reply: Reply, context: Context, read: Reader, verify: Verifier
+    reply: Reply, context: Context, known: list[str], read: Reader, verify: Verifier
 ) -> tuple[list[Lesson], list[Rejection]]:
-    """The lessons of one reply, and what was refused."""
+    """The lessons of one reply, and what was refused; `known`, the context's list, grows."""
     problem = reply.mistake.problem
     if not reply.rationales:
         return [], [Rejection(problem.id, "", reply.fault or "nothing from the teacher")]
@@ -125,9 +124,9 @@ def _check(
     refused: list[Rejection] = []
     for rationale in reply.rationales:
         text = close_with_answer(rationale, problem, read)
-        known = [*context.accepted, *(lesson.rationale for lesson in lessons)]
-        reason = verify(problem, text, Context(context.mistakes, known, context.fits))
+        reason = verify(problem, text, context)
         if reason is None:
+            known.append(text)
             lessons.append(Lesson(problem.id, text, reply.feedback))
         else:
             refused.append(Rejection(problem.id, rationale, reason))

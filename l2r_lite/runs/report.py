@@ -11,7 +11,7 @@ from typing import Any
 from l2r_lite.loop import runfolder as folder
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
-from l2r_lite.runs.statistics import mean_interval, wilson_interval
+from l2r_lite.runs.statistics import accuracy_interval, mean_interval
 
 # What may differ between two runs of one config on one machine; tests compare everything else.
 TIMES = ("exam_seconds", "feedback_seconds", "train_seconds", "evaluation_seconds")
@@ -72,7 +72,7 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
     seconds: dict[str, float] = {}
     if (place / "stages.json").exists():
         seconds = folder.read_json(place / "stages.json")
-    interval = wilson_interval(sum(s.correct for s in test.samples), len(test.samples))
+    interval = accuracy_interval(test)
     evaluation = seconds.get("validation", 0.0) + seconds.get("test", 0.0)
     return {
         "round": number,

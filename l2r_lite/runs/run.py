@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite.data.answers import read
+from l2r_lite.data.benchmarks import SPLITS
 from l2r_lite.data.problems import load_problems
 from l2r_lite.data.verify import verify
 from l2r_lite.loop.config import LoopConfig
@@ -26,8 +27,6 @@ from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.run_student import RunStudent
 from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
 from l2r_lite.teachers.open import open_teacher
-
-SPLITS = ("train", "validation", "test")
 
 # What a run uses where a lab replaces nothing.
 USUAL = Parts(read=read, judge=one_answer_each(read), verify=verify, objective=packed_loss)

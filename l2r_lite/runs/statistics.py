@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from l2r_lite.loop.records import ExamReport
+
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """95 % interval of a share; unlike mean ± 2·σ it stays in [0, 1] and is honest at 0 and 1."""
@@ -15,6 +17,11 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
+
+
+def accuracy_interval(exam: ExamReport) -> tuple[float, float]:
+    """`wilson_interval` of an exam's accuracy over its questions, for one sample per question."""
+    return wilson_interval(sum(s.correct for s in exam.samples), len(exam.samples))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from l2r_course.checks.base import Case, Program, exercise, judge, judge_answer
 from l2r_lite.loop.losses import PROMPT_WEIGHT
-from l2r_lite.students.packing import Packed
+from l2r_lite.students.rows import Packed
 
 W = PROMPT_WEIGHT
 

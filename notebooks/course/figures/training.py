@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 
 from l2r_course.figures.common import headline, percent
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, style
-from l2r_lite.students.packing import Packed
+from l2r_lite.students.rows import Packed
 
 PARTS = (("prompt", GREY), ("anchor", BLUE), ("positive", GREEN), ("negative", RED))
 

@@ -30,7 +30,8 @@ from l2r_lite.runs.run import USUAL
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import mean_interval
 from l2r_lite.students.loading import student_from
-from l2r_lite.students.packing import losses, pack
+from l2r_lite.students.packing import losses
+from l2r_lite.students.rows import pack
 from l2r_lite.teachers.open import open_teacher
 
 if TYPE_CHECKING:

@@ -142,6 +142,14 @@ def test_a_folder_of_the_version_before_seals_is_named_and_used(
         run(tiny_config, copied_run)
 
 
+def test_a_run_of_the_version_before_the_decaying_rate_is_not_gone_on_with(tiny_config: LoopConfig, copied_run: Path) -> None:
+    seals = json.loads((copied_run / "seals.json").read_text())
+    del seals["config"]["rate_decay"]
+    edit(copied_run / "seals.json", config=seals["config"])
+    with pytest.raises(RunError, match="an earlier l2r_lite, whose rounds trained otherwise.*take another folder"):
+        run(tiny_config.with_(rounds=3), copied_run)
+
+
 def test_damaged_seals_are_named(tiny_config: LoopConfig, copied_run: Path) -> None:
     for text in ("{", "[]", "{}", '{"format": "x", "config": {}, "sha256": {}}', "[" * 100_000):
         (copied_run / "seals.json").write_text(text)

@@ -264,7 +264,7 @@ def test_another_config_in_the_same_folder_is_refused_and_nothing_is_touched(
 
 
 def test_replayed_items_come_from_the_lessons_of_earlier_rounds(tiny_config: LoopConfig, tmp_path: Path) -> None:
-    """Without a mistake on a question there is no lesson on it; only then its earlier lessons are replayed."""
+    """Questions answered right in exam 2 have no new lesson: all that round 1 taught of them is trained on again."""
     real = rounds.take_exam
 
     def half_right(student: Any, problems: Sequence[Problem], **options: Any) -> ExamReport:

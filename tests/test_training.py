@@ -19,7 +19,7 @@ from l2r_lite.data.pocket.world import SKILLS, make_problem
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import Stopped
 from l2r_lite.loop.exam import grade
-from l2r_lite.loop.items import epoch_batches, make_items, own_answers, round_batches
+from l2r_lite.loop.items import epoch_batches, make_items, mistakes_and_replay, own_answers, round_batches
 from l2r_lite.loop.lessons import make_lessons
 from l2r_lite.loop.prompts import answer_line
 from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, Sample, TrainingItem
@@ -98,7 +98,7 @@ def lessons_for(exam: ExamReport, count: int) -> list[Lesson]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(an_exam_with_mistakes(), st.integers(1, 3), st.sampled_from([0.0, 0.5, 2.0]))
+@given(an_exam_with_mistakes(), st.integers(1, 3), st.sampled_from([0.0, 0.5, 1.0]))
 def test_a_mistake_used_as_negative_ends_in_the_students_own_wrong_answer(
     sat: tuple[list[Problem], ExamReport], count: int, replay: float
 ) -> None:
@@ -188,19 +188,40 @@ def test_without_replay_there_are_lessons_only(problems: list[Problem]) -> None:
     assert len(items) == 10 and {i.source for i in items} == {"lesson"}
 
 
-def test_replay_adds_its_share_half_earlier_lessons_and_half_own_correct_samples_as_far_as_there_are_any(
-    problems: list[Problem]
-) -> None:
+def test_replay_is_a_share_of_the_earlier_lessons_and_of_own_answers_per_lesson_each_once(problems: list[Problem]) -> None:
     correct = {p.id: [write_rationale(p, 0), write_rationale(p, 1)] for p in problems[:20]}
-    for replay, old, own in [(0.5, 2, 3), (1.0, 5, 5), (0.2, 1, 1), (5.0, 16, 15)]:
-        items = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), correct,
-                           earlier=lessons_on(problems[:5] + problems[20:], 1), replay=replay)  # fmt: skip
-        assert Counter(i.source for i in items) == {"lesson": 10, "replay": old, "own": own}
-        taught = {p.id for p in problems[:5]}
-        assert not {i.problem.id for i in items if i.source != "lesson"} & taught
+    now = lessons_on(problems[:5], 2)
+    earlier = [*now[:2], *lessons_on(problems[20:], 1), *lessons_on(problems[20:], 1)]  # taught again now, and twice
+    there = len(problems[20:])
+    for replay in (0.5, 1.0, 0.2):
+        old = round(replay * there)
+        items = make_items(problems, now, mistakes_on(problems), correct, earlier=earlier, replay=replay)
+        assert Counter(i.source for i in items) == {
+            "lesson": 10, "replay": old, "own": min(15, round(replay * (10 + old)))}
+        assert len({(i.problem.id, i.anchor) for i in items}) == len(items)
+        assert not {i.problem.id for i in items if i.source == "own"} & {p.id for p in problems[:5]}
         assert not any(i.has_triplet for i in items if i.source != "lesson")
-    none = make_items(problems, lessons_on(problems[:5], 2), mistakes_on(problems), {}, replay=2.0)
+    none = make_items(problems, now, mistakes_on(problems), {}, replay=1.0)
     assert Counter(i.source for i in none) == {"lesson": 10}
+
+
+def test_an_earlier_lesson_is_replayed_although_its_question_has_another_one_now(problems: list[Problem]) -> None:
+    now, before = ([Lesson(problems[0].id, write_rationale(problems[0], style))] for style in (0, 1))
+    items = make_items(problems, now, [], {}, earlier=before, replay=1.0)
+    assert [(i.anchor, i.source) for i in items] == [(now[0].rationale, "lesson"), (before[0].rationale, "replay")]
+
+
+def test_own_answers_that_are_right_by_luck_are_not_trained_on(problems: list[Problem]) -> None:
+    """"yes" to a comparison is right half of the time, whatever the steps say."""
+    lucky = next(p for p in problems if p.kind == "yes-no")
+    samples = [Sample(lucky.id, 0, f"Add: 1 + 1 = 2. The answer is {lucky.answer}.", lucky.answer, True),
+               *(Sample(p.id, 0, write_rationale(p, 0), p.answer, True) for p in problems if p != lucky)]  # fmt: skip
+    curriculum = mistakes_and_replay(1.0, USUAL.verify)
+    report = ExamReport(tuple(problems), tuple(samples))
+    taught = next(p for p in problems if p != lucky)
+    items = curriculum(report, lessons_on([taught], 2), [lessons_on(problems, 1)], seed=0)
+    own = {i.problem.id for i in items if i.source == "own"}
+    assert own == {p.id for p in problems} - {lucky.id, taught.id}
 
 
 def test_the_seed_decides_what_is_replayed(problems: list[Problem]) -> None:

@@ -168,6 +168,14 @@ def parse_number(text: str) -> Fraction | None:
     return _value(match) if match else None
 
 
+def numbers(text: str) -> set[Fraction]:
+    """Every number in a text without its sign, in digits or words ("seven", "2 hundred")."""
+    text = plain_text(text)
+    written = {_value(match) for match in _NUMBER.finditer(text)}
+    said = {_word_value(match) for match in _WORD_NUMBER.finditer(text)}
+    return said | {abs(value) for value in written if value is not None}
+
+
 def canonical_number(value: Fraction) -> str:
     """The one way a number is written: "42", "-3.5", or "1/3" where no finite decimal exists."""
     twos, fives, rest = 0, 0, value.denominator
@@ -261,9 +269,13 @@ def _stated_number(segment: str) -> str | None:
     word = _WORD_NUMBER.search(segment)
     if word is None:
         return None
+    return canonical_number(_word_value(word))
+
+
+def _word_value(word: re.Match[str]) -> Fraction:
     tens, unit, single, scale = (part.lower() if part else "" for part in word.groups())
     number = _WORDS[single] if single else _TENS[tens] + _WORDS.get(unit, 0)
-    return str(number * SCALES.get(scale, 1))
+    return Fraction(number * SCALES.get(scale, 1))
 
 
 def _concluding_number(text: str) -> str | None:

@@ -18,12 +18,14 @@ class Equation:
         text: the claim as it stands in the (cleaned) text.
         left, right: the values of its two sides; None for a side that divides by zero.
         holds: whether they are equal, exactly or as rounded in the text (10 / 3 = 3.33).
+        operands: the numbers that the left side computes with.
     """
 
     text: str
     left: Fraction | None
     right: Fraction | None
     holds: bool
+    operands: tuple[Fraction, ...] = ()
 
 
 def equations(text: str) -> list[Equation]:
@@ -231,7 +233,8 @@ def _judge(tokens: list[re.Match[str]], left: _Side, right: _Side) -> Equation:
     for a, b in readings:
         if a is not None and b is not None:
             holds = holds or a == b or _rounds_to(a, right, b) or _rounds_to(b, left, a)
-    return Equation(text, *values, holds)
+    operands = tuple(Fraction(n.rstrip("%")) for n in left.postfix if n not in _COMPUTE)
+    return Equation(text, *values, holds, operands)
 
 
 def _rounds_to(value: Fraction, side: _Side, written: Fraction) -> bool:

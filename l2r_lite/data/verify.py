@@ -2,17 +2,24 @@
 
 from l2r_lite.data.answers import read, same_answer
 from l2r_lite.data.arithmetic import wrong_equations
+from l2r_lite.data.steps import gap
 from l2r_lite.data.text import unreadable
 from l2r_lite.loop.lessons import not_new
 from l2r_lite.loop.protocols import Context
 from l2r_lite.loop.records import Problem
 
 
-def verify(problem: Problem, text: str, context: Context) -> str | None:
-    """Why a teacher's rationale must not be trained on; None if it may.
+def verify(
+    problem: Problem, text: str, context: Context, *, check_steps: bool = False
+) -> str | None:
+    """Why a rationale must not be trained on; None if it may.
 
     Its own final answer must be the gold answer, every equation in it must hold when recomputed,
-    and it must be neither one of the student's wrong rationales nor a lesson already.
+    and it must be neither one of the student's wrong rationales nor a lesson already. In the pocket
+    world its steps must lead to its answer (steps.py).
+
+    Args:
+        check_steps: ask that of free text too, where not every step can be read.
     """
     folded = " ".join(text.split())
     if not folded:
@@ -27,4 +34,5 @@ def verify(problem: Problem, text: str, context: Context) -> str | None:
             return "wrong answer"
         if wrong_equations(version):
             return "wrong arithmetic"
-    return not_new(folded, context)
+    broken = gap(problem, folded) if problem.program or check_steps else None
+    return broken or not_new(folded, context)

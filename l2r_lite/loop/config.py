@@ -42,6 +42,7 @@ class LoopConfig:
     annotator: bool = _knob(False, "the teacher gets random questions and sees no mistake")
     concurrency: int = _knob(8, "calls to the teacher at once", 1, 256)
     feedback_limit: int = _knob(0, "questions sent to the teacher per round (0: all mistaken)", 0)
+    check_steps: bool = _knob(False, "refuse lessons whose steps do not lead to their answer")
     lessons: int = _knob(2, "rationales asked of the teacher per mistake", 1, 16)
     mistakes_per_question: int = _knob(1, "mistakes on one question sent to the teacher", 1, 64)
     # How the student is examined.
@@ -54,10 +55,12 @@ class LoopConfig:
     # How it is trained.
     reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off)", 0, 10)
     margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than a mistake", 0, 2)
-    replay: float = _knob(0.5, "replayed items per lesson: earlier ones, own answers (0: no)", 0, 5)
+    replay: float = _knob(1.0, "share of earlier lessons trained on again, and own right answers "
+                          "per lesson (0: this round's lessons alone, as in the paper)", 0, 1)
     epochs: int = _knob(2, "passes over a round's lessons", 1, 100)
     steps: int = _knob(0, "training steps per round (0: as `epochs` says)", 0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)
+    rate_decay: float = _knob(0.5, "learning rate of a round per that of the round before", 0.01, 1)
     batch_size: int = _knob(16, "items per training step", 1, 4096)
     micro_batch: int | None = _knob(None, "items in memory at once: less memory, slower", 1)
     # What it is made of, and its chance.
@@ -92,25 +95,21 @@ class LoopConfig:
         return dataclasses.asdict(self)
 
 
+_TYPES: dict[str, tuple[Any, str]] = {
+    "str": (str, "text"), "bool": (bool, "true or false"), "int": (int, "a whole number"),
+    "float": ((int, float), "a number")}
+
+
 def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:
     kind, about = str(knob.type), knob.metadata["help"]
     low, high = knob.metadata["low"], knob.metadata["high"]
     if value is None and "None" in kind:
         return
-    if kind.startswith("str"):
-        if not isinstance(value, str):
-            raise ConfigError(f"{knob.name} = {value!r}: must be text ({about})")
-        return
-    if kind == "bool":
-        if not isinstance(value, bool):
-            raise ConfigError(f"{knob.name} = {value!r}: must be true or false ({about})")
-        return
-    wanted, name = (int, "a whole number") if kind.startswith("int") else ((int, float), "a number")
-    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
+    wanted, name = _TYPES[kind.split()[0]]
+    fits = isinstance(value, wanted) and isinstance(value, bool) == (kind == "bool")
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
         raise ConfigError(f"{knob.name} = {value!r}: must be {name} ({about})")
-    too_low = low is not None and value < low
-    too_high = high is not None and value > high
-    if too_low or too_high:
+    if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({about})")
 

@@ -2,21 +2,27 @@
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.protocols import Curriculum
+from l2r_lite.loop.protocols import Context, Curriculum, Verifier
 from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, TrainingItem
 
 
-def mistakes_and_replay(replay: float) -> Curriculum:
-    """The loop's curriculum: this round's lessons, and `replay` earlier items per lesson."""
+def mistakes_and_replay(replay: float, verify: Verifier) -> Curriculum:
+    """The loop's curriculum: this round's lessons, earlier ones, and own right answers.
+
+    An own answer must pass `verify` as a lesson must: one that is right by luck teaches its luck.
+    """
 
     def curriculum(exam: ExamReport, lessons: Sequence[Lesson],
                    history: Sequence[Sequence[Lesson]], *, seed: int) -> list[TrainingItem]:
         earlier = [lesson for one_round in history for lesson in one_round]
-        return make_items(exam.problems, lessons, exam.mistakes, exam.correct, earlier=earlier,
-                          replay=replay, seed=seed)
+        sound = {p.id: [text for text in exam.correct.get(p.id, ())
+                        if verify(p, text, Context()) is None] for p in exam.problems}
+        return make_items(
+            exam.problems, lessons, exam.mistakes, sound, earlier=earlier, replay=replay, seed=seed)
 
     return curriculum
 
@@ -24,11 +30,8 @@ def mistakes_and_replay(replay: float) -> Curriculum:
 def own_answers(exam: ExamReport, lessons: Sequence[Lesson],
                 history: Sequence[Sequence[Lesson]], *, seed: int) -> list[TrainingItem]:
     """Self-training without a teacher (as in STaR): all that the student itself got right."""
-    return [
-        TrainingItem(problem, text, source="own")
-        for problem in exam.problems
-        for text in exam.correct.get(problem.id, ())
-    ]
+    return [TrainingItem(problem, text, source="own")
+            for problem in exam.problems for text in exam.correct.get(problem.id, ())]
 
 
 def make_items(
@@ -45,18 +48,15 @@ def make_items(
     Args:
         correct: problem id → the student's own correct rationales in this round's exam.
         earlier: lessons of earlier rounds.
-        replay: replayed items per lesson (0: the paper), half from `earlier`, half from `correct`,
-            on questions without a lesson in this round.
+        replay: share of `earlier` that is trained on again, and own correct rationales per lesson,
+            on questions without a lesson in this round, one each (0: neither, as in the paper).
     """
     problem = {p.id: p for p in problems}
-    taught: dict[str, list[str]] = {}
-    for lesson in lessons:
-        texts = taught.setdefault(lesson.problem_id, [])
-        if lesson.rationale not in texts:
-            texts.append(lesson.rationale)
-    wrong: dict[str, list[str]] = {}
+    taught, wrong = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for key, text in dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in lessons):
+        taught[key].append(text)
     for mistake in mistakes:
-        wrong.setdefault(mistake.problem.id, []).append(mistake.rationale)
+        wrong[mistake.problem.id].append(mistake.rationale)
 
     items = []
     for key, texts in taught.items():
@@ -66,25 +66,23 @@ def make_items(
             partner = texts[number ^ 1 : (number ^ 1) + 1]
             others = [text for text in (*partner, *texts, *correct.get(key, ())) if text != anchor]
             positive = others[0] if others else None
-            negatives = wrong.get(key, [])
-            negative = negatives[number // 2 % len(negatives)] if negatives else None
+            negative = wrong[key][number // 2 % len(wrong[key])] if wrong[key] else None
             items.append(TrainingItem(problem[key], anchor, positive, negative))
 
-    rng = random.Random(f"{seed}/items")  # noqa: S311
-    wanted = round(replay * len(items))
+    once = dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in earlier)
     old = [
-        TrainingItem(problem[lesson.problem_id], lesson.rationale, source="replay")
-        for lesson in earlier
-        if lesson.problem_id not in taught
+        TrainingItem(problem[key], text, source="replay")
+        for key, text in once
+        if text not in taught.get(key, ())
     ]
     own = [
         TrainingItem(problem[key], texts[0], source="own")
         for key, texts in correct.items()
         if texts and key not in taught
     ]
-    from_old = min(len(old), wanted // 2)
-    from_own = min(len(own), wanted - from_old)
-    return items + rng.sample(old, from_old) + rng.sample(own, from_own)
+    rng = random.Random(f"{seed}/items")  # noqa: S311
+    items += rng.sample(old, round(replay * len(old)))
+    return items + rng.sample(own, min(len(own), round(replay * len(items))))
 
 
 def epoch_batches(
@@ -108,12 +106,19 @@ def epoch_batches(
 def round_batches(
     items: Sequence[TrainingItem], config: LoopConfig, rng: random.Random
 ) -> list[list[TrainingItem]]:
-    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`."""
+    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`.
+
+    Every pass has all lessons of this round; replayed items are known already, and are spread over
+    the passes, so that each is there once in `config.epochs` of them.
+    """
+    new = [item for item in items if item.source == "lesson"]
+    old = [item for item in items if item.source != "lesson"]
+    rng.shuffle(old)
     batches: list[list[TrainingItem]] = []
-    for number in itertools.count(1):
-        batches += epoch_batches(items, config.batch_size, rng)
-        enough = len(batches) >= config.steps if config.steps else number == config.epochs
-        if enough or not items:
+    for number in itertools.count() if config.steps else range(config.epochs):
+        some = old[number % config.epochs :: config.epochs] if new else old
+        batches += epoch_batches(new + some, config.batch_size, rng)
+        if not items or len(batches) >= config.steps > 0:
             break
     return batches[: config.steps or None]
 

@@ -147,13 +147,10 @@ def close_with_answer(rationale: str, problem: Problem, read: Reader = read_answ
 
 def in_order(replies: Iterable[Reply], mistakes: Sequence[Mistake]) -> Iterator[Reply]:
     """Replies in the order of their mistakes, so that a run does not depend on the network."""
-    place = {mistake: number for number, mistake in enumerate(mistakes)}
-    early: dict[int, Reply] = {}
-    due = 0
+    early: dict[Mistake, Reply] = {}
+    due = list(mistakes)
     for reply in replies:
-        early[place[reply.mistake]] = reply
-        while due in early:
-            yield early.pop(due)
-            due += 1
-    for number in sorted(early):  # a teacher that ended before it answered all
-        yield early[number]
+        early[reply.mistake] = reply
+        while due and due[0] in early:
+            yield early.pop(due.pop(0))
+    yield from (early[mistake] for mistake in due if mistake in early)  # it ended too early

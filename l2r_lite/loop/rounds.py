@@ -12,7 +12,7 @@ from pathlib import Path
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.items import epoch_batches, mistakes_and_replay, own_answers
+from l2r_lite.loop.items import mistakes_and_replay, own_answers, round_batches
 from l2r_lite.loop.lessons import choose_mistakes, make_lessons
 from l2r_lite.loop.parts import PLAIN, Parts
 from l2r_lite.loop.protocols import Students, Teacher
@@ -38,7 +38,8 @@ class Loop:
         self.teacher, self.stages, self.parts = teacher, stages, parts
         self.on_evaluated, self.on_step, self.progress = on_evaluated, on_step, progress
         self.validation: list[float] = []  # accuracy after each round
-        usual = own_answers if config.teacher == "none" else mistakes_and_replay(config.replay)
+        tailored = mistakes_and_replay(config.replay, parts.verify)
+        usual = own_answers if config.teacher == "none" else tailored
         self.curriculum = parts.curriculum or usual
 
     def run(self) -> str:
@@ -112,17 +113,19 @@ class Loop:
         history = [read_lines(self._folder(n) / "lessons.jsonl", Lesson) for n in range(1, number)]
         items = self.curriculum(exam, lessons, history, seed=seed)
         student = self.students.to_be_trained(number - 1)
-        steps = c.steps or c.epochs * len(epoch_batches(items, c.batch_size, random.Random(seed)))
+        steps = len(round_batches(items, c, random.Random(seed)))
         with self.stages.stage(number, "training", steps) as advance:
 
             def stepped(logged: dict[str, float]) -> None:
                 advance(1)
                 self.on_step(logged)
 
+            # The better the student, the smaller the steps: large ones break what it knows.
+            rate = c.learning_rate * c.rate_decay ** (number - 1)
             log = train_round(
-                student, items, c, seed=seed, objective=self.parts.objective,
-                step=self.students.step, stop=self.stages.asked_to_stop, on_step=stepped,
-                progress=self.progress)
+                student, items, dataclasses.replace(c, learning_rate=rate), seed=seed,
+                objective=self.parts.objective, step=self.students.step,
+                stop=self.stages.asked_to_stop, on_step=stepped, progress=self.progress)
             self.stages.still_ours()
             write_lines(folder / "training.jsonl", [
                 {"problem_id": item.problem.id, "anchor": item.anchor, "positive": item.positive,

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from tqdm.auto import tqdm
@@ -55,7 +56,7 @@ def train_round(
     batches = round_batches(items, config, random.Random(f"{seed}/training"))  # noqa: S311
     weights = list(student.trainable.values())
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate(len(batches)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate, len(batches)))
     scaler = torch.amp.GradScaler(student.device.type, enabled=student.dtype == torch.float16)
     log = []
     student.model.train()
@@ -80,11 +81,7 @@ def train_round(
     return log
 
 
-def rate(steps: int) -> Callable[[int], float]:
+def rate(steps: int, step: int) -> float:
     """Share of the peak learning rate: warm-up over a twentieth of the steps, then linear decay."""
     warmup = max(1, steps // 20)
-
-    def share(step: int) -> float:
-        return min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(steps, 1))
-
-    return share
+    return min((step + 1) / warmup, 1.0) * max(0.1, 1 - step / max(steps, 1))

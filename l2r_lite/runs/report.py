@@ -4,10 +4,12 @@ import os
 import platform
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.data.steps import follows
 from l2r_lite.loop import runfolder as folder
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
@@ -76,7 +78,7 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
     evaluation = seconds.get("validation", 0.0) + seconds.get("test", 0.0)
     return {
         "round": number,
-        **(_taught(place, len(problems["train"]), seconds) if number else {}),
+        **(_taught(place, problems["train"], seconds) if number else {}),
         "accuracy": round(test.accuracy, 4),
         "ci95": [round(x, 4) for x in interval],
         "validation_accuracy": round(validation.accuracy, 4),
@@ -84,18 +86,23 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
         "by_skill": {name: round(share, 4) for name, share in test.by_skill.items()}}
 
 
-def _taught(place: Path, questions: int, seconds: dict[str, float]) -> dict[str, Any]:
+def _taught(
+    place: Path, problems: Sequence[Problem], seconds: dict[str, float]
+) -> dict[str, Any]:
     """What a round's exam, feedback and training add to its entry."""
     exam = folder.read_lines(place / "exam.jsonl", Sample)
     feedback = folder.read_json(place / "feedback.json")
     items = folder.read_lines(place / "training.jsonl", dict)
     rejections = folder.read_lines(place / "rejected.jsonl", Rejection)
+    lessons = folder.read_lines(place / "lessons.jsonl", Lesson)
+    asked = {p.id: p for p in problems}
     triplets = sum(i["positive"] is not None and i["negative"] is not None for i in items)
     cost = {"teacher_cost_so_far": feedback["so_far"]} if feedback.get("so_far") else {}
     return {
-        "train_questions": questions, "samples": len(exam),
+        "train_questions": len(problems), "samples": len(exam),
         "mistakes": sum(not s.correct for s in exam), "teacher_calls": feedback["teacher_calls"],
-        "lessons": len(folder.read_lines(place / "lessons.jsonl", Lesson)),
+        "lessons": len(lessons),
+        "lessons_in_doubt": sum(not follows(asked[x.problem_id], x.rationale) for x in lessons),
         "rejected": len(rejections),
         "rejected_by_reason": dict(sorted(Counter(r.reason for r in rejections).items())),
         "without_lesson": feedback.get("without_lesson", {}), **cost,

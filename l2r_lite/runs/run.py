@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,8 @@ def run_rounds(
     """
     config.check()
     out, team = Path(out), join()
+    if config.check_steps and parts.verify is verify:
+        parts = dataclasses.replace(parts, verify=partial(verify, check_steps=True))
     alone = parts.objective is not USUAL.objective or parts.prompt is not USUAL.prompt
     if team and alone:  # the other processes would compute the usual ones
         raise RunError(

@@ -18,9 +18,15 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
     """Check that a run in the folder has this config, except for MAY_CHANGE.
 
     Raises:
-        RunError: the folder holds another run, or its config.json was edited.
+        RunError: the folder holds another run, or one of an earlier version, or its config.json was
+            edited.
     """
     file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
+    if made and "rate_decay" not in made:
+        raise RunError(
+            f"{out} holds a run of an earlier l2r_lite, whose rounds trained otherwise: all at one "
+            "learning rate, and replay meant another thing. Its report and panels still open; for "
+            "new rounds, take another folder.")
     there = read_config(file).to_json() if file.exists() else made
     names = [f.name for f in dataclasses.fields(config)]
     deciding = [name for name in names if name in there and name not in MAY_CHANGE]

@@ -9,6 +9,7 @@ from typing import Any
 
 from l2r_lite.data.arithmetic import equations, wrong_equations
 from l2r_lite.data.pocket import rationales as pocket
+from l2r_lite.data.steps import gap
 from l2r_lite.loop.errors import RunError, printable
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
@@ -77,7 +78,7 @@ class Story:
         ]
         if self.split == "exam":
             rows.append(_row("Teacher", safe(self.feedback)))
-            rows.append(_row("Lessons", *map(safe, self.lessons)))
+            rows.append(_row("Lessons", *(_lesson(self.problem, text) for text in self.lessons)))
         if self.rejected:
             refused = [f"{safe(r.reason)}: {safe(r.rationale) or '–'}" for r in self.rejected]
             rows.append(_row("Rejected", *refused))
@@ -97,6 +98,12 @@ def _row(head: str, *cells: str) -> str:
     return (
         f'<tr><th scope="row" style="{left};padding-right:1em">{head}</th>'
         f'<td style="{left}">{cell}</td></tr>')
+
+
+def _lesson(problem: Problem, text: str) -> str:
+    """A lesson, marked where its steps do not lead to its answer."""
+    doubt = gap(problem, text)
+    return safe(text) + (f" <em>(in doubt: {doubt})</em>" if doubt else "")
 
 
 def _marked(text: str, place: Place) -> str:

@@ -13,6 +13,7 @@ _POCKET = LoopConfig()
 _PAPER: dict[str, Any] = {
     "samples": 4,
     "replay": 0.0,
+    "rate_decay": 1.0,
     "reflection_weight": 0.5,
     "margin": 1.0,
 }
@@ -44,7 +45,6 @@ _SMOL: dict[str, Any] = {
     "limit": 0,
     "test_limit": 0,
     "validation_limit": 0,
-    "replay": 1.0,
     "epochs": 1,
     "learning_rate": 2e-3,
     "batch_size": 8,

@@ -61,13 +61,13 @@ def expect(config: LoopConfig, card: Card) -> Expected:
 
 
 def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
-    """Multiplications and additions in a round's training."""
+    """Multiplications and additions in the first round's training."""
     asked = min(config.limit * SHARE, config.feedback_limit or config.limit)
-    items = asked * config.lessons * (1 + config.replay)
+    read = asked * config.lessons * (config.epochs + config.replay)  # replayed items once
     if config.steps:
-        items = config.steps * config.batch_size / config.epochs
+        read = config.steps * config.batch_size
     parts = 3 if config.reflection_weight > 0 else 1  # anchor, positive, negative
-    tokens = items * config.epochs * (PROMPT + parts * WRITTEN)
+    tokens = read * (PROMPT + parts * WRITTEN)
     passes = 3 if config.gradient_checkpointing else 2
     return tokens * 2 * plan.parameters * passes
 

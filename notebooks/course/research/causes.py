@@ -22,7 +22,7 @@ from l2r_course.states import neighbours_agree, rationale_states, triplet_cosine
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop import runfolder
 from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.items import make_items
+from l2r_lite.loop.items import make_items, mistakes_and_replay
 from l2r_lite.loop.lessons import choose_mistakes, make_lessons
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.training import train_round
@@ -125,8 +125,8 @@ def watch(
                            verify=USUAL.verify, progress=progress).lessons
     trained_on = [x for x in lessons if x.problem_id not in aside]
     held_out = [x for x in lessons if x.problem_id in aside]
-    trained = make_items(
-        train, trained_on, exam.mistakes, exam.correct, replay=config.replay, seed=seed)
+    curriculum = mistakes_and_replay(config.replay, USUAL.verify)
+    trained = curriculum(exam, trained_on, [], seed=seed)
     kept = make_items(train, held_out, exam.mistakes, exam.correct, seed=seed)
     kept, some = ([i for i in items if i.has_triplet][: 2 * held] for items in (kept, trained))
     seen = [look(student, some, kept, config, 0)]

@@ -13,7 +13,7 @@ import pytest
 
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import UserError
+from l2r_lite.loop.errors import RunError, UserError
 from same_run import assert_same_run, run
 
 

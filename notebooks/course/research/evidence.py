@@ -1,9 +1,8 @@
 """Logs of finished runs: what each arm and seed answered, question by question, to compare arms.
 
-An *arm* is one way of training; an *experiment* is all runs that differ only in arm and seed. An
-arm is a name in ARMS, or changes knobs of the experiment's main arm: "reflection_weight=0.1", or
-several, "margin=0.2,samples=4". A log is one experiment: a JSON Lines file in `logs/` beside this
-module (or any folder), one line per run. A line, folded here:
+An *arm* is one way of training, a name in ARMS; an *experiment* is all runs that differ only in arm
+and seed. A log is one experiment: a JSON Lines file in `logs/` beside this module (or any folder),
+one line per run. A line, folded here:
 
     {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
      "config": {… every knob of LoopConfig …},
@@ -24,7 +23,6 @@ import dataclasses
 import datetime
 import difflib
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,23 +41,24 @@ from l2r_lite.runs.show import Table
 
 FOLDER = Path(__file__).parent / "logs"
 
-# Each arm adds one thing to the arm before it, so that each comparison has one meaning.
+# Every arm differs from "tailored" in one thing, so that each comparison has one meaning.
 ARMS = {
     "untrained": "the student as it was pretrained",
-    "annotator-once": "lessons on random training questions, written once and for no mistake",
-    "annotator": "such lessons each round, as many as the tailored arm gets",
-    "tailored": "lessons for the student's own mistakes (λ = 0)",
-    "reflection": "tailored, and self-reflection on these mistakes (λ > 0)",
-    "replay": "reflection, and replayed lessons and own correct answers",
-    "self-training": "no teacher: the student's own correct answers",
+    "tailored": "rounds of lessons for the student's own mistakes (λ = 0)",
+    "random lessons": "the same rounds, with lessons on random questions and for no mistake",
+    "one shot": "the lessons of the tailored rounds, all at once and in as many steps",
+    "little reflection": "tailored, and a little self-reflection on its mistakes (λ = 0.1)",
+    "reflection": "tailored, and the paper's self-reflection (λ = 0.5)",
+    "no memory": "tailored, each round on its own lessons alone, at one learning rate",
 }
-KNOBS: dict[str, dict[str, Any]] = {  # of the arms that knobs alone make
+ONE_SHOT = "one shot"  # its lessons come from the run of "tailored" with its seed (experiments.py)
+KNOBS: dict[str, dict[str, Any]] = {
     "untrained": {"rounds": 0},
-    "tailored": {"reflection_weight": 0.0, "replay": 0.0},
-    "reflection": {"reflection_weight": 0.5, "replay": 0.0},
-    "replay": {"reflection_weight": 0.5, "replay": 0.5},
-    "annotator": {"annotator": True, "reflection_weight": 0.0, "replay": 0.0},
-    "self-training": {"teacher": "none", "reflection_weight": 0.0, "replay": 0.0},
+    "tailored": {"reflection_weight": 0.0},
+    "random lessons": {"annotator": True, "reflection_weight": 0.0},
+    "little reflection": {"reflection_weight": 0.1},
+    "reflection": {"reflection_weight": 0.5},
+    "no memory": {"reflection_weight": 0.0, "replay": 0.0, "rate_decay": 1.0},
 }
 # Logged per round: amounts that should be equal between arms, and those that may explain a result.
 AMOUNTS = ("teacher_calls", "lessons", "mistakes", "samples", "items", "triplet_share",
@@ -96,18 +95,14 @@ class Run:
 
 
 def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
-    """The knobs of an arm, at the teacher calls and steps of `config` (that of the main arm).
+    """The knobs of an arm, at the steps of `config` (that of the tailored arm).
 
     Raises:
         EvidenceError: there is no such arm.
     """
-    if arm == "annotator-once":  # as many calls and steps as the others take in all rounds
-        calls, steps = config.rounds * config.feedback_limit, config.rounds * config.steps
-        return {**KNOBS["annotator"], "rounds": 1, "feedback_limit": calls, "steps": steps}
-    if "=" not in _known(arm):
-        return KNOBS[arm]
-    changed = [knob.partition("=") for knob in arm.split(",")]
-    return {name: json.loads(value) for name, _, value in changed}
+    if _known(arm) == ONE_SHOT:
+        return {**KNOBS["tailored"], "rounds": 1, "steps": config.rounds * config.steps}
+    return KNOBS[arm]
 
 
 def from_folder(
@@ -163,8 +158,8 @@ def keep(run: Run, log: str | Path) -> None:
     with FileLock(file.with_name(f".{file.name}.lock")):
         earlier = read_log(file) if file.exists() else []
         runs = {(r.arm, r.seed): r for r in [*earlier, run]}
-        rank = {arm: place for place, arm in enumerate(ARMS)}  # other arms come last
-        order = sorted(runs.values(), key=lambda r: (rank.get(r.arm, len(rank)), r.arm, r.seed))
+        arms = list(ARMS)
+        order = sorted(runs.values(), key=lambda r: (arms.index(r.arm), r.seed))
         runfolder.write_lines(file, [dataclasses.asdict(r) for r in order])
 
 
@@ -234,29 +229,17 @@ def _are_digits(value: Any) -> bool:
 
 def _known(arm: str, at: str = "") -> str:
     """The arm, if there is one of this name; `at` begins the error otherwise."""
-    fields = {f.name for f in dataclasses.fields(LoopConfig)}
-    changed = [knob.partition("=") for knob in arm.split(",")]
-    if arm in ARMS or all(is_ and name in fields and _is_json(v) for name, is_, v in changed):
+    if arm in ARMS:
         return arm
     close = difflib.get_close_matches(arm, ARMS, 1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise EvidenceError(f'{at}no arm is called "{arm}"; there are: {", ".join(ARMS)}.{hint}')
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
 def what_is_there(runs: Sequence[Run]) -> Table:
     """Every arm with the seeds it was run with, arms without a run included."""
-    others = dict.fromkeys(
-        (r.arm for r in runs if r.arm not in ARMS), "the main arm with these knobs changed")
     rows = []
-    for arm, meaning in (ARMS | others).items():
+    for arm, meaning in ARMS.items():
         seeds = sorted(r.seed for r in runs if r.arm == arm)
         listed = ", ".join(map(str, seeds))
         rows.append([arm, meaning, f"{len(seeds)} ({listed})" if seeds else "no run here"])

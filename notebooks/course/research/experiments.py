@@ -1,8 +1,8 @@
 """`make evidence`: every arm with every seed, at equal teacher calls and training steps.
 
-    make evidence                   # the pocket world: arms, sweeps, new seeds, default, causes
+    make evidence                   # the pocket world, and inside a round (causes), 1.5 hours
     make evidence ARGS="pocket --seeds 3"
-    make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"  # SmolLM2, hours
+    make evidence ARGS="multiarith --data-dir DIR --teacher recorded:FILE"  # SmolLM2, an hour
 
 The logs lie in notebooks/course/research/logs/. What is in a log is not run again, and a run that
 was stopped or killed resumes when it is started again. Several processes share the runs.
@@ -29,20 +29,19 @@ from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.loop.runfolder import SCRATCH, read_json, write_json
+from l2r_lite.loop.records import Lesson, Problem, Sample
+from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json, write_lines
 from l2r_lite.runs import guard
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import environment
 from l2r_lite.runs.run import USUAL, run_rounds
 from l2r_lite.students.presets import PRESETS
 
-MAIN = "replay"  # the arm whose knobs the sweeps change
 # Knobs that act only after a run's first exam: runs that differ in nothing else begin alike.
 LATER = frozenset({
-    "annotator", "rounds", "reflection_weight", "margin", "replay", "feedback_limit", "lessons",
-    "mistakes_per_question", "epochs", "steps", "learning_rate", "batch_size", "micro_batch",
-    "patience"})
+    "annotator", "rounds", "reflection_weight", "margin", "replay", "rate_decay", "check_steps",
+    "feedback_limit", "lessons", "mistakes_per_question", "epochs", "steps", "learning_rate",
+    "batch_size", "micro_batch", "patience"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Experiment:
 
     Attributes:
         log: its name. Two experiments on one test may share a log, so that arms can be compared.
-        arms: names in evidence.ARMS, or other values of knobs.
+        arms: names in evidence.ARMS.
         seeds, first: how many seeds each arm has, and the first of them.
         elsewhere: other questions for the kept student: a benchmark, or "new skills" (pocket).
     """
@@ -65,45 +64,33 @@ class Experiment:
 
 
 # Amounts that all arms share are written out: a later default must not make a log incomparable.
-_POCKET = PRESETS["pocket"].with_(test_limit=1020, feedback_limit=160, steps=40, batch_size=32)
-SWEEPS = (
-    "reflection_weight=0", "reflection_weight=0.1", "reflection_weight=0.25", "reflection_weight=1",
-    "margin=0.5", "margin=1.5", "samples=1", "samples=4", "samples=8", "lessons=1", "lessons=4",
-    "rounds=6", "four_bit=false",  # rounds 1 to 5 are read from the runs with six
-)
-# There is one recorded rationale per question, so a triplet's second right one is the student's
-# own: that takes two samples. 80 questions per round go to the teacher; more than 240 training
-# questions would only lengthen the exams.
+# 120 questions a round are as many as a good student still gets wrong in its third exam.
+_POCKET = PRESETS["pocket"].with_(
+    test_limit=1020, feedback_limit=120, steps=100, batch_size=16, replay=1.0, rate_decay=0.5)
+_ARMS = ("tailored", "one shot", "random lessons", "little reflection", "reflection", "no memory")
+# SmolLM2 on a CPU: a round is an exam of 160 questions, 60 of them taught, and 20 steps.
 _SMOL = PRESETS["smol"].with_(
-    rounds=2, samples=2, replay=0.0, steps=20, feedback_limit=80, limit=240)
-_SMOL_TEMPLATE = _SMOL.with_(problems="multiarith-template")
-CAUSES = ("tailored", "reflection")
-_ARMS = (
-    "annotator-once", "annotator", "tailored", "reflection", "replay", "self-training", "untrained")
-_SMOL_ARMS = ("annotator-once", "tailored", "reflection", "untrained")
-DEFAULT_ARMS = (MAIN, "reflection_weight=0", "reflection_weight=0.1", "margin=0.2",
-                "reflection_weight=0,replay=1")
-NEW_SEEDS_ARMS = ("reflection_weight=0", "annotator=true,reflection_weight=0")
+    rounds=3, samples=1, reflection_weight=0.0, replay=1.0, rate_decay=0.5, limit=160,
+    feedback_limit=60, steps=20, batch_size=8, validation_limit=40, test_limit=120)
+# GPT-3.5 wrote up to three rationales for a question of SVAMP: each lesson has a right partner.
+_SVAMP = _SMOL.with_(problems="svamp", lessons=3)
 EXPERIMENTS = {
-    "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills"),
-    "sweeps": Experiment("pocket", _POCKET, SWEEPS, 5, "new skills"),
-    # An idea that the runs above gave, tried on seeds that had no part in it.
-    "new-seeds": Experiment("new-seeds", _POCKET, NEW_SEEDS_ARMS, 10, "new skills", first=10),
-    # The default as it is run, with as many steps as its mistakes bring: does λ > 0 help there?
-    "default": Experiment("default", PRESETS["pocket"].with_(test_limit=1020), DEFAULT_ARMS, 10),
-    "multiarith": Experiment("multiarith", _SMOL, ("annotator", *_SMOL_ARMS), 3, "svamp"),
-    "multiarith-template": Experiment("multiarith-template", _SMOL_TEMPLATE, _SMOL_ARMS, 3),
-    "svamp": Experiment("svamp", _SMOL.with_(problems="svamp", test_limit=300), _SMOL_ARMS, 3),
+    "pocket": Experiment("pocket", _POCKET, _ARMS, 10, "new skills", first=20),
+    "multiarith": Experiment("multiarith", _SMOL, ("tailored", "one shot"), 3),
+    "svamp": Experiment("svamp", _SVAMP, ("tailored", "one shot", "reflection"), 3),
 }
+# Inside a round (causes.py): what self-reflection does to a student that trains on mistakes alone.
+INSIDE = Experiment(
+    "causes", PRESETS["pocket"].with_(replay=0.0, feedback_limit=160, steps=40, batch_size=32),
+    ("tailored", "reflection"), 5)
 NAMES = (*EXPERIMENTS, "causes")
-WITHOUT_DATA = ("pocket", "sweeps", "new-seeds", "default", "causes")
+WITHOUT_DATA = ("pocket", "causes")
 
 
 def config_of(experiment: Experiment, arm: str, seed: int) -> LoopConfig:
-    """One run's config: the arm's knobs, or the main arm's with the changes that it names."""
+    """One run's config: the experiment's with the arm's knobs."""
     base = experiment.config.with_(seed=seed)
-    main = evidence.knobs(MAIN, base) if "=" in arm else {}
-    return base.with_(**{**main, **evidence.knobs(arm, base)})
+    return base.with_(**evidence.knobs(arm, base))
 
 
 def run_experiment(
@@ -119,7 +106,7 @@ def run_experiment(
         changes: knobs for all arms, such as where the data lies.
 
     Returns:
-        How many runs are left to another process that holds them.
+        How many runs are left to another process, which holds them or what they need.
     """
     log, left = logs / f"{experiment.log}.jsonl", 0
     arms = [arm for arm in experiment.arms if not only or arm in only]
@@ -127,7 +114,7 @@ def run_experiment(
     bar = tqdm(wanted, desc=experiment.log, unit="run", disable=None)
     for seed, arm in bar:
         bar.set_postfix_str(f"{arm}, seed {seed}")
-        out = runs / experiment.log / f"{arm}-seed{seed}"
+        out = runs / experiment.log / _folder(arm, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(out.with_name(f".{out.name}.lock"), blocking=False):
@@ -136,6 +123,9 @@ def run_experiment(
                     continue
                 config = config_of(experiment, arm, seed).with_(**changes)
                 begin_alike(config, out)
+                if arm == evidence.ONE_SHOT and not take_lessons(out):
+                    left += 1
+                    continue
                 if run_rounds(config, out, progress=sys.stderr.isatty())["stopped"] == "user":
                     raise KeyboardInterrupt
                 answers = answers_elsewhere(experiment.elsewhere, config, out)
@@ -170,6 +160,34 @@ def begin_alike(config: LoopConfig, out: Path) -> None:
         return
 
 
+def take_lessons(out: Path) -> bool:
+    """Give a run of "one shot", whose first exam is there, all lessons of the tailored rounds.
+
+    Returns:
+        False if the run of "tailored" with its seed is not finished.
+    """
+    tailored = out.with_name(out.name.replace(_folder(evidence.ONE_SHOT), _folder("tailored")))
+    if (out / "round-1" / "lessons.jsonl").exists():
+        return True
+    report = tailored / "report.json"
+    if not (report.exists() and read_json(report)["stopped"] == "rounds"):
+        return False
+    rounds = sorted(tailored.glob("round-*/lessons.jsonl"))
+    lessons = {(x.problem_id, x.rationale): x for f in rounds for x in read_lines(f, Lesson)}
+    sent = sum(read_json(f.with_name("feedback.json"))["teacher_calls"] for f in rounds)
+    place = out / "round-1"
+    write_lines(place / "rejected.jsonl", [])
+    write_json(place / "feedback.json", {"teacher_calls": sent, "without_lesson": {}})
+    write_lines(place / "lessons.jsonl", list(lessons.values()))
+    config = read_json(out / "seals.json")["config"]
+    guard.Checksums(out, config).sweep()
+    return True
+
+
+def _folder(arm: str, seed: int | str = "") -> str:
+    return f"{arm.replace(' ', '-')}-seed{seed}"
+
+
 def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Sequence[Sample]]:
     """Greedy answers of a run's kept student to questions unlike those it was trained on."""
     if not name:
@@ -187,12 +205,11 @@ def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Seq
 
 def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None) -> None:
     """Watch the first round's training (causes.py) of arms that differ in self-reflection only."""
-    experiment = EXPERIMENTS["pocket"]
-    wanted = [(seed, arm) for seed in _seeds(experiment, seeds) for arm in only or CAUSES]
+    wanted = [(seed, arm) for seed in _seeds(INSIDE, seeds) for arm in only or INSIDE.arms]
     bar = tqdm(wanted, desc="causes", unit="round", disable=None)
     for seed, arm in bar:
         bar.set_postfix_str(f"{arm}, seed {seed}")
-        there, config = causes.read_log(log), config_of(experiment, arm, seed)
+        there, config = causes.read_log(log), config_of(INSIDE, arm, seed)
         if not any((w.arm, w.seed) == (arm, seed) for w in there):
             looks = causes.watch(config, progress=sys.stderr.isatty())
             new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(),

@@ -7,13 +7,10 @@ from pathlib import Path
 
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
-from l2r_course.research.experiments import MAIN, NEW_SEEDS_ARMS
 from l2r_course.research.findings import arm_table, compare, comparison_table
 from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent
-# Logs whose arms are knobs: the main arm, and what is asked.
-CHOICES = {"default": (MAIN, findings.IN_THE_DEFAULT), "new-seeds": (NEW_SEEDS_ARMS[0], findings.ON_NEW_SEEDS)}
 BLOCK = re.compile(r"(<!-- results of (\S+), by make results -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -41,16 +38,10 @@ def block(name: str) -> str:
         runs = [r for each in mine.values() for r in each]
         tables = [findings.stacked({said: arm_table(each) for said, each in mine.items()}, "questions"),
                   comparison_table(findings.compare_logs(mine, findings.ON_REAL_QUESTIONS))]  # fmt: skip
-    elif name in CHOICES:
-        runs, (main, asked) = logs[name], CHOICES[name]
-        tables = [findings.choices_table(runs, main), comparison_table(compare(runs, asked))]
     else:
         runs = logs[name]
         tables = [arm_table(runs), comparison_table(compare(runs))]
     text = "\n".join(map(markdown, tables))
-    if name == "pocket":
-        afterwards = comparison_table(compare(runs, findings.AFTERWARDS))
-        text += f"\nThought of after these had been seen, so ideas and no tests:\n\n{markdown(afterwards)}"
     return f"{text}\n{where(runs)}\n"
 
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from l2r_course.research import evidence, experiments, findings
+from l2r_course.research import evidence, experiments
 from l2r_course.research.evidence import knobs, read_log
-from l2r_course.research.experiments import EXPERIMENTS, MAIN, Experiment, begin_alike, config_of, run_experiment
+from l2r_course.research.experiments import EXPERIMENTS, Experiment, begin_alike, config_of, run_experiment
 from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.lessons import choose_mistakes
-from l2r_lite.loop.records import ExamReport, Sample
+from l2r_lite.loop.records import ExamReport, Lesson, Sample
+from l2r_lite.loop.runfolder import read_lines
 
 POCKET = EXPERIMENTS["pocket"]
-TRAINED = [arm for arm in POCKET.arms if arm != "untrained"]
 
 
 def exam(wrong: int, right: int) -> ExamReport:
@@ -64,44 +64,24 @@ def test_nobody_is_asked_in_self_training() -> None:
 
 def test_arms_have_equal_teacher_calls_and_steps() -> None:
     totals = set()
-    for arm in TRAINED:
+    for arm in POCKET.arms:
         config = config_of(POCKET, arm, 3)
         assert config.seed == 3 and config.test_limit >= 1000 and config.feedback_limit <= config.limit
-        totals.add((config.rounds * config.feedback_limit, config.rounds * config.steps, config.lessons, config.batch_size))
+        calls = config.feedback_limit * (3 if arm == "one shot" else config.rounds)  # it is given those of three rounds
+        totals.add((calls, config.rounds * config.steps, config.lessons, config.batch_size))
     assert len(totals) == 1 and min(next(iter(totals))) > 0
 
 
-def test_each_arm_adds_one_thing_to_the_arm_before() -> None:
+def test_each_arm_differs_from_the_tailored_one_in_one_thing() -> None:
     made = {arm: config_of(POCKET, arm, 0).to_json() for arm in POCKET.arms}
-
-    def differ(one: str, other: str) -> set[str]:
-        return {k for k in made[one] if made[one][k] != made[other][k]}
-
-    assert differ("annotator", "tailored") == {"annotator"}
-    assert differ("tailored", "reflection") == {"reflection_weight"}
-    assert differ("reflection", "replay") == {"replay"}
-    assert differ("annotator-once", "annotator") == {"rounds", "feedback_limit", "steps"}
-    assert differ("tailored", "self-training") == {"teacher"}
+    differ = {arm: {k for k in other if other[k] != made["tailored"][k]} for arm, other in made.items()}
+    assert differ == {
+        "tailored": set(), "one shot": {"rounds", "steps"}, "random lessons": {"annotator"},
+        "little reflection": {"reflection_weight"}, "reflection": {"reflection_weight"}, "no memory": {"replay", "rate_decay"}}
 
 
-def test_a_sweep_turns_one_knob_of_the_main_arm() -> None:
-    main = config_of(POCKET, MAIN, 0).to_json()
-    for arm in EXPERIMENTS["sweeps"].arms:
-        turned = config_of(POCKET, arm, 0).to_json()
-        assert [k for k in main if main[k] != turned[k]] == [arm.partition("=")[0]]
-
-
-def test_new_seeds_have_no_part_in_the_old_runs_and_nothing_but_tailoring_differs() -> None:
-    new = EXPERIMENTS["new-seeds"]
-    assert new.first >= POCKET.first + POCKET.seeds
-    tailored, random = (config_of(new, arm, 10).to_json() for arm in findings.ON_NEW_SEEDS["tailoring, both with replay"])
-    assert [k for k in random if random[k] != tailored[k]] == ["annotator"]
-    assert {**tailored, "seed": 0} == config_of(POCKET, "reflection_weight=0", 0).to_json()
-
-
-def test_an_arm_may_turn_several_knobs_and_one_that_is_no_knob_is_refused() -> None:
-    assert knobs("reflection_weight=0,replay=1", LoopConfig()) == {"reflection_weight": 0, "replay": 1}
-    for arm in ("reflection_wait=0.1", "samples=many", "samples=", "samples=4,", "samples=4,tailored"):
+def test_an_arm_that_is_none_is_refused() -> None:
+    for arm in ("tailord", "samples=4", ""):
         with pytest.raises(evidence.EvidenceError, match="no arm is called"):
             knobs(arm, LoopConfig())
 
@@ -115,7 +95,7 @@ def small(tiny_folder: Path) -> Experiment:
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, batch_size=8,
         max_new_tokens=12, exam_rows=36, feedback_limit=4, steps=3,
     )  # fmt: skip
-    return Experiment("small", config, ("annotator-once", "annotator", "tailored", "samples=1", "untrained"), 1, "new skills")
+    return Experiment("small", config, ("tailored", "one shot", "random lessons", "untrained"), 1, "new skills")
 
 
 def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small: Experiment, tmp_path: Path) -> None:
@@ -127,29 +107,31 @@ def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small
     assert untrained.rounds == () and len(untrained.elsewhere["new skills"]) == 510
     for arm, run in found.items():
         assert run.test[0] == untrained.test[0] and sum(r["teacher_calls"] for r in run.rounds) == 8, arm
-        losses = (runs / "small" / f"{arm}-seed0").glob("round-*/losses.jsonl")
+        losses = (runs / "small" / f"{arm.replace(' ', '-')}-seed0").glob("round-*/losses.jsonl")
         assert sum(len(f.read_text(encoding="utf-8").splitlines()) for f in losses) == 6, arm
         assert len(run.elsewhere["new skills"]) == 510 and len(run.test[0]) == 9
-    assert len(found["annotator-once"].rounds) == 1 and found["samples=1"].config["samples"] == 1
+    taught = {arm: {(x.problem_id, x.rationale) for f in (runs / "small").glob(f"{arm}-seed0/round-*/lessons.jsonl")
+                    for x in read_lines(f, Lesson)} for arm in ("tailored", "one-shot")}  # fmt: skip
+    assert len(found["one shot"].rounds) == 1 and taught["one-shot"] == taught["tailored"] and len(taught["tailored"]) > 8
     seeds, before, trained = evidence.paired(list(found.values()), "untrained", "tailored", after=-1)
     assert seeds == [0] and before.shape == trained.shape == (1, 9)
 
     log = logs / "small.jsonl"
     text = log.read_text(encoding="utf-8")
-    log.write_text("".join(x for x in text.splitlines(True) if json.loads(x)["arm"] != "annotator"), encoding="utf-8")
+    log.write_text("".join(x for x in text.splitlines(True) if json.loads(x)["arm"] != "random lessons"), encoding="utf-8")
     (runs / "small" / "tailored-seed0" / "report.json").unlink()  # would come back if it were run again
     run_experiment(small, runs, logs)
     assert json.loads(text.splitlines()[2])["test"] == json.loads(log.read_text(encoding="utf-8").splitlines()[2])["test"]
-    assert len(read_log(log)) == 5 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
+    assert len(read_log(log)) == 4 and not (runs / "small" / "tailored-seed0" / "report.json").exists()
 
 
 def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
     small: Experiment, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    two = replace(small, arms=("annotator", "tailored"), elsewhere="")
-    for arm, folder in (("tailored", "alone"), ("annotator", "together")):
+    two = replace(small, arms=("random lessons", "tailored"), elsewhere="")
+    for arm, folder in (("tailored", "alone"), ("random lessons", "together")):
         run_experiment(replace(two, arms=(arm,)), tmp_path / folder, tmp_path / folder)
-    first = tmp_path / "together" / "small" / "annotator-seed0" / "round-1" / "stages.json"
+    first = tmp_path / "together" / "small" / "random-lessons-seed0" / "round-1" / "stages.json"
     first.write_text(json.dumps({**json.loads(first.read_text()), "exam": 123.45}))  # seconds that no other exam takes
     run_experiment(two, tmp_path / "together", tmp_path / "together")
     alone, together = (tmp_path / folder / "small" / "tailored-seed0" for folder in ("alone", "together"))
@@ -167,7 +149,7 @@ def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, 
     for name, value in changes.items():
         begin_alike(small.config.with_(**{name: value}), other)
         assert not other.exists(), name
-    begin_alike(small.config.with_(replay=1.0), other)
+    begin_alike(small.config.with_(replay=0.0), other)
     assert (other / "round-1" / "exam.jsonl").exists()
 
 
@@ -177,6 +159,14 @@ def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_p
     with FileLock(tmp_path / "runs" / "small" / ".tailored-seed0.lock"):
         assert run_experiment(one, tmp_path / "runs", tmp_path / "logs") == 1
     assert not (tmp_path / "logs" / "small.jsonl").exists()
+
+
+def test_one_shot_waits_for_the_rounds_whose_lessons_it_takes(small: Experiment, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    early = replace(small, arms=("random lessons", "one shot"), elsewhere="")
+    assert run_experiment(early, runs, tmp_path / "logs") == 1
+    assert [r.arm for r in read_log(tmp_path / "logs" / "small.jsonl")] == ["random lessons"]
+    assert run_experiment(replace(early, arms=("tailored", "one shot")), runs, tmp_path / "logs") == 0
 
 
 def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,12 @@
 from l2r_course.figures.block import Block, block_table, one_block
 from l2r_course.figures.causes import inside_a_round
 from l2r_course.figures.evidence import (
-    arms_by_seed, arms_in_logs, bootstrap_differences, what_narrows_an_interval)
+    arms_by_seed, arms_in_logs, intervals, what_narrows_an_interval)
 from l2r_course.figures.exam import (
     estimator_bias, forks, mistakes_by_temperature, mistakes_found, next_token, next_token_table,
     pass_by_k, repeated_exams, skill_profile, temperatures)
 from l2r_course.figures.feedback import budget_at_work, fates
-from l2r_course.figures.findings import arms_by_round, comparisons, knobs_turned
+from l2r_course.figures.findings import arms_by_round, comparisons
 from l2r_course.figures.forgetting import (
     mistakes_by_skill, replay_compared, skill_changes, stopping_rule)
 from l2r_course.figures.grading import (

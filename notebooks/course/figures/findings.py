@@ -1,20 +1,18 @@
-"""What the logs of many runs say: arms by round, comparisons, one knob changed."""
+"""What the logs of many runs say: arms by round, and comparisons."""
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l2r_course.figures.common import headline
 from l2r_course.research.evidence import Run
-from l2r_course.research.findings import Comparison, gains, sweep
+from l2r_course.research.findings import Comparison
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
 
@@ -78,63 +76,22 @@ def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) ->
 
 @style()
 def comparisons(found: Sequence[Comparison]) -> Figure:
-    """The gain of each comparison with its interval: thick over seeds and questions, thin seeds."""
+    """The gain of each comparison with its 95 % interval over seeds and questions."""
     figure = new_figure(10, 1.7 + 0.85 * len(found))
     axes = figure.subplots()
     for y, c in enumerate(found):
-        colour = BLUE if c.bootstrap.difference > 0 else ORANGE
+        colour = BLUE if c.interval.difference > 0 else ORANGE
         if c.holds == "undecided":
             colour = GREY
-        middle = 100 * c.bootstrap.difference
-        axes.errorbar(middle, y, xerr=100 * c.half, color=colour, lw=1.2, capsize=7)
-        ends = [100 * c.bootstrap.low, 100 * c.bootstrap.high]
+        ends = [100 * c.interval.low, 100 * c.interval.high]
         axes.plot(ends, [y, y], color=colour, lw=6, solid_capstyle="butt", alpha=0.6)
-        axes.plot(middle, y, "D", color="black", ms=7)
+        axes.plot(100 * c.interval.difference, y, "D", color="black", ms=7)
     axes.axvline(0, color="black", lw=1)
     told = [f"{textwrap.fill(c.what, 46)}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found]
     axes.set_yticks(range(len(found)), told, fontsize=11)
     axes.invert_yaxis()
     decided = sum(c.holds != "undecided" for c in found)
-    axes.set(xlabel="gain in points of test accuracy\n"
-                    "thick: 95 % over seeds and questions\nthin: over seeds (t)",
+    axes.set(xlabel="gain in points of test accuracy\nbar: 95 % over seeds and questions",
              title=f"{decided} of {len(found)} comparisons decided")
     axes.grid(axis="x", alpha=0.25)
-    return figure
-
-
-@style()
-def knobs_turned(runs: Sequence[Run], main: str, knobs: Mapping[str, str]) -> Figure:
-    """What other values of each knob gain over the main arm: the mean with its 95 %, and each seed.
-
-    Args:
-        knobs: name of a knob → what it is, for the panel's axis. A knob without runs is left out.
-    """
-    swept = {knob: sweep(runs, knob, main) for knob in knobs}
-    found = {knob: values for knob, values in swept.items() if len(values) > 1}
-    rows = math.ceil(len(found) / 3)
-    figure = new_figure(12, 3.9 * rows + 0.4)
-    grid = figure.subplots(rows, 3, sharey=True, squeeze=False)
-    for axes in grid.flat[len(found) :]:
-        axes.remove()
-    for axes, (knob, values) in zip(grid.flat, found.items(), strict=False):
-        for x, arm in enumerate(mine[0].arm for mine in values.values()):
-            if arm == main:
-                axes.plot(x, 0, "D", color="black", ms=8)
-                continue
-            pairs = gains(runs, arm, main)
-            mean, half = mean_interval(list(pairs))
-            axes.plot([x - 0.12] * len(pairs), pairs, "o", color=BLUE, alpha=0.45, ms=5, lw=0)
-            shown = 0 if math.isnan(half) else half
-            axes.errorbar(x + 0.06, mean, shown, fmt="D", color=BLUE, lw=2, ms=7, capsize=5)
-        axes.axhline(0, color="black", lw=1)
-        ticks = []
-        for value, mine in values.items():
-            under = "main" if mine[0].arm == main else f"n = {len(mine)}"
-            ticks.append(f"{json.dumps(value)}\n{under}")
-        axes.set_xticks(range(len(values)), ticks)
-        axes.set(xlabel=knobs[knob], xlim=(-0.5, len(values) - 0.5))
-        axes.grid(axis="y", alpha=0.25)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"points against {main}, same seed")
-    headline(figure, f"One knob turned, all else as in {main}: each seed, the mean and its 95 %")
     return figure

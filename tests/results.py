@@ -7,7 +7,7 @@ from pathlib import Path
 
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
-from l2r_course.research.findings import arm_table, compare, comparison_table
+from l2r_course.research.findings import arm_table, compare, comparison_table, round_table
 from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,9 @@ def block(name: str) -> str:
         runs = [r for each in mine.values() for r in each]
         tables = [findings.stacked({said: arm_table(each) for said, each in mine.items()}, "questions"),
                   comparison_table(findings.compare_logs(mine, findings.ON_REAL_QUESTIONS))]  # fmt: skip
+    elif name == "default":
+        runs = logs[name]
+        tables = [round_table(runs), comparison_table(compare(runs, findings.IN_THE_DEFAULT))]
     else:
         runs = logs[name]
         tables = [arm_table(runs), comparison_table(compare(runs))]

@@ -77,7 +77,10 @@ def test_each_arm_differs_from_the_tailored_one_in_one_thing() -> None:
     differ = {arm: {k for k in other if other[k] != made["tailored"][k]} for arm, other in made.items()}
     assert differ == {
         "tailored": set(), "one shot": {"rounds", "steps"}, "random lessons": {"annotator"},
-        "little reflection": {"reflection_weight"}, "reflection": {"reflection_weight"}, "no memory": {"replay", "rate_decay"}}
+        "little reflection": {"reflection_weight"}, "reflection": {"reflection_weight"}}
+    default = EXPERIMENTS["default"]
+    memory, none = (config_of(default, arm, 0).to_json() for arm in ("tailored", "no memory"))
+    assert {k for k in none if none[k] != memory[k]} == {"replay", "rate_decay"} and memory == LoopConfig().to_json()
 
 
 def test_an_arm_that_is_none_is_refused() -> None:

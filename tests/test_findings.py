@@ -13,6 +13,7 @@ from l2r_course import figures
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.findings import arm_table, compare, comparison_table
+from l2r_course.research.statistics import Difference
 from l2r_lite.loop.config import LoopConfig
 
 QUESTIONS, SEEDS = 400, 8
@@ -72,12 +73,37 @@ def test_logs_are_drawn_side_by_side_with_the_arms_they_have() -> None:
     assert [len(axes.get_xticks()) for axes in figure.axes] == [2, 1, 1]
 
 
+def test_an_interval_is_drawn_with_its_verdict_in_words() -> None:
+    found = {
+        "one": Difference(0.04, 0.01, 0.07, 0.01, 9.0), "two": Difference(-0.04, -0.07, -0.01, 0.01, 9.0),
+        "three": Difference(0.01, -0.02, 0.04, 0.01, 9.0),
+    }  # fmt: skip
+    figure = figures.intervals(found)
+    assert figure.get_suptitle() == "2 of 3 comparisons are decided"
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        "one:\nbetter, by 1.0 to 7.0 points", "two:\nworse, by 1.0 to 7.0 points",
+        "three:\nundecided, between −2.0 and +4.0 points",
+    ]  # fmt: skip
+    bars = [line for line in figure.axes[0].lines if len(set(line.get_xdata())) == 2]
+    assert np.array([line.get_xdata() for line in bars]) == pytest.approx(np.array([[1, 7], [-7, -1], [-2, 4]]))
+    assert len({line.get_color() for line in bars}) == 3
+
+
 def test_the_arms_table_says_what_each_took_and_reached() -> None:
     table = arm_table(runs(tailored=0.9, random_lessons=0.6))
     assert [row[0] for row in table.rows] == ["tailored", "random lessons"]  # in the order of ARMS
     assert table.rows[0][1:5] == ["8", "100", "200", "50%"]
     assert table.rows[0][5].startswith("9") and table.rows[0][-1] == "50.0 ± 0.0"
     assert table.head[-1] == "new skills"
+
+
+def test_rounds_that_rise_are_counted() -> None:
+    made = [r for r in runs(tailored=0.9, random_lessons=0.4) if r.seed < 3]
+    table = findings.round_table(made)
+    assert table.head == ["arm", "seeds", "before", "round 1", "round 2", "every round rises", "lowest at the end"]
+    tailored, random = table.rows
+    assert tailored[:2] == ["tailored", 3] and tailored[-2] == "3 of 3" and float(tailored[-1]) > 85
+    assert random[-2] == "0 of 3" and float(random[-1]) < 45 and random[2][:2] == tailored[2][:2]
 
 
 def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_path: Path) -> None:

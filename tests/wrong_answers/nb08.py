@@ -1,20 +1,27 @@
 """Wrong answers to the exercises of notebook 08, as readers write them, and what each must be told."""
 
-_BOOTSTRAP = """
-def my_paired_bootstrap(first, second, draws, seed):
-    rng = np.random.default_rng(seed)
-    n, q = first.shape
-    found = []
-    for _ in range(draws):
-        {draw}
-    return {result}
+_ERROR = """
+import numpy as np
+def my_standard_error(first, second):
+    d = first - second
+    S, Q = {shape}
+    by_seed, by_question = {means}
+    rest = d - d.mean(1, keepdims=True) - d.mean(0) + {mean}
+    ms_seeds = {seeds}
+    ms_questions = {questions}
+    ms_rest = np.sum(rest ** 2) / {freedom}
+    with np.errstate(invalid="ignore"):
+        return {result}
 """
-_RIGHT = "r, c = rng.integers(0, n, n), rng.integers(0, q, q); found.append((first - second)[np.ix_(r, c)].mean())"
-_PERCENTILES = "tuple(np.percentile(found, [2.5, 97.5]))"
+_RIGHT = {
+    "shape": "d.shape", "means": "(d.mean(1), d.mean(0))", "mean": "d.mean()", "freedom": "((S - 1) * (Q - 1))",
+    "seeds": "Q * by_seed.var(ddof=1)", "questions": "S * by_question.var(ddof=1)",
+    "result": "np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))",
+}
 
 
-def _bootstrap(draw: str, result: str = _PERCENTILES) -> str:
-    return _BOOTSTRAP.format(draw=draw, result=result)
+def _error(**wrong: str) -> str:
+    return _ERROR.format(**_RIGHT | wrong)
 
 
 _SEEDS = """
@@ -40,29 +47,29 @@ def _holm(step: str, result: str = "corrected") -> str:
 
 WRONG = {
     "08.1": [
-        (_bootstrap("c = rng.choice(q, q); found.append((first[:, c] - second[:, c]).mean())"), "resampled the questions only"),
-        (_bootstrap("r = rng.choice(n, n); found.append((first[r] - second[r]).mean())"), "resampled the seeds only"),
-        (
-            _bootstrap("a, b = (t[np.ix_(rng.integers(n, size=n), rng.integers(q, size=q))] for t in (first, second)); "
-                       "found.append(a.mean() - b.mean())"),
-            "They are pairs",
-        ),
-        (
-            _bootstrap("c = rng.integers(q, size=q); a = first[rng.integers(n, size=n)][:, c]; "
-                       "b = second[rng.integers(n, size=n)][:, c]; found.append(a.mean() - b.mean())"),
-            "They are pairs",
-        ),
-        (
-            _bootstrap("d = (first - second)[rng.choice(n, n)]; found.append(np.mean([rng.choice(row, q) for row in d]))"),
-            "All seeds sat the same test",
-        ),
-        (_bootstrap(_RIGHT, "np.quantile(found, 0.05), np.quantile(found, 0.95)"), "that is a 90 % interval"),
-        (_bootstrap(_RIGHT, "np.percentile(found, 0.025), np.percentile(found, 0.975)"), "np.percentile wants percent"),
-        (_bootstrap(_RIGHT, "np.percentile(found, 97.5), np.percentile(found, 2.5)"), "the 2.5th percentile comes first"),
-        (_bootstrap(_RIGHT.replace("first - second", "second - first")), "The sign is turned"),
-        (_bootstrap(_RIGHT).replace("default_rng(seed)", "default_rng()"), "Make the generator inside the function"),
-        (_bootstrap("r, c = rng.permutation(n), rng.permutation(q); found.append((first - second)[r][:, c].mean())"),
-         "without repetition"),
+        (_error(result="np.sqrt((ms_seeds + ms_questions) / (S * Q))"), "The rest is counted twice"),
+        (_error(result="np.sqrt((ms_seeds + ms_questions + ms_rest) / (S * Q))"), "You added MS_rest"),
+        (_error(result="(ms_seeds + ms_questions - ms_rest) / (S * Q)"), "This is the variance"),
+        (_error(result="by_seed.std(ddof=1) / S**0.5"), "You took the seeds only"),
+        (_error(result="by_seed.std() / S**0.5"), "You took the seeds only"),
+        (_error(result="by_question.std(ddof=1) / Q**0.5"), "You took the questions only"),
+        (_error(result="d.std() / np.sqrt(d.size)"), "one more independent experiment"),
+        (_error(result="d.std(ddof=1) / np.sqrt(d.size)"), "one more independent experiment"),
+        (_error(result="sum(x.mean(1).var(ddof=1) / S for x in (first, second)) ** 0.5"), "They are pairs"),
+        (_error(freedom="(S * Q)"), "MS_rest has (S − 1)·(Q − 1) degrees of freedom"),
+        (_error(seeds="Q * by_seed.var()", questions="S * by_question.var()", freedom="(S * Q)"), "np.var does without ddof=1"),
+        (_error(seeds="by_seed.var(ddof=1)", questions="by_question.var(ddof=1)"), "A factor is missing"),
+        (_error(seeds="S * by_seed.var(ddof=1)", questions="Q * by_question.var(ddof=1)"), "Axes or factors are swapped"),
+        (_error(shape="d.shape[::-1]"), "Axes or factors are swapped"),
+        (_error(means="(d.mean(0), d.mean(1))"), "Axes or factors are swapped"),
+        (_error(means="(d.mean(0), d.mean(1))", seeds="Q * np.sum((by_seed - d.mean()) ** 2) / (S - 1)",
+                questions="S * np.sum((by_question - d.mean()) ** 2) / (Q - 1)"), "Axes or factors are swapped"),
+        (_error(mean="0"), "yours lacks the last term"),
+        ("import math\n" + _error(mean="0", result="math.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"),
+         "yours lacks the last term"),
+        (_error(result="np.sqrt(ms_seeds + ms_questions - ms_rest)"), "the error of a single answer"),
+        (_error(result="100 * np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"), "Give it as a share"),
+        (_error(result="1.96 * np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"), "half of an interval"),
     ],
     "08.2": [
         ("my_seeds = (6, 5)", "in the other order"), ("my_seeds = (1, 0)", "Both tell the same story"),

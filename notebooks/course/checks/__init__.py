@@ -5,7 +5,7 @@
 from l2r_course.checks.base import progress
 from l2r_course.checks.budget import check_budget
 from l2r_course.checks.evidence import (
-    check_holm, check_paired_bootstrap, check_seeds_needed, check_two_stories)
+    check_holm, check_seeds_needed, check_standard_error, check_two_stories)
 from l2r_course.checks.exam import (
     check_mistakes, check_pass_at_k, check_probabilities, check_wilson_interval)
 from l2r_course.checks.four_bit import (

@@ -1,4 +1,4 @@
-"""Checks of notebook 08: the paired bootstrap, disagreeing seeds, how many seeds, Holm.
+"""Checks of notebook 08: the interval of a difference, disagreeing seeds, how many seeds, Holm.
 
 eight_seeds.jsonl holds real runs of notebook 08's config, seeds 0 to 7; each line says when and on
 what machine.
@@ -6,7 +6,6 @@ what machine.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,133 +15,118 @@ import numpy as np
 
 from l2r_course.checks.base import Errors, Program, exercise, judge, judge_answer
 from l2r_course.research import evidence
-from l2r_course.research.statistics import holm, paired_bootstrap, seeds_needed
+from l2r_course.research.statistics import holm, paired_difference, seeds_needed
 
 EIGHT_SEEDS = Path(__file__).parent / "eight_seeds.jsonl"
 
-# Small tables whose draws take few values, so that a right interval does not hang on luck.
-_SEED, _QUESTION = np.array([[1] * 3, [0] * 3, [0] * 3]), np.array([[1, 0, 0]] * 3)
-_NONE = np.zeros((3, 3), dtype=int)
-_NOISY = np.random.default_rng(8).integers(0, 2, (4, 40))
-_AGAIN = 30  # so few draws that only a seeded function gives the same interval twice
-_BOOTSTRAP = [
-    (np.ones((2, 2), dtype=int), np.zeros((2, 2), dtype=int), 100, 0), (_SEED, _SEED, 500, 0),
-    (_SEED, _NONE, 5000, 0), (_NONE, _QUESTION, 5000, 0), (_QUESTION, _QUESTION, 500, 1),
-    (np.array([[1, 0, 0]]), np.array([[0, 0, 0]]), 5000, 1), (_NOISY, 1 - _NOISY, _AGAIN, 3)]
+# Pairs whose seeds and questions both vary at least as much as the rest alone would make them:
+# cutting a part off at 0 changes nothing here, and is no error. The first is the worked example.
+_CORNER, _SEED, _QUESTION = (
+    np.array([[1, 1], [1, 0]]), np.array([[1] * 3, [0] * 3, [0] * 3]), np.array([[1, 0, 0]] * 3))
+_MIXED = np.array([[1, 1, 1, 0, 1], [1, 1, 1, 1, 1], [1, 1, 0, 0, 1]])
+_OTHER = np.array([[1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 1, 1]])
+_PAIRS = [
+    (_CORNER, 0 * _CORNER), (_MIXED, _OTHER), (_SEED, 0 * _SEED), (0 * _QUESTION, _QUESTION),
+    (_MIXED, _MIXED), (np.ones((2, 3), dtype=int), np.zeros((2, 3), dtype=int))]
 
 
-def _interval(first: Any, second: Any, draws: int, seed: int) -> tuple[float, float]:
-    found = paired_bootstrap(first, second, draws=draws, seed=seed)
-    return found.low, found.high
+def _standard_error(first: Any, second: Any) -> float:
+    return paired_difference(first, second).standard_error
 
 
-def _resampled(take: Program, tails: tuple[float, float] = (2.5, 97.5)) -> Program:
-    """A bootstrap that goes wrong in its tails, or in what a draw takes.
+def _errors(
+    total: Callable[[float, float, float, int, int], float], *, whole_rest: bool = True
+) -> list[Program]:
+    """√(total / (S·Q)), of a total that goes wrong.
+
+    Two programs: of a negative total, np.sqrt makes nan and math.sqrt an exception.
 
     Args:
-        take: (generator, draws, first, second) → one difference per draw.
+        total: (mean squares of seeds, of questions and of the rest, S, Q) → what is divided by S·Q.
+        whole_rest: without it the rest lacks its last term, the mean of all.
     """
 
-    def bootstrap(first: Any, second: Any, draws: int, seed: int) -> tuple[float, float]:
-        low, high = np.percentile(take(np.random.default_rng(seed), draws, first, second), tails)
-        return float(low), float(high)
+    def variance(first: Any, second: Any) -> float:
+        d = first - second
+        (n, m), by_seed, by_question = d.shape, d.mean(1, keepdims=True), d.mean(0, keepdims=True)
+        of_seeds = m * ((by_seed - d.mean()) ** 2).sum() / (n - 1)
+        of_questions = n * ((by_question - d.mean()) ** 2).sum() / (m - 1)
+        squares = (d - by_seed - by_question + whole_rest * d.mean()) ** 2
+        rest = squares.sum() / ((n - 1) * (m - 1))
+        return total(of_seeds, of_questions, rest, n, m) / d.size
 
-    return bootstrap
+    def by_numpy(first: Any, second: Any) -> float:
+        found = variance(first, second)
+        return math.sqrt(found) if found >= 0 else math.nan
 
-
-def _weights(rng: np.random.Generator, draws: int, n: int) -> Any:
-    """(draws, n): the share of each of n things in a draw of n with repetition."""
-    return (rng.integers(n, size=(draws, n))[:, :, None] == np.arange(n)).mean(1)
-
-
-def _mean(rows: Any, table: Any, columns: Any) -> Any:
-    """(draws,): the table's mean, with a draw's weights of its rows and columns."""
-    return np.einsum("ds,sq,dq->d", rows, table, columns)
-
-
-def _crossed(rng: np.random.Generator, n: int, table: Any) -> Any:
-    return _mean(_weights(rng, n, len(table)), table, _weights(rng, n, table.shape[1]))
+    return [by_numpy, lambda first, second: math.sqrt(variance(first, second))]
 
 
-def _right(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    return _crossed(rng, n, a - b)
+def _freedom(n: int, m: int) -> int:
+    return (n - 1) * (m - 1)
 
 
-def _unpaired(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    return _crossed(rng, n, a) - _crossed(rng, n, b)
+def _all_squares(s: float, q: float, r: float, n: int, m: int) -> float:
+    """Sum of the squares of all answers' distances from the mean."""
+    return s * (n - 1) + q * (m - 1) + r * _freedom(n, m)
 
 
-def _seeds_unpaired(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    columns = _weights(rng, n, a.shape[1])
-    one, other = (_mean(_weights(rng, n, len(x)), x, columns) for x in (a, b))
-    return one - other
+def _unpaired(first: Any, second: Any) -> float:
+    return math.hypot(*(_standard_error(x, 0 * x) for x in (first, second)))
 
 
-def _questions_unpaired(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    rows = _weights(rng, n, len(a))
-    one, other = (_mean(rows, x, _weights(rng, n, x.shape[1])) for x in (a, b))
-    return one - other
+def _seeds_unpaired(first: Any, second: Any) -> float:
+    return math.hypot(*(x.mean(1).std(ddof=1) / math.sqrt(len(x)) for x in (first, second)))
 
 
-def _row_by_row(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    rows = rng.integers(len(a), size=(n, len(a)))
-    columns = rng.integers(a.shape[1], size=(n, *a.shape))
-    return (a - b)[rows[:, :, None], columns].mean((1, 2))
-
-
-def _cells(rng: np.random.Generator, n: int, a: Any, b: Any) -> Any:
-    return (a - b).ravel()[rng.integers(a.size, size=(n, a.size))].mean(1)
-
-
-_EQUAL, _OTHER = "the same interval from two calls", "two intervals from two calls"
-_BOOTSTRAP_ERRORS: Errors = {
-    "Your interval leaves 5 % out on each side: that is a 90 % interval. 95 % leaves out 2.5 % on "
-    "each side.": _resampled(_right, (5, 95)),
-    "You drew rows and columns without repetition, which only shuffles them: every draw is then "
-    "the same mean.": lambda a, b, n, s: (float((a - b).mean()),) * 2,
-    "You resampled the questions only. Another seed would have given another difference too: take "
-    "seeds with repetition first, then questions.":
-        _resampled(lambda rng, n, a, b: _weights(rng, n, a.shape[1]) @ (a - b).mean(0)),
-    "You resampled the seeds only. Other test questions would have given another difference too.":
-        _resampled(lambda rng, n, a, b: _weights(rng, n, len(a)) @ (a - b).mean(1)),
-    "You resampled the two arms separately. They are pairs: one draw takes the same seeds and the "
-    "same questions of both, so that what is common to both cancels in the difference.":
-        [_resampled(_unpaired), _resampled(_seeds_unpaired), _resampled(_questions_unpaired)],
-    "You drew new questions for each seed, or single cells. All seeds sat the same test: draw the "
-    "questions once, and take those columns of every row.":
-        [_resampled(_row_by_row), _resampled(_cells)],
-    "np.percentile wants percent (2.5 and 97.5), and you gave it shares (0.025 and 0.975); "
-    "np.quantile takes shares.": _resampled(_right, (0.025, 0.975)),
-    "Low and high are swapped: the 2.5th percentile comes first.": _resampled(_right, (97.5, 2.5)),
-    "The sign is turned: the difference is first − second.":
-        lambda a, b, n, s: _interval(b, a, n, s),
-    "Called twice with the same seed, it gives two intervals. Make the generator inside the "
-    "function: rng = np.random.default_rng(seed).":
-        lambda a, b, n, s: _OTHER if n == _AGAIN else _interval(a, b, n, s),
+_STANDARD_ERRORS: Errors = {
+    "The rest is counted twice: both the seeds' and the questions' mean square hold it. Subtract "
+    "MS_rest once.": _errors(lambda s, q, r, n, m: s + q),
+    "You added MS_rest. It is in both other mean squares already, once too often: subtract it.":
+        _errors(lambda s, q, r, n, m: s + q + r),
+    "This is the variance. The standard error is its root.":
+        lambda a, b: _standard_error(a, b) ** 2,
+    "You took the seeds only. Other test questions would have given another difference too.":
+        [*_errors(lambda s, q, r, n, m: s), *_errors(lambda s, q, r, n, m: s * (n - 1) / n)],
+    "You took the questions only. Another seed would have given another difference too.":
+        [*_errors(lambda s, q, r, n, m: q), *_errors(lambda s, q, r, n, m: q * (m - 1) / m)],
+    "You counted every answer as one more independent experiment. Answers of one seed share its "
+    "luck, answers to one question share the question: take the three mean squares.":
+        [*_errors(lambda *x: _all_squares(*x) / (x[3] * x[4])),
+         *_errors(lambda *x: _all_squares(*x) / (x[3] * x[4] - 1))],
+    "You added up two arms' errors. They are pairs: take the difference of the two arrays first, "
+    "so that what is common to both cancels.": [_unpaired, _seeds_unpaired],
+    "MS_rest has (S − 1)·(Q − 1) degrees of freedom: divide its sum of squares by that, not by the "
+    "number of answers.":
+        [*_errors(lambda s, q, r, n, m: s + q - r * _freedom(n, m) / (n * m)),
+         *_errors(lambda s, q, r, n, m: s + q - r * _freedom(n, m) / (n * m - 1))],
+    "Divide the sums of squares by S − 1, Q − 1 and (S − 1)·(Q − 1). You divided by S, Q and S·Q, "
+    "as np.var does without ddof=1.": _errors(lambda s, q, r, n, m: (
+        s * (n - 1) / n + q * (m - 1) / m - r * _freedom(n, m) / (n * m))),
+    "A factor is missing: a seed's mean is over Q answers, so Q · Σ (…)² / (S − 1); a question's "
+    "is over S answers, so S · Σ (…)² / (Q − 1).":
+        _errors(lambda s, q, r, n, m: s / m + q / n - r),
+    "Axes or factors are swapped: rows are seeds, so a seed's mean is over axis 1, and their mean "
+    "square has the factor Q; that of the questions has the factor S.":
+        [*_errors(lambda s, q, r, n, m: s * n / m + q * m / n - r),
+         *_errors(lambda s, q, r, n, m: (
+             q * (m - 1) * m / n / (n - 1) + s * (n - 1) * n / m / (m - 1) - r))],
+    "The rest is d − (mean of its seed) − (mean of its question) + (mean of all): yours lacks the "
+    "last term.": _errors(lambda s, q, r, n, m: s + q - r, whole_rest=False),
+    "This is the error of a single answer. A mean over S·Q answers has the variance divided by "
+    "S·Q.": lambda a, b: _standard_error(a, b) * math.sqrt(a.size),
+    "Right, but in points of accuracy. Give it as a share: 0.25, not 25.":
+        lambda a, b: 100 * _standard_error(a, b),
+    "This is half of an interval. The standard error is asked for, without 1.96 or Student's t.":
+        [lambda a, b: 1.96 * _standard_error(a, b),
+         lambda a, b: paired_difference(a, b).high - (a - b).mean()],
 }
 
 
-@exercise("08.1", "the paired bootstrap")
-def check_paired_bootstrap(theirs: Program) -> None:
-    """my_paired_bootstrap(first, second, draws, seed) → (low, high)."""
-    errors = {
-        sentence: list(map(_twice, [programs] if callable(programs) else programs))
-        for sentence, programs in _BOOTSTRAP_ERRORS.items()}
-    judged = _twice(theirs) if callable(theirs) else theirs
-    judge("08.1", judged, _twice(_interval), _BOOTSTRAP, errors, tolerance=0.01)
-
-
-def _twice(function: Program) -> Program:
-    """In the case with few draws: whether two calls with one seed agree."""
-
-    @functools.wraps(function)
-    def judged(first: Any, second: Any, draws: int, seed: int) -> Any:
-        found = function(first, second, draws, seed)
-        if draws != _AGAIN or found is None or isinstance(found, str):
-            return tuple(found) if isinstance(found, list | np.ndarray) else found
-        return _EQUAL if np.array_equal(found, function(first, second, draws, seed)) else _OTHER
-
-    return judged
+@exercise("08.1", "the interval of a difference")
+def check_standard_error(theirs: Program) -> None:
+    """my_standard_error(first, second) → that of the mean paired difference."""
+    judge("08.1", theirs, _standard_error, _PAIRS, _STANDARD_ERRORS)
 
 
 def _by_seed() -> dict[int, float]:

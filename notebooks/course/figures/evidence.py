@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from l2r_course.figures.common import headline, label
 from l2r_course.research.evidence import Run, paired
-from l2r_course.research.statistics import Bootstrap, Spread
+from l2r_course.research.statistics import Difference, Spread
 from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, ORANGE, new_figure, style
 from l2r_lite.runs.statistics import mean_interval
 
@@ -88,30 +88,30 @@ def _who_wins(runs: Sequence[Run], arms: Sequence[str], after: int | None) -> st
 
 
 @style()
-def bootstrap_differences(found: Mapping[str, Bootstrap]) -> Figure:
-    """The resampled differences of comparisons, each with its interval and its verdict."""
-    figure = new_figure(10, 1.3 + 2.1 * len(found))
-    rows = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, result) in zip(rows, found.items(), strict=True):
-        colour = BLUE if result.decided else GREY
-        axes.hist(100 * result.draws, bins=40, color=colour, alpha=0.45)
-        top = axes.get_ylim()[1]
-        axes.plot([100 * result.low, 100 * result.high], [-0.07 * top] * 2, color=colour, lw=5,
-                  solid_capstyle="butt")
-        axes.plot(100 * result.difference, -0.07 * top, "D", color="black", ms=7)
-        axes.axvline(0, color="black", lw=1)
-        axes.set_title(f"{name}: {verdict(result)}", fontsize=12, weight="normal")
-        axes.set(yticks=[], ylim=(-0.18 * top, 1.05 * top))
-        axes.spines["left"].set_visible(False)
-    rows[-1].set_xlabel(
-        "difference of the two arms in points of accuracy (bar: 95 % interval; diamond: measured)")
+def intervals(found: Mapping[str, Difference]) -> Figure:
+    """A row per comparison: its 95 % interval as a bar, a diamond in it, the verdict in words."""
+    figure = new_figure(10, 1.5 + 0.85 * len(found))
+    axes = figure.subplots()
+    for y, result in enumerate(found.values()):
+        colour = BLUE if result.difference > 0 else ORANGE
+        if not result.decided:
+            colour = GREY
+        axes.plot([100 * result.low, 100 * result.high], [y, y], color=colour, lw=6,
+                  solid_capstyle="butt", alpha=0.6)
+        axes.plot(100 * result.difference, y, "D", color="black", ms=7)
+    axes.axvline(0, color="black", lw=1)
+    told = [f"{name}:\n{verdict(result)}" for name, result in found.items()]
+    axes.set_yticks(range(len(found)), told)
+    axes.set(ylim=(len(found) - 0.5, -0.5), xlabel=(
+        "difference of the two arms in points of accuracy\nbar: 95 % interval; diamond: measured"))
+    axes.grid(axis="x", alpha=0.25)
     decided = sum(result.decided for result in found.values())
-    told = f"{decided} of {len(found)} comparisons {'is' if decided == 1 else 'are'} decided"
-    headline(figure, told)
+    verb = "is" if decided == 1 else "are"
+    headline(figure, f"{decided} of {len(found)} comparisons {verb} decided")
     return figure
 
 
-def verdict(result: Bootstrap) -> str:
+def verdict(result: Difference) -> str:
     """What an interval allows to say, in words."""
     low, high = 100 * result.low, 100 * result.high
     if result.decided:

@@ -4,7 +4,8 @@ A result varies for two reasons: another *seed* (other training questions, sampl
 and another *set of test questions*. Most functions here take tables of 0 and 1, (seeds, questions):
 a row is a run, a column a test question, 1 a right answer. In two tables that are compared, equal
 rows have equal seeds and equal columns the same question, so differences are taken pair by pair.
-The mean over seeds with its t interval is `l2r_lite.runs.statistics.mean_interval`.
+`paired_difference` gives their mean with an interval over both, from the variance's components.
+The mean over seeds alone with its t interval is `l2r_lite.runs.statistics.mean_interval`.
 """
 
 from __future__ import annotations

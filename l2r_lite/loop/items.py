@@ -39,21 +39,25 @@ def make_items(
     correct: dict[str, list[str]], *, earlier: Sequence[Lesson] = (), replay: float = 0.0,
     seed: int = 0,
 ) -> list[TrainingItem]:
-    """Turn a round's lessons and mistakes into training items.
+    """Turn lessons and mistakes into training items, each lesson once.
 
     The anchor is a lesson. The positive is a *different* correct rationale of the same question:
     another lesson, else the student's own correct sample. The negative is one of the student's
-    own mistakes on the question, with its own wrong answer.
+    own mistakes on the question in this round, with its own wrong answer.
 
     Args:
         correct: problem id → the student's own correct rationales in this round's exam.
         earlier: lessons of earlier rounds.
         replay: share of `earlier` that is trained on again, and own correct rationales per lesson,
-            on questions without a lesson in this round, one each (0: neither, as in the paper).
+            one each on questions without a lesson in this round (0: neither, as in the paper).
     """
+    rng = random.Random(f"{seed}/items")  # noqa: S311
     problem = {p.id: p for p in problems}
+    now = dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in lessons)
+    old = dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in earlier)
+    again = [pair for pair in old if pair not in now]
     taught, wrong = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-    for key, text in dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in lessons):
+    for key, text in (*now, *rng.sample(again, round(replay * len(again)))):
         taught[key].append(text)
     for mistake in mistakes:
         wrong[mistake.problem.id].append(mistake.rationale)
@@ -67,21 +71,14 @@ def make_items(
             others = [text for text in (*partner, *texts, *correct.get(key, ())) if text != anchor]
             positive = others[0] if others else None
             negative = wrong[key][number // 2 % len(wrong[key])] if wrong[key] else None
-            items.append(TrainingItem(problem[key], anchor, positive, negative))
-
-    once = dict.fromkeys((lesson.problem_id, lesson.rationale) for lesson in earlier)
-    old = [
-        TrainingItem(problem[key], text, source="replay")
-        for key, text in once
-        if text not in taught.get(key, ())
-    ]
+            source = "lesson" if (key, anchor) in now else "replay"
+            items.append(TrainingItem(problem[key], anchor, positive, negative, source))
+    questions = {key for key, _ in now}
     own = [
         TrainingItem(problem[key], texts[0], source="own")
         for key, texts in correct.items()
-        if texts and key not in taught
+        if texts and key not in questions
     ]
-    rng = random.Random(f"{seed}/items")  # noqa: S311
-    items += rng.sample(old, round(replay * len(old)))
     return items + rng.sample(own, min(len(own), round(replay * len(items))))
 
 
@@ -106,18 +103,10 @@ def epoch_batches(
 def round_batches(
     items: Sequence[TrainingItem], config: LoopConfig, rng: random.Random
 ) -> list[list[TrainingItem]]:
-    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`.
-
-    Every pass has all lessons of this round; replayed items are known already, and are spread over
-    the passes, so that each is there once in `config.epochs` of them.
-    """
-    new = [item for item in items if item.source == "lesson"]
-    old = [item for item in items if item.source != "lesson"]
-    rng.shuffle(old)
+    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`."""
     batches: list[list[TrainingItem]] = []
-    for number in itertools.count() if config.steps else range(config.epochs):
-        some = old[number % config.epochs :: config.epochs] if new else old
-        batches += epoch_batches(new + some, config.batch_size, rng)
+    for _ in itertools.count() if config.steps else range(config.epochs):
+        batches += epoch_batches(items, config.batch_size, rng)
         if not items or len(batches) >= config.steps > 0:
             break
     return batches[: config.steps or None]

@@ -281,7 +281,7 @@ def test_replayed_items_come_from_the_lessons_of_earlier_rounds(tiny_config: Loo
     replayed = [i for i in items if i["source"] == "replay"]
     own = [i for i in items if i["source"] == "own"]
     assert len([i for i in items if i["source"] == "lesson"]) == 18
-    assert len(replayed) == 9 and {i["anchor"] for i in replayed} <= set(earlier)
+    assert len(replayed) == 18 and {i["anchor"] for i in replayed} <= set(earlier)
     assert len(own) == 9
 
 

@@ -200,7 +200,7 @@ def test_replay_is_a_share_of_the_earlier_lessons_and_of_own_answers_per_lesson_
             "lesson": 10, "replay": old, "own": min(15, round(replay * (10 + old)))}
         assert len({(i.problem.id, i.anchor) for i in items}) == len(items)
         assert not {i.problem.id for i in items if i.source == "own"} & {p.id for p in problems[:5]}
-        assert not any(i.has_triplet for i in items if i.source != "lesson")
+        assert not any(i.has_triplet for i in items if i.source == "own")
     none = make_items(problems, now, mistakes_on(problems), {}, replay=1.0)
     assert Counter(i.source for i in none) == {"lesson": 10}
 
@@ -209,6 +209,7 @@ def test_an_earlier_lesson_is_replayed_although_its_question_has_another_one_now
     now, before = ([Lesson(problems[0].id, write_rationale(problems[0], style))] for style in (0, 1))
     items = make_items(problems, now, [], {}, earlier=before, replay=1.0)
     assert [(i.anchor, i.source) for i in items] == [(now[0].rationale, "lesson"), (before[0].rationale, "replay")]
+    assert items[0].positive == items[1].anchor and items[1].positive == items[0].anchor  # each the other's second way
 
 
 def test_own_answers_that_are_right_by_luck_are_not_trained_on(problems: list[Problem]) -> None:

@@ -62,9 +62,8 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
         batch, stand_ins, exam.mistakes, exam.correct, replay=config.replay, seed=config.seed)
     steps = 0
     if items:
-        new = sum(item.source == "lesson" for item in items)
-        read = config.epochs * new + len(items) - new  # replayed items are read once
-        steps = config.steps or math.ceil(read / share / config.batch_size)
+        batches = math.ceil(len(items) / share / config.batch_size)
+        steps = config.steps or config.epochs * batches
 
     seconds_per_item = []
     student.model.train()

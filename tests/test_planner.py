@@ -177,6 +177,6 @@ def test_a_round_is_reckoned_from_a_short_try_as_a_run_trains_and_the_student_st
     took = time_round(config, student, problems)
     assert took.exam > 0 and took.training > 0 and 0 < took.mistakes <= 1
     items = 60 * took.mistakes * config.lessons
-    assert 2 * items / 16 <= took.steps <= 2 * items * (1 + config.replay) / 16 + 2
+    assert 2 * items / 16 <= took.steps <= (2 + config.replay) * items / 16 + 2
     assert all(torch.equal(before[name], p) and p.grad is None for name, p in student.trainable.items())
     assert isinstance(student.model, nn.Module) and not student.model.training

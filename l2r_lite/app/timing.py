@@ -62,8 +62,9 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
         batch, stand_ins, exam.mistakes, exam.correct, replay=config.replay, seed=config.seed)
     steps = 0
     if items:
-        batches = math.ceil(len(items) / share / config.batch_size)
-        steps = config.steps or config.epochs * batches
+        own = sum(item.source == "own" for item in items)  # read once a round
+        read = config.epochs * (len(items) - own) + own
+        steps = config.steps or math.ceil(read / share / config.batch_size)
 
     seconds_per_item = []
     student.model.train()

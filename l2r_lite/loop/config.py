@@ -28,7 +28,7 @@ class LoopConfig:
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, "
                           "strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: hub)")
-    limit: int = _knob(714, "training questions (0: all)", 0)
+    limit: int = _knob(850, "training questions (0: all)", 0)
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)
     test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", 0, 100)

@@ -103,10 +103,18 @@ def epoch_batches(
 def round_batches(
     items: Sequence[TrainingItem], config: LoopConfig, rng: random.Random
 ) -> list[list[TrainingItem]]:
-    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`."""
+    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`.
+
+    A pass has every lesson. Own answers beside them are known already: they are spread over the
+    passes, so that each comes once in `config.epochs` of them.
+    """
+    lessons = [item for item in items if item.source != "own"]
+    own = [item for item in items if item.source == "own"] if lessons else []
+    rng.shuffle(own)
     batches: list[list[TrainingItem]] = []
-    for _ in itertools.count() if config.steps else range(config.epochs):
-        batches += epoch_batches(items, config.batch_size, rng)
+    for number in itertools.count() if config.steps else range(config.epochs):
+        some = own[number % config.epochs :: config.epochs]
+        batches += epoch_batches([*(lessons or items), *some], config.batch_size, rng)
         if not items or len(batches) >= config.steps > 0:
             break
     return batches[: config.steps or None]

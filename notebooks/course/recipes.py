@@ -63,7 +63,7 @@ def expect(config: LoopConfig, card: Card) -> Expected:
 def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
     """Multiplications and additions in the first round's training."""
     asked = min(config.limit * SHARE, config.feedback_limit or config.limit)
-    read = asked * config.lessons * (1 + config.replay) * config.epochs
+    read = asked * config.lessons * (config.epochs + config.replay)  # own answers once
     if config.steps:
         read = config.steps * config.batch_size
     parts = 3 if config.reflection_weight > 0 else 1  # anchor, positive, negative

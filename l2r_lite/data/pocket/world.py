@@ -254,11 +254,11 @@ def make_problems(
 
     Args:
         split: "train", "validation" or "test"; decides which wordings are used.
-        limit: how many problems (default: 714 train, 170 validation, 425 test).
+        limit: how many problems (default: 850 train, 170 validation, 425 test).
         seed: draws wordings, numbers, names and objects. Same arguments, same problems.
         skills: names out of SKILLS (default: the known and the withheld ones).
     """
-    count = limit if limit is not None else {"train": 714, "validation": 170, "test": 425}[split]
+    count = limit if limit is not None else {"train": 850, "validation": 170, "test": 425}[split]
     chosen = [SKILLS[name] for name in (skills or KNOWN + WITHHELD)]
     wordings = {
         s.name: [w for w in s.wordings if split_of(template_name(s.clauses, w)) == split]

@@ -16,6 +16,7 @@ import pytest
 
 from killing import start
 from l2r_course.stopping import stopping_round
+from l2r_lite.data.pocket.rationales import write_rationale
 from l2r_lite.loop import rounds
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, RunError, TeacherError
@@ -289,7 +290,8 @@ def test_replayed_items_come_from_the_lessons_of_earlier_rounds(tiny_config: Loo
 
 
 def fake_samples(problem: Problem, count: int, *, right: bool) -> list[Sample]:
-    return [Sample(problem.id, i, f"sample {i} {right}", problem.answer if right else None, right) for i in range(count)]
+    said = [write_rationale(problem, i % 3) if right else f"sample {i}" for i in range(count)]
+    return [Sample(problem.id, i, text, problem.answer if right else None, right) for i, text in enumerate(said)]
 
 
 @pytest.fixture

@@ -256,6 +256,18 @@ def test_steps_bound_a_rounds_training_whatever_the_number_of_lessons(problems: 
     assert round_batches([], LoopConfig(steps=7), random.Random(0)) == []
 
 
+def test_a_pass_has_every_lesson_and_own_answers_are_spread_over_the_passes(problems: list[Problem]) -> None:
+    correct = {p.id: [write_rationale(p, 0)] for p in problems}
+    made = make_items(problems, lessons_on(problems[:6], 2), [], correct, earlier=lessons_on(problems[6:9], 2), replay=1.0)
+    shown = Counter((i.source, i.anchor) for b in round_batches(made, LoopConfig(batch_size=4, epochs=3), random.Random(0))
+                    for i in b)  # fmt: skip
+    times = {source: {n for (s, _), n in shown.items() if s == source} for source in ("lesson", "replay", "own")}
+    assert times == {"lesson": {3}, "replay": {3}, "own": {1}} and len(shown) == len(made)
+    alone = [TrainingItem(p, write_rationale(p, 0), source="own") for p in problems[:8]]  # self-training has nothing else
+    again = Counter(i.anchor for b in round_batches(alone, LoopConfig(epochs=3), random.Random(0)) for i in b)
+    assert set(again.values()) == {3}
+
+
 def test_self_training_takes_every_own_correct_rationale_and_nothing_else(problems: list[Problem]) -> None:
     said = [Sample(problems[n].id, k, t, "7", True) for n, k, t in ((3, 0, "one"), (3, 1, "two"), (1, 0, "three"))]
     wrong = [Sample(problems[2].id, 0, "four", "8", False)]

@@ -29,50 +29,78 @@ def my_forgotten(before, after, threshold):
     "07.2": [("""
 import random
 def my_replay(rounds, share, seed):
-    now = {q for q, _ in rounds[-1]}
-    old = [p for r in rounds[:-1] for p in r if p[0] not in now]
-    return random.Random(seed).sample(old, min(len(old), round(share * len(rounds[-1]))))
+    old = [p for r in rounds[:-1] for p in r if p not in rounds[-1]]
+    return random.Random(seed).sample(old, round(share * len(old)))
 """, "is there twice"), ("""
 import random
 def my_replay(rounds, share, seed):
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r}
-    return random.Random(seed).sample(list(old.values()), min(len(old), round(share * len(rounds[-1]))))
-""", "has lessons in the current round"), ("""
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).choices(old, k=round(share * len(old)))
+""", "without replacement"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r})
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "is a lesson of the current round"), ("""
 import random
 def my_replay(rounds, share, seed):
     now = {q for q, _ in rounds[-1]}
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r if q not in now}
-    return random.sample(list(old.values()), min(len(old), round(share * len(rounds[-1]))))
+    old = sorted({p for r in rounds[:-1] for p in r if p[0] not in now})
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "another lesson on the question may be replayed"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = {q: (q, t) for r in rounds[:-1] for q, t in r if (q, t) not in rounds[-1]}
+    return random.Random(seed).sample(list(old.values()), round(share * len(old)))
+""", "one lesson per question"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.sample(old, round(share * len(old)))
 """, "same seed chose differently"), ("""
 import random
 def my_replay(rounds, share, seed):
-    now = {q for q, _ in rounds[-1]}
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r if q not in now}
-    return list(old.values())[: round(share * len(rounds[-1]))]
+    old = list(dict.fromkeys(p for r in rounds[:-1] for p in r if p not in rounds[-1]))
+    return old[: round(share * len(old))]
 """, "Every seed makes the same choice"), ("""
 import random
 def my_replay(rounds, share, seed):
-    now = {q for q, _ in rounds[-1]}
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r if q not in now}
-    return random.Random(seed).sample(list(old.values()), round(share * len(rounds[-1])))
-""", "take all of them then"), ("""
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).sample(old, min(len(old), round(share * len(rounds[-1]))))
+""", "not of the 2 of the current round"), ("""
 import random
 def my_replay(rounds, share, seed):
-    now = {q for q, _ in rounds[-1]}
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r if q not in now}
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     n = round(share * sum(len(r) for r in rounds[:-1]))
-    return random.Random(seed).sample(list(old.values()), min(len(old), n))
-""", "the share of the earlier lessons"), ("""
+    return random.Random(seed).sample(old, n)
+""", "More lessons are wanted than there are"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    n = round(share * sum(len(r) for r in rounds[:-1]))
+    return random.Random(seed).sample(old, min(len(old), n))
+""", "take the share of what is left"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).sample(old, int(share * len(old)))
+""", "cut it off"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    rng = random.Random(seed)
+    n = round(share * len(old))
+    return rng.sample(old[:n + 1], n)
+""", "was never chosen"), ("""
 import random
 def my_replay(rounds, share, seed):
     if len(rounds) < 2:
         return []
-    now = {q for q, _ in rounds[-1]}
-    old = {q: (q, t) for q, t in rounds[-2] if q not in now}
-    return random.Random(seed).sample(list(old.values()), min(len(old), round(share * len(rounds[-1]))))
-""", "draw from all earlier rounds")],
+    old = sorted(set(rounds[-2]) - set(rounds[-1]))
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "not only from the last one")],
     "07.3": [("""
-worse = dict(replay=0.5)
+worse = dict(replay=0.25)
 cured = dict(replay=1.0)
 """, "Replay holds the known skills"), ("""
 worse = dict(epochs=1)
@@ -81,11 +109,11 @@ cured = dict(replay=1.0)
 worse = {'learning_rate': 0.01}
 cured = {'epochs': 1, 'learning_rate': 1e-3}
 """, "Who does not learn does not forget"), ("""
-worse = dict(epochs=6)
-cured = dict(epochs=1)
+worse = dict(learning_rate=0.01)
+cured = dict(epochs=1, learning_rate=0.01, replay=0.25)
 """, "To learn less is no cure"), ("""
 worse = dict(learning_rate=0.01)
-cured = dict(learning_rate=0.01, replay=0.5)
+cured = dict(learning_rate=0.01, replay=1)
 """, "half of the start's"), ("""
 worse = dict(replay=1)
 cured = dict(learning_rate=0.01)
@@ -94,15 +122,27 @@ worse = dict(learning_rate=0.01)
 cured = dict(rounds=2)
 """, "A second round repairs"), ("""
 worse = dict(learning_rate=0.01)
+cured = dict(replay=0.5)
+""", "measured are 0.0, 0.25, 1.0"), ("""
+worse = dict(learning_rate=0.01)
 cured = dict(replay=2)
-""", "measured are 0.0, 0.5, 1.0"), ("""
+""", "must be between 0 and 1"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(epochs=1)
+""", "Who does not learn does not forget"), ("""
+worse = dict(epochs=4)
+cured = dict(replay=1)
+""", "What makes each step larger"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(rate_decay=0.5)
+""", "from round 2 on"), ("""
 worse = dict(lr=0.01)
 cured = dict(replay=1)
 """, "no knob lr"), ("""
 worse = 'learning_rate=0.01'
 cured = dict(replay=1)
 """, "is to be a dict"), ("""
-worse = dict(epochs=3)
+worse = dict(epochs=2)
 cured = dict(replay=1)
 """, "the setting that we start from")],
     "07.4": [("""

@@ -1,10 +1,14 @@
-"""`make results`: the README's tables of results, from the logs in notebooks/course/research/logs. A test finds stale ones."""
+"""`make results`: the README's tables of results and its figure of rounds, from the logs in notebooks/course/research/logs.
+
+A test finds stale tables.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from l2r_course import figures
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.findings import arm_table, compare, comparison_table, round_table
@@ -55,3 +59,5 @@ def fresh(text: str) -> str:
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(fresh(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    rounds = figures.rounds_by_seed(read_runs()["default"], ["tailored", "no memory"])
+    figures.save(rounds, ROOT / "notebooks" / "figures" / "rounds.png")

@@ -102,7 +102,7 @@ def test_rounds_that_rise_are_counted() -> None:
     table = findings.round_table(made)
     assert table.head == ["arm", "seeds", "before", "round 1", "round 2", "every round rises", "lowest at the end"]
     tailored, random = table.rows
-    assert tailored[:2] == ["tailored", 3] and tailored[-2] == "3 of 3" and float(tailored[-1]) > 85
+    assert tailored[:2] == ["tailored", "3"] and tailored[-2] == "3 of 3" and float(tailored[-1]) > 85
     assert random[-2] == "0 of 3" and float(random[-1]) < 45 and random[2][:2] == tailored[2][:2]
 
 
@@ -112,6 +112,13 @@ def test_arms_by_round_draws_a_point_for_each_round_and_a_single_seed_too(tmp_pa
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
     assert len(lines) >= 2 and not any(math.isnan(y) for line in lines for y in line.get_ydata())
     assert figures.save(figure, tmp_path / "arms.png").stat().st_size > 5000
+
+
+def test_a_line_per_seed_and_one_for_the_mean() -> None:
+    figure = figures.rounds_by_seed(runs(tailored=0.9, no_memory=0.4), ["tailored", "no memory"])
+    assert len(figure.axes[0].lines) == 2 * (SEEDS + 1)
+    assert figure.axes[0].get_title(loc="left").splitlines() == [
+        "tailored: every round rises in 8 of 8 seeds", "no memory: every round rises in 0 of 8 seeds"]
 
 
 def test_questions_of_two_kinds_are_drawn_apart() -> None:

@@ -10,7 +10,7 @@ from l2r_course.figures.exam import (
     estimator_bias, forks, mistakes_by_temperature, mistakes_found, next_token, next_token_table,
     pass_by_k, repeated_exams, skill_profile, temperatures)
 from l2r_course.figures.feedback import budget_at_work, fates
-from l2r_course.figures.findings import arms_by_round, comparisons
+from l2r_course.figures.findings import arms_by_round, comparisons, rounds_by_seed
 from l2r_course.figures.forgetting import (
     mistakes_by_skill, replay_compared, skill_changes, stopping_rule)
 from l2r_course.figures.grading import (

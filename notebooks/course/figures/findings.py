@@ -62,6 +62,29 @@ def _arms_panel(
     axes.grid(axis="y", alpha=0.25)
 
 
+@style()
+def rounds_by_seed(runs: Sequence[Run], arms: Sequence[str]) -> Figure:
+    """Test accuracy by round: a thin line per seed, a thick one for the mean of each arm."""
+    figure = new_figure(9, 5)
+    axes = figure.subplots()
+    told = []
+    for arm, colour in zip(arms, COLOURS, strict=False):
+        by_seed = np.array(
+            [[100 * r.correct(n).mean() for n in range(len(r.test))] for r in runs if r.arm == arm])
+        rounds, mean = range(by_seed.shape[1]), by_seed.mean(0)
+        axes.plot(rounds, by_seed.T, color=colour, lw=1, alpha=0.35)
+        axes.plot(rounds, mean, "o-", color=colour, lw=3, ms=8)
+        axes.annotate(f"{arm}\n{mean[-1]:.0f} %", (rounds[-1], mean[-1]), (10, 0), color=colour,
+                      textcoords="offset points", va="center", weight="bold")
+        rising = int((np.diff(by_seed) > 0).all(1).sum())
+        told.append(f"{arm}: every round rises in {rising} of {len(by_seed)} seeds")
+    axes.set(xlabel="round (0: before any training)", ylabel="test accuracy in %",
+             title="\n".join(told), xlim=(-0.1, len(rounds) - 0.3))
+    axes.set_xticks(rounds)
+    axes.grid(axis="y", alpha=0.25)
+    return figure
+
+
 def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Names at the lines' ends, moved apart where they would overlap."""
     low, high = axes.get_ylim()

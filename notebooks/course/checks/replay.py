@@ -15,13 +15,14 @@ from l2r_lite.runs.show import Table
 Pair = tuple[str, str]
 
 _Q = [
-    [("q1", "a"), ("q1", "b"), ("q2", "c"), ("q3", "d")],
-    [("q3", "e"), ("q4", "f"), ("q5", "g")],
-    [("q1", "h"), ("q6", "i")]]
+    [("q1", "a"), ("q1", "b"), ("q2", "c"), ("q2", "d"), ("q3", "e")],
+    [("q2", "c"), ("q4", "f"), ("q5", "g")],
+    [("q3", "h"), ("q6", "i")]]
 _REPLAY_CASES: list[tuple[list[list[Pair]], float]] = [
-    ([[("q1", "a"), ("q1", "b"), ("q2", "c")], [("q2", "d"), ("q3", "e")]], 0.5), (_Q, 1.0),
-    (_Q, 1.5), (_Q, 0.0), ([_Q[0], [("q4", "x"), ("q4", "y")]], 5.0), (_Q[:1], 1.0),
-    ([_Q[0], [("q1", "z")]], 1.0)]
+    (_Q, 1.0), (_Q, 0.6), (_Q, 0.4), (_Q, 0.0),
+    ([_Q[0], [("q1", "b"), ("q4", "x"), ("q4", "y")]], 1.0),
+    ([_Q[0], _Q[1], [("q5", "g"), ("q7", "j")]], 0.3),
+    (_Q[:1], 1.0), ([_Q[0], []], 0.8), ([_Q[0], _Q[0]], 1.0)]
 
 
 def _replay_fault(
@@ -29,19 +30,21 @@ def _replay_fault(
 ) -> tuple[Any, str] | None:
     """What the function returned in a case, and the first fault in it; None: all is well."""
     earlier = [pair for lessons in rounds[:-1] for pair in lessons]
-    free = {q for q, _ in earlier} - {q for q, _ in rounds[-1]}
-    wanted = min(round(share * len(rounds[-1])), len(free))
+    free = [pair for pair in dict.fromkeys(earlier) if pair not in rounds[-1]]
+    wanted = round(share * len(free))
     drawn: list[list[Pair]] = []
     for seed in range(60):
         try:
             chosen, again = (theirs(copy.deepcopy(rounds), share, seed) for _ in range(2))
         except Exception as error:  # noqa: BLE001 - a learner's mistake is told in a sentence
-            told = f"Your function ended in {type(error).__name__}: {error}."
+            said = str(error).rstrip(".")
+            told = f"Your function ended in {type(error).__name__}: {said}."
             if isinstance(error, ValueError) and "arger than" in str(error):
                 told += (
-                    " There are fewer questions left than lessons wanted: take all of them then.")
+                    " More lessons are wanted than there are: `share` is a share of the lessons "
+                    "that you draw from.")
             return None, told
-        fault = _choice_fault(chosen, rounds, wanted, share, len(free))
+        fault = _choice_fault(chosen, rounds, free, wanted, share)
         if fault is None and chosen != again:
             fault = (
                 "Two calls with the same seed chose differently: draw from random.Random(seed).")
@@ -52,44 +55,65 @@ def _replay_fault(
         return drawn[0], (
             "Every seed makes the same choice: draw at random, else the first lessons are "
             "replayed in every round.")
-    never = sorted(free - {q for chosen in drawn for q, _ in chosen})
+    never = sorted(set(free) - {pair for chosen in drawn for pair in chosen})
     if wanted and never:
-        return drawn[0], f"{never[0]} was never chosen with 60 seeds: draw from all earlier rounds."
+        return drawn[0], f"{never[0]} was never chosen with 60 seeds: draw from all of them."
     return None
 
 
 def _choice_fault(
-    chosen: Any, rounds: list[list[Pair]], wanted: int, share: float, free: int
+    chosen: Any, rounds: list[list[Pair]], free: list[Pair], wanted: int, share: float
 ) -> str | None:
     """What is wrong with one choice of lessons; None: nothing."""
     pairs = isinstance(chosen, list) and all(isinstance(c, tuple) and len(c) == 2 for c in chosen)
     if not pairs:
         return "Return a list of (question, lesson) pairs, as they came in."
-    asked = [q for q, _ in chosen]
-    both = sorted({q for q, _ in rounds[-1]} & set(asked))
+    both = sorted(set(chosen) & set(rounds[-1]))
     if both:
-        return (f"{both[0]} has lessons in the current round: it is trained on anyway, so leave "
-                "its earlier ones out.")
-    if not set(chosen) <= {pair for lessons in rounds[:-1] for pair in lessons}:
+        return (
+            f"{both[0]} is a lesson of the current round: it is trained on anyway, so leave it "
+            "out.")
+    if not set(chosen) <= set(free):
         return "There are pairs in it that are no lesson of an earlier round."
-    twice = [q for q in asked if asked.count(q) > 1]
+    twice = [pair for pair in chosen if chosen.count(pair) > 1]
     if twice:
-        return (f"Question {twice[0]} is there twice: choose among questions, then one lesson of "
-                "each.")
+        return (
+            f"{twice[0]} is there twice: two rounds may have the same lesson, so remove "
+            "duplicates before you draw, and draw without replacement.")
     if len(chosen) != wanted:
         return _wrong_count(len(chosen), wanted, share, rounds, free)
     return None
 
 
-def _wrong_count(got: int, wanted: int, share: float, rounds: list[list[Pair]], free: int) -> str:
-    if share and got in {round(share * sum(map(len, rounds[:-1]))), round(share * free)}:
-        return (
-            f"You took the share of the earlier lessons; wanted are {share} per lesson of the "
-            f"*current* round: {wanted}.")
-    what = "too many" if got > wanted else "too few"
-    return (
-        f"{got} are {what}: {share} × {len(rounds[-1])} lessons of the current round, and {free} "
-        "questions to choose from.")
+def _wrong_count(
+    got: int, wanted: int, share: float, rounds: list[list[Pair]], free: list[Pair]
+) -> str:
+    earlier = [pair for lessons in rounds[:-1] for pair in lessons]
+    now = {question for question, _ in rounds[-1]}
+    other = [(q, text) for q, text in free if q not in now]
+    told = f"{got} are too {'many' if got > wanted else 'few'}, {wanted} are wanted: "
+    if got == int(share * len(free)):
+        return told + f"round {share} × {len(free)} with `round`; int() and // cut it off."
+    questions = {len({q for q, _ in free}), len({q for q, _ in other})}
+    if got in {round(share * n) for n in questions}:
+        return told + (
+            "did you take one lesson per question? Two different lessons on one question are two "
+            "to choose from.")
+    if got == round(share * len(other)):
+        return told + (
+            "did you leave out every question of the current round? Only the very same pair is "
+            "left out; another lesson on the question may be replayed.")
+    if got in {round(share * len(earlier)), round(share * len(set(earlier)))}:
+        return told + (
+            "take the share of what is left once duplicates and the current round's pairs are "
+            "gone.")
+    if got == round(share * len(set(rounds[-2]) & set(free))):
+        return told + "draw from all earlier rounds, not only from the last one."
+    if got == min(round(share * len(rounds[-1])), len(free)):
+        return told + (
+            f"the share is of the {len(free)} earlier lessons, not of the {len(rounds[-1])} of "
+            "the current round.")
+    return told + f"{share} × {len(free)} lessons to choose from, rounded."
 
 
 @exercise("07.2", "what to replay")
@@ -133,6 +157,7 @@ _NO_USE = {
         "More samples find more mistakes; they were not measured here, and lessons for known "
         "skills stay rare.",
     "limit": "The number of questions was held fixed in the measured runs.",
+    "rate_decay": "It acts from round 2 on; round 1 has the full learning rate.",
     "reflection_weight":
         "λ was held at 0.5 in the measured runs. Whether it matters is open: try a run of your "
         "own.",
@@ -182,9 +207,11 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
         why = "Replay holds the known skills. " if worse.get("replay") else ""
         if worse.get("epochs") == 1 or worse.get("learning_rate") == 0.001:
             why += "Less training is no way to forget more. "
+        if worse.get("epochs", 0) > measured["start"]["epochs"]:
+            why += "More passes repeat the same lessons. What makes each step larger? "
         return (f"worse loses {bad['lost']:.0f} points on the known skills, the start "
                 f"{start['lost']:.0f}. {why}").rstrip()
-    if good["gained"] < 0.9 * start["gained"]:
+    if good["gained"] < 0.8 * start["gained"]:
         keeps = good["lost"] <= start["lost"] / 2
         why = "Who does not learn does not forget; that" if keeps else "To learn less"
         return (

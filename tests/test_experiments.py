@@ -174,6 +174,6 @@ def test_one_shot_waits_for_the_rounds_whose_lessons_it_takes(small: Experiment,
 
 def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert experiments.main(["poket", "--logs", str(tmp_path), "--runs", str(tmp_path)]) == 2
-    assert 'no experiment is called "poket"; there are: pocket' in capsys.readouterr().err
+    assert 'no experiment is called "poket"; there are: default, pocket' in capsys.readouterr().err
     assert experiments.main(["svamp", "--logs", str(tmp_path), "--runs", str(tmp_path)]) == 2
     assert "recorded" in capsys.readouterr().err

@@ -123,12 +123,14 @@ REASONS = [
     ("3 * 4 = 12. The answer is 12.", "wrong answer"), ("3 * 4 = 11 and 11 - 2 = 10. The answer is 10.", "wrong arithmetic"),
     ("First 5 + 4 = 10. The answer is 10.", "wrong arithmetic"),
     ("3 * 4 = 12 and   12 - 2 = 10, so ten. The answer is 10.", "copy of the mistake"),
-    ("Twelve less two\nis ten. The answer is 10.", "duplicate"), (GOOD, None),
+    ("First 3 * 4 = 12. Then\n12 - 2 = 10. The answer is 10.", "duplicate"),
+    ("Twelve less two is ten. The answer is 10.", "no step"), (GOOD, None),
 ]  # fmt: skip
 
 
 def test_a_rationale_is_rejected_for_the_right_reason() -> None:
-    wrong, known = "3 * 4 = 12 and 12 - 2 = 10, so ten. The answer is 10.", "Twelve less two is ten. The answer is 10."
+    wrong = "3 * 4 = 12 and 12 - 2 = 10, so ten. The answer is 10."
+    known = "First 3 * 4 = 12. Then 12 - 2 = 10. The answer is 10."
     for rationale, reason in REASONS:
         assert verify(CARDS, rationale, Context([wrong], [known])) == reason, rationale
     assert verify(CARDS, GOOD, Context(fits=lambda text: len(text) < 10)) == "too long"

@@ -26,7 +26,7 @@ LABELS = {
     "base_url": "teacher's address", "price": "price", "budget": "budget in US dollars",
     "rounds": "rounds", "samples": "samples per question",
     "reflection_weight": "reflection weight λ", "margin": "margin ρ", "replay": "replay",
-    "rate_decay": "decay of the learning rate", "seed": "seed",
+    "rate_decay": "rate decay", "seed": "seed",
 }
 CHOICES = {
     "student": tuple(SHORT_NAMES), "problems": PROBLEM_NAMES,

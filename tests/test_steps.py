@@ -137,6 +137,26 @@ def test_of_gpt_4s_verified_rationales_at_most_2_per_cent_are_in_doubt(name: str
     assert len(sound) > 500 and len(doubted) <= 0.02 * len(sound), doubted
 
 
+def doubted(rows: list[tuple[str, str, str]]) -> tuple[int, int]:
+    """Of (question, gold, text): how many that pass all other checks are in doubt, and how many pass."""
+    verdicts = []
+    for question, gold, text in rows:
+        value = parse_number(gold)
+        problem = Problem("x", question, canonical_number(value) if value is not None else "", "number")
+        if verify(problem, text, Context()) is None:
+            verdicts.append(follows(problem, text))
+    return verdicts.count(False), len(verdicts)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs shared/data")
+def test_what_others_wrote_is_in_doubt_more_often_as_the_readme_says() -> None:
+    chains = json.loads((DATA / "recorded" / "mentor-kd" / "svamp_3_train.json").read_text("utf-8"))
+    assert doubted([(row["input"], row["answer"], row["chain"]) for row in chains]) == (66, 1571)
+    people = map(json.loads, (DATA / "gsm8k" / "train.jsonl").read_text("utf-8").splitlines())
+    found, sound = doubted([(row["question"], row["answer"].split("####")[1], row["answer"]) for row in people])
+    assert round(100 * found / sound) == 19
+
+
 def test_wrong_rationales_of_gpt_4_that_were_told_the_answer_are_found() -> None:
     """With steps to follow; some only say that the question must be wrong."""
     found = missed = 0

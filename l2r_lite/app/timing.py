@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.items import epoch_batches, make_items
+from l2r_lite.loop.items import epoch_batches, make_items, round_batches
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Lesson, Problem
 from l2r_lite.loop.student import Student
@@ -62,9 +62,8 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
         batch, stand_ins, exam.mistakes, exam.correct, replay=config.replay, seed=config.seed)
     steps = 0
     if items:
-        own = sum(item.source == "own" for item in items)  # read once a round
-        read = config.epochs * (len(items) - own) + own
-        steps = config.steps or math.ceil(read / share / config.batch_size)
+        passes = round_batches(items, config.with_(steps=0), random.Random(config.seed))
+        steps = config.steps or math.ceil(sum(map(len, passes)) / share / config.batch_size)
 
     seconds_per_item = []
     student.model.train()

@@ -98,7 +98,7 @@ def small(tiny_folder: Path) -> Experiment:
         student=str(tiny_folder), limit=18, validation_limit=9, test_limit=9, rounds=2, samples=2, batch_size=8,
         max_new_tokens=12, exam_rows=36, feedback_limit=4, steps=3,
     )  # fmt: skip
-    return Experiment("small", config, ("tailored", "one shot", "random lessons", "untrained"), 1, "new skills")
+    return Experiment("small", config, ("tailored", "one shot", "random lessons", "untrained"), 1)
 
 
 def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small: Experiment, tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small
     found = {r.arm: r for r in read_log(logs / "small.jsonl")}
     assert found.keys() == set(small.arms)
     untrained = found.pop("untrained")
-    assert untrained.rounds == () and len(untrained.elsewhere["new skills"]) == 510
+    assert untrained.rounds == ()
     for arm, run in found.items():
         assert run.test[0] == untrained.test[0] and sum(r["teacher_calls"] for r in run.rounds) == 8, arm
         losses = (runs / "small" / f"{arm.replace(' ', '-')}-seed0").glob("round-*/losses.jsonl")
         assert sum(len(f.read_text(encoding="utf-8").splitlines()) for f in losses) == 6, arm
-        assert len(run.elsewhere["new skills"]) == 510 and len(run.test[0]) == 9
+        assert len(run.test[0]) == 9
     taught = {arm: {(x.problem_id, x.rationale) for f in (runs / "small").glob(f"{arm}-seed0/round-*/lessons.jsonl")
                     for x in read_lines(f, Lesson)} for arm in ("tailored", "one-shot")}  # fmt: skip
     assert len(found["one shot"].rounds) == 1 and taught["one-shot"] == taught["tailored"] and len(taught["tailored"]) > 8
@@ -131,7 +131,7 @@ def test_runs_take_what_their_arm_says_and_what_is_logged_is_not_run_again(small
 def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
     small: Experiment, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    two = replace(small, arms=("random lessons", "tailored"), elsewhere="")
+    two = replace(small, arms=("random lessons", "tailored"))
     for arm, folder in (("tailored", "alone"), ("random lessons", "together")):
         run_experiment(replace(two, arms=(arm,)), tmp_path / folder, tmp_path / folder)
     first = tmp_path / "together" / "small" / "random-lessons-seed0" / "round-1" / "stages.json"
@@ -147,7 +147,7 @@ def test_arms_of_a_seed_share_their_first_exam_and_come_out_as_if_alone(
 
 def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, tmp_path: Path) -> None:
     once, other = small.config.with_(rounds=1), tmp_path / "small" / "other"
-    run_experiment(replace(small, arms=("tailored",), elsewhere="", config=once), tmp_path, tmp_path)
+    run_experiment(replace(small, arms=("tailored",), config=once), tmp_path, tmp_path)
     changes = {"samples": 1, "limit": 9, "temperature": 0.5, "four_bit": False, "teacher": "none", "seed": 1}
     for name, value in changes.items():
         begin_alike(small.config.with_(**{name: value}), other)
@@ -157,7 +157,7 @@ def test_a_run_that_begins_otherwise_sits_an_exam_of_its_own(small: Experiment, 
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_path: Path) -> None:
-    one = replace(small, arms=("tailored",), elsewhere="")
+    one = replace(small, arms=("tailored",))
     (tmp_path / "runs" / "small").mkdir(parents=True)
     with FileLock(tmp_path / "runs" / "small" / ".tailored-seed0.lock"):
         assert run_experiment(one, tmp_path / "runs", tmp_path / "logs") == 1
@@ -166,7 +166,7 @@ def test_a_run_that_another_process_holds_is_left_to_it(small: Experiment, tmp_p
 
 def test_one_shot_waits_for_the_rounds_whose_lessons_it_takes(small: Experiment, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    early = replace(small, arms=("random lessons", "one shot"), elsewhere="")
+    early = replace(small, arms=("random lessons", "one shot"))
     assert run_experiment(early, runs, tmp_path / "logs") == 1
     assert [r.arm for r in read_log(tmp_path / "logs" / "small.jsonl")] == ["random lessons"]
     assert run_experiment(replace(early, arms=("tailored", "one shot")), runs, tmp_path / "logs") == 0

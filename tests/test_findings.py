@@ -32,7 +32,7 @@ def runs(**arms: float) -> list[Run]:
             test = tuple("".join("01"[int(x < level)] for x in row) for row, level in levels)
             config, validation = LoopConfig(seed=seed).to_json(), (0.3, 0.5, accuracy)
             made.append(Run(arm.replace("_", " "), seed, config, f"{QUESTIONS} · x", test, validation, 2, {},
-                            rounds=(AMOUNTS, AMOUNTS), elsewhere={"new skills": "0101"}))  # fmt: skip
+                            rounds=(AMOUNTS, AMOUNTS)))  # fmt: skip
     return made
 
 
@@ -93,8 +93,7 @@ def test_the_arms_table_says_what_each_took_and_reached() -> None:
     table = arm_table(runs(tailored=0.9, random_lessons=0.6))
     assert [row[0] for row in table.rows] == ["tailored", "random lessons"]  # in the order of ARMS
     assert table.rows[0][1:5] == ["8", "100", "200", "50%"]
-    assert table.rows[0][5].startswith("9") and table.rows[0][-1] == "50.0 ± 0.0"
-    assert table.head[-1] == "new skills"
+    assert table.rows[0][5].startswith("9")
 
 
 def test_rounds_that_rise_are_counted() -> None:

@@ -10,7 +10,6 @@ one line per run. A line, folded here:
      "test": ["0110…", "0111…"],                a digit per question, a text per round from round 0
      "validation": [0.51, 0.79], "kept": 1,     accuracy per round; the round that validation chose
      "rounds": [{"teacher_calls": 200, …}],     what each round took, round 1 first
-     "elsewhere": {"new skills": "0110…"},      the kept student's answers to other questions
      "environment": {… machine and versions, as in report.json …}}
 
 `from_folder` makes a line of a run folder, `keep` puts it into a log, `read_runs` reads all logs of
@@ -86,7 +85,6 @@ class Run:
     date: str = ""
     seconds: float = 0.0
     rounds: tuple[dict[str, float], ...] = ()
-    elsewhere: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def correct(self, after: int | None = None) -> NDArray[np.int64]:
         """1 for each test question answered right after a round (None: the kept one, -1: last)."""
@@ -105,14 +103,8 @@ def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
     return KNOBS[arm]
 
 
-def from_folder(
-    out: str | Path, arm: str, commit: str = "",
-    elsewhere: dict[str, Sequence[Sample]] | None = None,
-) -> Run:
+def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
     """A finished run's folder as one record.
-
-    Args:
-        elsewhere: what the kept student answered to questions of another kind.
 
     Raises:
         RunError: a file of the folder is missing or damaged.  EvidenceError: there is no such arm.
@@ -130,7 +122,6 @@ def from_folder(
         test=tuple(map(_digits, answers)), kept=report["best_round"],
         validation=tuple(r["validation_accuracy"] for r in rounds),
         rounds=tuple({name: r[name] for name in AMOUNTS} for r in rounds[1:]),
-        elsewhere={name: _digits(samples) for name, samples in (elsewhere or {}).items()},
         environment=report["environment"], commit=commit,
         date=datetime.date.today().isoformat(), seconds=round(seconds, 1))
 
@@ -202,7 +193,7 @@ def read_log(log: str | Path) -> list[Run]:
 
 _TYPES: dict[str, Any] = {
     "arm": str, "seed": int, "config": dict, "questions": str, "test": tuple, "validation": tuple,
-    "kept": int, "environment": dict, "seconds": (int, float), "rounds": tuple, "elsewhere": dict,
+    "kept": int, "environment": dict, "seconds": (int, float), "rounds": tuple,
 }
 
 
@@ -214,8 +205,6 @@ def _misshapen(run: Run) -> str:
             return f"the field {name} cannot be {value!r:.60}"
     if not all(map(_are_digits, run.test)) or len({len(digits) for digits in run.test}) != 1:
         return "the field test must hold a text of 0 and 1 per round, with a digit per question"
-    if not all(map(_are_digits, run.elsewhere.values())):
-        return "the field elsewhere must hold texts of 0 and 1"
     if not all(isinstance(share, int | float) for share in run.validation):
         return "the field validation must hold a number per round"
     if not 0 <= run.kept < len(run.test):

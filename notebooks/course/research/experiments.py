@@ -24,17 +24,14 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from l2r_course.research import causes, evidence
-from l2r_lite.data.pocket import world
-from l2r_lite.data.problems import load_problems
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
-from l2r_lite.loop.exam import take_exam
-from l2r_lite.loop.records import Lesson, Problem, Sample
+from l2r_lite.loop.records import Lesson
 from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json, write_lines
 from l2r_lite.runs import guard
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import environment
-from l2r_lite.runs.run import USUAL, run_rounds
+from l2r_lite.runs.run import run_rounds
 from l2r_lite.students.presets import PRESETS
 
 # Knobs that act only after a run's first exam: runs that differ in nothing else begin alike.
@@ -52,14 +49,12 @@ class Experiment:
         log: its name. Two experiments on one test may share a log, so that arms can be compared.
         arms: names in evidence.ARMS.
         seeds, first: how many seeds each arm has, and the first of them.
-        elsewhere: other questions for the kept student: a benchmark, or "new skills" (pocket).
     """
 
     log: str
     config: LoopConfig
     arms: Sequence[str]
     seeds: int
-    elsewhere: str = ""
     first: int = 0
 
 
@@ -130,8 +125,7 @@ def run_experiment(
                     continue
                 if run_rounds(config, out, progress=sys.stderr.isatty())["stopped"] == "user":
                     raise KeyboardInterrupt
-                answers = answers_elsewhere(experiment.elsewhere, config, out)
-                evidence.keep(evidence.from_folder(out, arm, _commit(), answers), log)
+                evidence.keep(evidence.from_folder(out, arm, _commit()), log)
         except Timeout:
             left += 1
     return left
@@ -190,21 +184,6 @@ def _folder(arm: str, seed: int | str = "") -> str:
     return f"{arm.replace(' ', '-')}-seed{seed}"
 
 
-def answers_elsewhere(name: str, config: LoopConfig, out: Path) -> dict[str, Sequence[Sample]]:
-    """Greedy answers of a run's kept student to questions unlike those it was trained on."""
-    if not name:
-        return {}
-    from l2r_lite.students.adapters import load_adapter
-    from l2r_lite.students.loading import student_from
-
-    student = student_from(config)
-    load_adapter(student, out / "student")
-    exam = take_exam(
-        student, _questions(name, config), max_new_tokens=config.max_new_tokens,
-        rows=config.exam_rows, describe=name, judge=USUAL.judge, progress=sys.stderr.isatty())
-    return {name: exam.samples}
-
-
 def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None) -> None:
     """Watch the first round's training (causes.py) of arms that differ in self-reflection only."""
     wanted = [(seed, arm) for seed in _seeds(INSIDE, seeds) for arm in only or INSIDE.arms]
@@ -221,12 +200,6 @@ def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None)
 
 def _seeds(experiment: Experiment, how_many: int | None) -> range:
     return range(experiment.first, experiment.first + (how_many or experiment.seeds))
-
-
-def _questions(name: str, config: LoopConfig) -> list[Problem]:
-    if name == "new skills":
-        return world.make_problems("test", 510, skills=world.TRANSFER)
-    return load_problems(name, "test", 300, 0, config.data_dir)  # all of SVAMP: 5 minutes more
 
 
 def _commit() -> str:

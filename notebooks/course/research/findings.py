@@ -117,10 +117,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
 def arm_table(runs: Sequence[Run]) -> Table:
     """A row per arm: what a run took, and accuracies in per cent, mean over seeds ± 95 % (t).
 
-    "kept" is the student that validation chose, "last" that of the last round, the other columns
-    are questions of another kind.
+    "kept" is the student that validation chose, "last" that of the last round.
     """
-    kinds = sorted({kind for r in runs for kind in r.elsewhere})
     rows = []
     for arm in ARMS:
         mine = [r for r in runs if r.arm == arm]
@@ -131,13 +129,11 @@ def arm_table(runs: Sequence[Run]) -> Table:
             for name in ("teacher_calls", "lessons"))
         shares = [x["triplet_share"] for r in mine for x in r.rounds]
         accuracies = [[r.correct().mean() for r in mine], [r.correct(-1).mean() for r in mine]]
-        for kind in kinds:
-            accuracies.append([_share(r.elsewhere[kind]) for r in mine if kind in r.elsewhere])
         rows.append([
             arm, len(mine), f"{calls:.0f}", f"{lessons:.0f}",
             f"{np.mean(shares):.0%}" if shares else "–", *map(_mean, accuracies)])
     head = ["arm", "seeds", "teacher calls", "lessons", "items with a triplet", "kept", "last"]
-    return Table([*head, *kinds], rows)
+    return Table(head, rows)
 
 
 def round_table(runs: Sequence[Run]) -> Table:
@@ -173,7 +169,3 @@ def _mean(values: Sequence[float]) -> str:
         return "–"
     mean, half = mean_interval([100 * float(v) for v in values])
     return f"{mean:.1f}" if len(values) < 2 else f"{mean:.1f} ± {half:.1f}"
-
-
-def _share(digits: str) -> float:
-    return digits.count("1") / max(len(digits), 1)

@@ -112,7 +112,7 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
     axes.axvline(0, color="black", lw=1)
     told = [f"{textwrap.fill(c.what, 46)}\n{c.first} − {c.second}, {c.seeds} seeds" for c in found]
     axes.set_yticks(range(len(found)), told, fontsize=11)
-    axes.invert_yaxis()
+    axes.set_ylim(len(found) - 0.5, -0.5)
     decided = sum(c.holds != "undecided" for c in found)
     axes.set(xlabel="gain in points of test accuracy\nbar: 95 % over seeds and questions",
              title=f"{decided} of {len(found)} comparisons decided")

@@ -29,6 +29,7 @@ def run_notebook(file: Path, workdir: Path, timeout: int = 900) -> nbformat.Note
     notebook = nbformat.read(file, as_version=4)
     started = time.monotonic()
     client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(workdir)}})
+    os.environ["L2R_PROGRESS"] = str(workdir / "progress.json")  # a page shows no progress of whoever ran it
     with client.setup_kernel():
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)
@@ -93,7 +94,8 @@ def without_widget(output: nbformat.NotebookNode) -> list[nbformat.NotebookNode]
         return [output]
     picture, html = output.data.get("image/png"), output.data.get("text/html")
     if not picture:
-        output.data = {"text/markdown": "*Run this cell to see the panel; it needs a kernel.*"}
+        run_it = "*Run this cell to see the panel; it needs a kernel.*"
+        output.data = {"text/html": html} if html else {"text/markdown": run_it}
         return [output]
     output.data = {"image/png": picture}
     if not html:

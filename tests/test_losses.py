@@ -267,7 +267,7 @@ def test_one_pass_joins_layers_with_their_adapters_and_gives_the_same_gradients(
 def test_each_tokens_loss_and_the_hidden_states_are_those_of_a_text_that_stands_alone(
     student: Student, items: list[TrainingItem]
 ) -> None:
-    """What notebook 06 draws, token by token."""
+    """What notebook 07 draws, token by token."""
     batch = pack(student, [items[0]])
     hidden = hidden_states(student, batch)
     loss, weight = token_losses(student, batch, hidden)

@@ -10,7 +10,7 @@ import pytest
 
 from run_notebooks import NOTEBOOKS, run_notebook
 
-FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
+FILES = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 ROOT = NOTEBOOKS.parent
 
 
@@ -52,8 +52,11 @@ def test_every_notebook_follows_the_fixed_order(committed: nbformat.NotebookNode
     assert places == sorted(places)
     assert all(file.name in link for link in re.findall(r"https://(?:colab|mybinder)[^)]*\.ipynb", first))
     assert stated_seconds(committed) <= 180
-    for mark in ("**Predict**", "## What to take away", "**Next:**"):
+    for mark in ("predict(\"", "## What to take away"):
         assert mark in text, mark
+    assert "COLAB_RELEASE_TAG" in committed.cells[1].source  # folded away, before anything is imported
+    assert committed.cells[1].metadata == {"cellView": "form", "jupyter": {"source_hidden": True}}
+    assert committed.cells[-2].source.endswith(f'progress("{file.name[:2]}")')
     if file.name[:2] != "00":
         assert 3 <= len(re.findall(r"^### Exercise ", text, re.M)) <= 5
 
@@ -77,10 +80,12 @@ def test_every_link_in_a_notebook_leads_somewhere(committed: nbformat.NotebookNo
                 assert anchor in slugs(nbformat.read(NOTEBOOKS / place, as_version=4) if place else committed), target
 
 
-def test_notebooks_lead_from_one_to_the_next() -> None:
-    for file, following in zip(FILES, FILES[1:], strict=False):
-        last = nbformat.read(file, as_version=4).cells[-1].source
-        assert f"]({following.name})" in last, f"{file.name}: its last cell does not link to {following.name}"
+def test_first_and_last_cell_link_to_the_notebooks_before_and_after_and_to_all() -> None:
+    for before, file, after in zip([None, *FILES], FILES, [*FILES[1:], None], strict=False):
+        cells = nbformat.read(file, as_version=4).cells
+        for cell in (cells[0], cells[-1]):
+            wanted = [neighbour.name for neighbour in (before, after) if neighbour]
+            assert all(f"]({name})" in cell.source for name in [*wanted, "index.ipynb"]), file.name
 
 
 def test_committed_cells_were_run_once_in_order_without_an_error(committed: nbformat.NotebookNode) -> None:

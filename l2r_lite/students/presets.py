@@ -18,7 +18,7 @@ _PAPER: dict[str, Any] = {
     "margin": 1.0,
 }
 
-# λ > 0 costs accuracy in the pocket world (notebook 08). Presets for real students keep the paper's
+# λ > 0 costs accuracy in the pocket world (notebook 10). Presets for real students keep the paper's
 # λ: none of them has been measured with the default's memory and rate.
 _REAL = dataclasses.replace(_POCKET, reflection_weight=_PAPER["reflection_weight"])
 

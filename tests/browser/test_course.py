@@ -26,7 +26,7 @@ class Course:
 COURSES = [
     Course("00_the_whole_loop.ipynb", "LoopConfig(rounds=3, samples=2,",
            "LoopConfig(rounds=1, samples=1, limit=85, validation_limit=17, test_limit=34, epochs=1,", 1),
-    Course("07_rounds.ipynb", "LoopConfig(rounds=2, samples=1, limit=255, test_limit=255, replay=0.0, rate_decay=1.0,",
+    Course("08_rounds.ipynb", "LoopConfig(rounds=2, samples=1, limit=255, test_limit=255, replay=0.0, rate_decay=1.0,",
            "LoopConfig(rounds=2, samples=1, limit=51, validation_limit=17, test_limit=34, epochs=1, "
            "replay=0.0, rate_decay=1.0,", 4),
 ]  # fmt: skip

@@ -71,7 +71,7 @@ WRONG = {
         (_reject(judged='if eval(f"{a} {op} {b}") != c:'), "divides by zero"),
         ("def my_reject(rationale, answer):\n    return True", "type bool"),
     ],
-    "04.4": [
+    "05.2": [
         (_budget(reserve="return self.spent + worst <= self.limit", settle=_ONLY_ADDS), "not at what is reserved"),
         (_budget(settle=_ONLY_ADDS), "never gives the reservation back"),
         (_budget(settle="cost = worst if cost is None else cost\n        self.waiting.append(-cost)\n"
@@ -92,7 +92,7 @@ WRONG = {
         (_verdicts(6, "wrong answer"), "limit of verification"), ("my_verdicts = ['lesson', 'false']", "one for each reply"),
         ("my_verdicts = ['ok'] * 6", "spell it"), (_verdicts(2, "duplicate"), "each equation"),
     ],
-    "04.3": [
+    "05.1": [
         ('my_answer = "cdefg"', "whether a call is made"), ('my_answer = "bcdfg"', "opens the door"),
         ('my_answer = "dfg"', "token limit"), ('my_answer = "cfg"', "annotator"), ('my_answer = "cdf"', "another wording"),
         ('my_answer = "cdg"', "behind another address"), ('my_answer = "acdfg"', "when a call is made"),

@@ -1,163 +1,133 @@
-"""Typical wrong answers to the exercises of notebook 06, as a reader would write them."""
+"""Typical wrong answers to notebook 06's exercises: exercise → (code, a part of the sentence that it must be told)."""
 
-# fmt: off
+_LOSS = """
+def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
+    near = cosine_similarity(anchor, positive, dim=-1)
+    far = cosine_similarity(anchor, negative, dim=-1)
+    loss = {loss}
+    return {mean}
+"""
+_HINGE = "torch.relu(margin - near + far)"
+_KEPT = "(loss * has_triplet).sum() / has_triplet.sum().clamp_min(1)"
+_TEXTS = """
+def my_triplet_texts(lesson, other, mistake, gold_line):
+    anchor, positive = f"{{lesson}} {{gold_line}}", f"{{other}} {{gold_line}}"
+    return anchor, positive, {negative}
+"""
+
 WRONG = {
-    "06.1": [("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    weights = []
-    for position in range(prompt + rationale + padding):
-        if position < prompt:
-            weights.append(prompt_weight)
-        elif position < prompt + rationale:
-            weights.append(1.0)
-        else:
-            weights.append(0.0)
-    return weights
-""", "shift by one"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    tokens = [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
-    return [0.0] + tokens[:-1]
-""", "shifted the other way"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    total = prompt + rationale + padding
-    return [prompt_weight if t + 1 < prompt else 1.0 for t in range(total - 1)] + [0.0]
-""", "Your padding counts"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    w = [prompt_weight] * (prompt - 1)
-    w += [1.0] * (rationale + (1 if padding else 0))
-    return w + [0.0] * (prompt + rationale + padding - len(w))
-""", "predicts the first padding token"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    return [1.0] * (prompt + rationale - 1) + [0.0] * (padding + 1)
-""", "weigh as much as the rationale's"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    return [0.0] * (prompt - 1) + [1.0] * rationale + [0.0] * (padding + 1)
-""", "does not count at all"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    return [0.1] * (prompt - 1) + [1.0] * rationale + [0.0] * (padding + 1)
-""", "ignores the argument"), ("""
-def my_weights(prompt, rationale, padding, prompt_weight=0.1):
-    return [prompt_weight] * (prompt - 1) + [1.0] * rationale + [0.0] * padding
-""", "one entry short")],
-    "06.2": [("""
-def my_lm_loss(logits, labels, weights):
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction='none')
-    return (loss * weights.flatten()).mean()
-""", "divided by the number of tokens. A weighted mean"), ("""
-def my_lm_loss(logits, labels, weights):
-    loss = -logits.log_softmax(-1).gather(2, labels.unsqueeze(2)).squeeze(2)
-    return (weights * loss).sum() / torch.count_nonzero(weights)
-""", "number of tokens that count"), ("""
-def my_lm_loss(logits, labels, weights):
-    return torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels)
-""", "the weights do nothing"), ("""
-def my_lm_loss(logits, labels, weights):
-    labels = labels.masked_fill(weights == 0, -100)
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
-""", "all counted alike"), ("""
-def my_lm_loss(logits, labels, weights):
-    loss = torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels, reduction='none')
-    return torch.sum(weights * loss)
-""", "did not divide"), ("""
-def my_lm_loss(logits, labels, weights):
-    rows = []
-    for x, y, w in zip(logits, labels, weights):
-        if w.sum() > 0:
-            rows.append((torch.nn.functional.cross_entropy(x, y, reduction='none') * w).sum() / w.sum())
-    return torch.stack(rows).mean()
-""", "mean of the rows"), ("""
-def my_lm_loss(logits, labels, weights):
-    p = torch.softmax(logits, dim=-1)
-    loss = torch.nn.functional.cross_entropy(p.flatten(0, 1), labels.flatten(), reduction='none')
-    return (loss * weights.flatten()).sum() / weights.sum()
-""", "takes the softmax itself"), ("""
-def my_lm_loss(logits, labels, weights):
-    p = torch.softmax(logits, dim=-1).gather(-1, labels[..., None]).squeeze(-1)
-    return -(weights * torch.log(p)).sum() / weights.sum()
-""", "log_softmax or cross_entropy"), ("""
-def my_lm_loss(logits, labels, weights):
-    log_p = logits.log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
-    return (weights * log_p).sum() / weights.sum()
-""", "sign is turned around")],
-    "06.3": [("""
-def my_mask(part):
-    return torch.ones(len(part), len(part), dtype=torch.bool).tril()
-""", "plain causal mask"), ("""
-def my_mask(part):
-    part = torch.tensor(part)
-    same = part[:, None] == part[None, :]
-    return same & torch.ones(len(part), len(part), dtype=torch.bool).tril()
-""", "does not see the prompt"), ("""
-def my_mask(part):
-    part = torch.tensor(part)
-    return (part[:, None] == part[None, :]) | (part[None, :] == 0)
-""", "j must be at most i"), ("""
-def my_mask(part):
-    n = len(part)
-    mask = torch.zeros(n, n, dtype=torch.bool)
-    for i in range(n):
-        for j in range(i):
-            mask[i, j] = part[j] == part[i] or part[j] == 0
-    return mask
-""", "does not see itself"), ("""
-def my_mask(part):
-    n = len(part)
-    mask = torch.zeros(n, n, dtype=torch.bool)
-    for i in range(n):
-        for j in range(i + 1):
-            mask[j, i] = part[j] in (0, part[i])
-    return mask
-""", "turned around: the row"), ("""
-def my_mask(part):
-    p = torch.tensor(part)
-    future = torch.ones(len(p), len(p)).triu(1) > 0
-    other = (p[:, None] != p[None, :]) & (p[None, :] > 0)
-    return future | other
-""", "True where looking is forbidden")],
-    "06.4": [("""
-def my_joint_loss(items, reflection_weight=0.5):
-    lm = sum(i[0] for i in items) / sum(i[1] for i in items)
-    cl = sum(i[2] or 0.0 for i in items) / len(items)
-    return lm + reflection_weight * cl
-""", "number of all items"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    loss = weight = cl = 0.0
-    for s, w, c in items:
-        loss, weight = loss + s, weight + w
-        if c is not None:
-            cl += c
-    return loss / weight + reflection_weight * cl
-""", "added the reflection losses up"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    lm = sum(s / w for s, w, _ in items) / len(items)
-    cl = [c for *_, c in items if c is not None]
-    return lm + (reflection_weight * sum(cl) / len(cl) if cl else 0.0)
-""", "each item's own mean first"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    items = [i for i in items if i[2] is not None]
-    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
-    return lm + reflection_weight * sum(c for _, _, c in items) / len(items)
-""", "left items without a triplet out of L_lm"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    cl = [c for _, _, c in items if c is not None]
-    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
-    return lm + reflection_weight * sum(cl) / len(cl)
-""", "no mean to take"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    cl = [c for _, _, c in items if c is not None]
-    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
-    return lm + (sum(cl) / len(cl) if cl else 0.0)
-""", "left λ out"), ("""
-def my_joint_loss(items, reflection_weight=0.5):
-    cl = [c for _, _, c in items if c is not None]
-    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
-    return (1 - reflection_weight) * lm + reflection_weight * (sum(cl) / len(cl) if cl else 0.0)
-""", "1 − λ")],
-    "06.5": [("""
-my_answer = "a"
-""", "knows its sums"), ("""
-my_answer = "c"
-""", "the prompt weighs 0.1"), ("""
-my_answer = "the prompt"
-""", "one of the three letters")],
-}
+    "06.1": [
+        (_LOSS.format(loss="margin - near + far", mean=_KEPT), "clamp each item"),
+        (_LOSS.format(loss="margin - near + far", mean=f"torch.relu({_KEPT})"), "mean first and clamped then"),
+        (_LOSS.format(loss="torch.relu(margin + near - far)", mean=_KEPT), "signs are exchanged"),
+        (_LOSS.format(loss=_HINGE, mean="(loss * has_triplet).mean()"), "divide by has_triplet.sum()"),
+        (_LOSS.format(loss=_HINGE, mean="loss.mean()"), "has_triplet is not used"),
+        (_LOSS.format(loss=_HINGE, mean="loss[has_triplet].mean()"), "0 by 0"),
+        (_LOSS.format(loss=_HINGE, mean="loss[has_triplet].sum()"), "sum over the items"),
+        (_LOSS.format(loss="torch.relu(1 - near + far)", mean=_KEPT), "margin is always 1"),
+        (
+            """
+def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
+    near, far = torch.einsum("bh,bh->b", anchor, positive), torch.einsum("bh,bh->b", anchor, negative)
+    loss = torch.relu(margin - near + far)[has_triplet]
+    return loss.mean() if len(loss) else torch.tensor(0.0)
+""",
+            "dot products",
+        ),
+        (
+            """
+def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
+    if not has_triplet.any():
+        return torch.tensor(0.0)
+    a, p, n = anchor[has_triplet], positive[has_triplet], negative[has_triplet]
+    return torch.nn.functional.triplet_margin_loss(a, p, n, margin=margin, eps=0)
+""",
+            "Euclidean",
+        ),
+        (
+            """
+def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
+    a, p, n = (v / v.norm(dim=1, keepdim=True) for v in (anchor, positive, negative))
+    loss = torch.clamp(margin - (a * p).sum(1) + (a * n).sum(1), min=0) * has_triplet
+    return loss.sum() / max(has_triplet.sum(), 1)
+""",
+            "length 0",
+        ),
+    ],
+    "06.2": [
+        ('my_answer = {"A": [0.1, 0.5], "B": [0.1], "C": [], "D": [0.1, 0.5, 1.0]}', "the item is satisfied"),
+        ('my_answer = {"A": [], "B": [], "C": [0.1, 0.5, 1.0, 1.5], "D": []}', "order need not be wrong"),
+        ("my_answer = {name: [0.1, 0.5, 1.0, 1.5] for name in 'ABCD'}", "Not every margin"),
+        ('my_answer = {"A": [1.0, 1.5], "B": [0.5, 1.0, 1.5], "C": [0.1, 0.5, 1.0, 1.5], "D": [1.0, 1.5]}', "Look at D"),
+        ('my_answer = {"A": [1.5, 1.0], "B": [0.5, 1.0, 1.5], "C": [0.5, 1.0, 1.5], "D": [1.5]}', "Look at C"),
+        ('my_answer = {"A": [1.5], "B": [0.5, 1.0, 1.5], "C": [0.1, 0.5, 1.0, 1.5], "D": [1.5]}', "cos⁺ − cos⁻ = 0.80"),
+        ('my_answer = {"A": 1.0, "B": 0.5, "C": 0.1, "D": 1.5}', "dictionary of lists"),
+    ],
+    "06.3": [
+        (_TEXTS.format(negative='mistake + " " + gold_line'), "ends in the right one"),
+        (_TEXTS.format(negative='mistake.split("The answer is")[0] + gold_line'), "Nobody wrote that"),
+        (_TEXTS.format(negative='mistake.split("The answer is")[0].strip()'), "leave it in place"),
+        (_TEXTS.format(negative='mistake if "answer" in mistake else f"{mistake} {gold_line}"'), "cut off before any answer"),
+        ("def my_triplet_texts(lesson, other, mistake, gold_line):\n    return lesson, other, mistake", "lost their answer"),
+        (
+            """
+def my_triplet_texts(lesson, other, mistake, gold_line):
+    return mistake, f"{other} {gold_line}", f"{lesson} {gold_line}"
+""",
+            "The order is",
+        ),
+    ],
+    "06.4": [
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    if len(lessons) >= 2:
+        return lessons[0]
+    return own_correct[0] if own_correct else None
+""",
+            "may be the anchor itself",
+        ),
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    for text in lessons:
+        if text != anchor:
+            return text
+""",
+            "never look at own_correct",
+        ),
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    for text in own_correct + lessons:
+        if text != anchor:
+            return text
+""",
+            "A lesson comes first",
+        ),
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    others = [x for x in lessons if x != anchor]
+    return (others + own_correct + [None])[0]
+""",
+            "word for word",
+        ),
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    others = [x for x in lessons + own_correct if x != anchor]
+    return others[0] if others else anchor
+""",
+            "only hides that",
+        ),
+        (
+            """
+def my_positive(anchor, lessons, own_correct):
+    others = [x for x in lessons + own_correct if x != anchor]
+    return others[0] if others else ""
+""",
+            "not an empty text",
+        ),
+    ],
+}  # fmt: skip

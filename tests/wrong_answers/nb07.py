@@ -1,223 +1,163 @@
-"""Wrong answers to notebook 07's exercises, as a reader would write them, and what each must be told."""
+"""Typical wrong answers to the exercises of notebook 07, as a reader would write them."""
 
 # fmt: off
 WRONG = {
     "07.1": [("""
-def my_forgotten(before, after, threshold):
-    fell = [(before[s] - after[s], s) for s in before if s in after and before[s] - after[s] > threshold]
-    return [s for _, s in sorted(fell, key=lambda x: x[0])]
-""", "mildest fall stands first"), ("""
-def my_forgotten(before, after, threshold):
-    change = {s: after[s] - before[s] for s in after}
-    return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
-""", "the other way round"), ("""
-def my_forgotten(before, after, threshold):
-    change = {s: abs(before[s] - after[s]) for s in before if s in after}
-    return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
-""", "without abs()"), ("""
-def my_forgotten(before, after, threshold):
-    falls = {s: before[s] - after[s] for s in before if s in after}
-    return [s for s, fall in sorted(falls.items(), key=lambda x: -x[1]) if fall >= threshold]
-""", "exactly the threshold"), ("""
-def my_forgotten(before, after, threshold):
-    falls = {s: before[s] - after[s] for s in before}
-    return sorted([s for s in falls if falls[s] > threshold], key=falls.get, reverse=True)
-""", "has no entry in `after`"), ("""
-def my_forgotten(before, after, threshold):
-    return [s for s in before if s in after and before[s] > after[s] + threshold]
-""", "sort them by the fall")],
-    "07.2": [("""
-import random
-def my_replay(rounds, share, seed):
-    old = [p for r in rounds[:-1] for p in r if p not in rounds[-1]]
-    return random.Random(seed).sample(old, round(share * len(old)))
-""", "is there twice"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    return random.Random(seed).choices(old, k=round(share * len(old)))
-""", "without replacement"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r})
-    return random.Random(seed).sample(old, round(share * len(old)))
-""", "is a lesson of the current round"), ("""
-import random
-def my_replay(rounds, share, seed):
-    now = {q for q, _ in rounds[-1]}
-    old = sorted({p for r in rounds[:-1] for p in r if p[0] not in now})
-    return random.Random(seed).sample(old, round(share * len(old)))
-""", "another lesson on the question may be replayed"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = {q: (q, t) for r in rounds[:-1] for q, t in r if (q, t) not in rounds[-1]}
-    return random.Random(seed).sample(list(old.values()), round(share * len(old)))
-""", "one lesson per question"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    return random.sample(old, round(share * len(old)))
-""", "same seed chose differently"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = list(dict.fromkeys(p for r in rounds[:-1] for p in r if p not in rounds[-1]))
-    return old[: round(share * len(old))]
-""", "Every seed makes the same choice"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    return random.Random(seed).sample(old, min(len(old), round(share * len(rounds[-1]))))
-""", "not of the 2 of the current round"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    n = round(share * sum(len(r) for r in rounds[:-1]))
-    return random.Random(seed).sample(old, n)
-""", "More lessons are wanted than there are"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    n = round(share * sum(len(r) for r in rounds[:-1]))
-    return random.Random(seed).sample(old, min(len(old), n))
-""", "take the share of what is left"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    return random.Random(seed).sample(old, int(share * len(old)))
-""", "cut it off"), ("""
-import random
-def my_replay(rounds, share, seed):
-    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
-    rng = random.Random(seed)
-    n = round(share * len(old))
-    return rng.sample(old[:n + 1], n)
-""", "was never chosen"), ("""
-import random
-def my_replay(rounds, share, seed):
-    if len(rounds) < 2:
-        return []
-    old = sorted(set(rounds[-2]) - set(rounds[-1]))
-    return random.Random(seed).sample(old, round(share * len(old)))
-""", "not only from the last one")],
-    "07.3": [("""
-worse = dict(replay=0.25)
-cured = dict(replay=1.0)
-""", "Replay holds the known skills"), ("""
-worse = dict(epochs=1)
-cured = dict(replay=1.0)
-""", "Less training is no way"), ("""
-worse = {'learning_rate': 0.01}
-cured = {'epochs': 1, 'learning_rate': 1e-3}
-""", "Who does not learn does not forget"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(epochs=1, learning_rate=0.01, replay=0.25)
-""", "To learn less is no cure"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(learning_rate=0.01, replay=1)
-""", "half of the start's"), ("""
-worse = dict(replay=1)
-cured = dict(learning_rate=0.01)
-""", "The two are swapped"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(rounds=2)
-""", "A second round repairs"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(replay=0.5)
-""", "measured are 0.0, 0.25, 1.0"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(replay=2)
-""", "must be between 0 and 1"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(epochs=1)
-""", "Who does not learn does not forget"), ("""
-worse = dict(epochs=4)
-cured = dict(replay=1)
-""", "What makes each step larger"), ("""
-worse = dict(learning_rate=0.01)
-cured = dict(rate_decay=0.5)
-""", "from round 2 on"), ("""
-worse = dict(lr=0.01)
-cured = dict(replay=1)
-""", "no knob lr"), ("""
-worse = 'learning_rate=0.01'
-cured = dict(replay=1)
-""", "is to be a dict"), ("""
-worse = dict(epochs=2)
-cured = dict(replay=1)
-""", "the setting that we start from")],
-    "07.4": [("""
-def my_stop(validation, patience, minimal_gain):
-    best, waited = validation[0], 0
-    for i, v in enumerate(validation[1:], 1):
-        if v > best + minimal_gain:
-            best, waited = v, 0
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    weights = []
+    for position in range(prompt + rationale + padding):
+        if position < prompt:
+            weights.append(prompt_weight)
+        elif position < prompt + rationale:
+            weights.append(1.0)
         else:
-            waited += 1
-        if patience and waited == patience:
-            return i, i
-    return len(validation) - 1, len(validation) - 1
-""", "hand back the last round"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] - validation[i - 1] > minimal_gain
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if patience and waited == patience:
-            return i, best
-    return len(validation) - 1, best
-""", "with the one before"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] - validation[best] >= minimal_gain
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if patience and waited == patience:
-            return i, best
-    return len(validation) - 1, best
-""", "A tie counts as better"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] - validation[best] > minimal_gain
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if patience and waited > patience:
-            return i, best
-    return len(validation) - 1, best
-""", "one round too late"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] - validation[best] > minimal_gain
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if patience and waited == patience:
-            return i + 1, best + 1
-    return len(validation), best + 1
-""", "counted from 0"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] > validation[best]
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if patience and waited == patience:
-            return i, best
-    return len(validation) - 1, best
-""", "do not use minimal_gain"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best = waited = 0
-    for i in range(1, len(validation)):
-        better = validation[i] - validation[best] > minimal_gain
-        best, waited = (i, 0) if better else (best, waited + 1)
-        if waited >= patience:
-            return i, best
-    return len(validation) - 1, best
-""", "Patience 0 means never"), ("""
-def my_stop(validation, patience, minimal_gain):
-    best, seen = validation[0], 0
-    for i, v in enumerate(validation):
-        seen = 0 if v > best + minimal_gain else seen + (i > 0)
-        best = max(best, v) if seen == 0 else best
-        if patience and seen == patience:
-            break
-    return i, validation.index(max(validation))
-""", "rounds after the stop")],
+            weights.append(0.0)
+    return weights
+""", "shift by one"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    tokens = [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
+    return [0.0] + tokens[:-1]
+""", "shifted the other way"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    total = prompt + rationale + padding
+    return [prompt_weight if t + 1 < prompt else 1.0 for t in range(total - 1)] + [0.0]
+""", "Your padding counts"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    w = [prompt_weight] * (prompt - 1)
+    w += [1.0] * (rationale + (1 if padding else 0))
+    return w + [0.0] * (prompt + rationale + padding - len(w))
+""", "predicts the first padding token"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    return [1.0] * (prompt + rationale - 1) + [0.0] * (padding + 1)
+""", "weigh as much as the rationale's"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    return [0.0] * (prompt - 1) + [1.0] * rationale + [0.0] * (padding + 1)
+""", "does not count at all"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    return [0.1] * (prompt - 1) + [1.0] * rationale + [0.0] * (padding + 1)
+""", "ignores the argument"), ("""
+def my_weights(prompt, rationale, padding, prompt_weight=0.1):
+    return [prompt_weight] * (prompt - 1) + [1.0] * rationale + [0.0] * padding
+""", "one entry short")],
+    "07.2": [("""
+def my_lm_loss(logits, labels, weights):
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction='none')
+    return (loss * weights.flatten()).mean()
+""", "divided by the number of tokens. A weighted mean"), ("""
+def my_lm_loss(logits, labels, weights):
+    loss = -logits.log_softmax(-1).gather(2, labels.unsqueeze(2)).squeeze(2)
+    return (weights * loss).sum() / torch.count_nonzero(weights)
+""", "number of tokens that count"), ("""
+def my_lm_loss(logits, labels, weights):
+    return torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels)
+""", "the weights do nothing"), ("""
+def my_lm_loss(logits, labels, weights):
+    labels = labels.masked_fill(weights == 0, -100)
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+""", "all counted alike"), ("""
+def my_lm_loss(logits, labels, weights):
+    loss = torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels, reduction='none')
+    return torch.sum(weights * loss)
+""", "did not divide"), ("""
+def my_lm_loss(logits, labels, weights):
+    rows = []
+    for x, y, w in zip(logits, labels, weights):
+        if w.sum() > 0:
+            rows.append((torch.nn.functional.cross_entropy(x, y, reduction='none') * w).sum() / w.sum())
+    return torch.stack(rows).mean()
+""", "mean of the rows"), ("""
+def my_lm_loss(logits, labels, weights):
+    p = torch.softmax(logits, dim=-1)
+    loss = torch.nn.functional.cross_entropy(p.flatten(0, 1), labels.flatten(), reduction='none')
+    return (loss * weights.flatten()).sum() / weights.sum()
+""", "takes the softmax itself"), ("""
+def my_lm_loss(logits, labels, weights):
+    p = torch.softmax(logits, dim=-1).gather(-1, labels[..., None]).squeeze(-1)
+    return -(weights * torch.log(p)).sum() / weights.sum()
+""", "log_softmax or cross_entropy"), ("""
+def my_lm_loss(logits, labels, weights):
+    log_p = logits.log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
+    return (weights * log_p).sum() / weights.sum()
+""", "sign is turned around")],
+    "07.3": [("""
+def my_mask(part):
+    return torch.ones(len(part), len(part), dtype=torch.bool).tril()
+""", "plain causal mask"), ("""
+def my_mask(part):
+    part = torch.tensor(part)
+    same = part[:, None] == part[None, :]
+    return same & torch.ones(len(part), len(part), dtype=torch.bool).tril()
+""", "does not see the prompt"), ("""
+def my_mask(part):
+    part = torch.tensor(part)
+    return (part[:, None] == part[None, :]) | (part[None, :] == 0)
+""", "j must be at most i"), ("""
+def my_mask(part):
+    n = len(part)
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for i in range(n):
+        for j in range(i):
+            mask[i, j] = part[j] == part[i] or part[j] == 0
+    return mask
+""", "does not see itself"), ("""
+def my_mask(part):
+    n = len(part)
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for i in range(n):
+        for j in range(i + 1):
+            mask[j, i] = part[j] in (0, part[i])
+    return mask
+""", "turned around: the row"), ("""
+def my_mask(part):
+    p = torch.tensor(part)
+    future = torch.ones(len(p), len(p)).triu(1) > 0
+    other = (p[:, None] != p[None, :]) & (p[None, :] > 0)
+    return future | other
+""", "True where looking is forbidden")],
+    "07.4": [("""
+def my_joint_loss(items, reflection_weight=0.5):
+    lm = sum(i[0] for i in items) / sum(i[1] for i in items)
+    cl = sum(i[2] or 0.0 for i in items) / len(items)
+    return lm + reflection_weight * cl
+""", "number of all items"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    loss = weight = cl = 0.0
+    for s, w, c in items:
+        loss, weight = loss + s, weight + w
+        if c is not None:
+            cl += c
+    return loss / weight + reflection_weight * cl
+""", "added the reflection losses up"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    lm = sum(s / w for s, w, _ in items) / len(items)
+    cl = [c for *_, c in items if c is not None]
+    return lm + (reflection_weight * sum(cl) / len(cl) if cl else 0.0)
+""", "each item's own mean first"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    items = [i for i in items if i[2] is not None]
+    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
+    return lm + reflection_weight * sum(c for _, _, c in items) / len(items)
+""", "left items without a triplet out of L_lm"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    cl = [c for _, _, c in items if c is not None]
+    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
+    return lm + reflection_weight * sum(cl) / len(cl)
+""", "no mean to take"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    cl = [c for _, _, c in items if c is not None]
+    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
+    return lm + (sum(cl) / len(cl) if cl else 0.0)
+""", "left λ out"), ("""
+def my_joint_loss(items, reflection_weight=0.5):
+    cl = [c for _, _, c in items if c is not None]
+    lm = sum(s for s, _, _ in items) / sum(w for _, w, _ in items)
+    return (1 - reflection_weight) * lm + reflection_weight * (sum(cl) / len(cl) if cl else 0.0)
+""", "1 − λ")],
+    "07.5": [("""
+my_answer = "a"
+""", "knows its sums"), ("""
+my_answer = "c"
+""", "the prompt weighs 0.1"), ("""
+my_answer = "the prompt"
+""", "one of the three letters")],
 }

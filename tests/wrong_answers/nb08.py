@@ -1,94 +1,223 @@
-"""Wrong answers to the exercises of notebook 08, as readers write them, and what each must be told."""
+"""Wrong answers to notebook 08's exercises, as a reader would write them, and what each must be told."""
 
-_ERROR = """
-import numpy as np
-def my_standard_error(first, second):
-    d = first - second
-    S, Q = {shape}
-    by_seed, by_question = {means}
-    rest = d - d.mean(1, keepdims=True) - d.mean(0) + {mean}
-    ms_seeds = {seeds}
-    ms_questions = {questions}
-    ms_rest = np.sum(rest ** 2) / {freedom}
-    with np.errstate(invalid="ignore"):
-        return {result}
-"""
-_RIGHT = {
-    "shape": "d.shape", "means": "(d.mean(1), d.mean(0))", "mean": "d.mean()", "freedom": "((S - 1) * (Q - 1))",
-    "seeds": "Q * by_seed.var(ddof=1)", "questions": "S * by_question.var(ddof=1)",
-    "result": "np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))",
-}
-
-
-def _error(**wrong: str) -> str:
-    return _ERROR.format(**_RIGHT | wrong)
-
-
-_SEEDS = """
-import math
-def my_seeds_needed(difference, deviation):
-    return {count}
-"""
-_HOLM = """
-def my_holm(p_values):
-    m = len(p_values)
-    order = np.argsort(p_values)
-    corrected = [0.0] * m
-    worst = 0.0
-    for rank, i in enumerate(order):
-        {step}
-    return {result}
-"""
-
-
-def _holm(step: str, result: str = "corrected") -> str:
-    return "import numpy as np\n" + _HOLM.format(step=step, result=result)
-
-
+# fmt: off
 WRONG = {
-    "08.1": [
-        (_error(result="np.sqrt((ms_seeds + ms_questions) / (S * Q))"), "The rest is counted twice"),
-        (_error(result="np.sqrt((ms_seeds + ms_questions + ms_rest) / (S * Q))"), "You added MS_rest"),
-        (_error(result="(ms_seeds + ms_questions - ms_rest) / (S * Q)"), "This is the variance"),
-        (_error(result="by_seed.std(ddof=1) / S**0.5"), "You took the seeds only"),
-        (_error(result="by_seed.std() / S**0.5"), "You took the seeds only"),
-        (_error(result="by_question.std(ddof=1) / Q**0.5"), "You took the questions only"),
-        (_error(result="d.std() / np.sqrt(d.size)"), "one more independent experiment"),
-        (_error(result="d.std(ddof=1) / np.sqrt(d.size)"), "one more independent experiment"),
-        (_error(result="sum(x.mean(1).var(ddof=1) / S for x in (first, second)) ** 0.5"), "They are pairs"),
-        (_error(freedom="(S * Q)"), "MS_rest has (S − 1)·(Q − 1) degrees of freedom"),
-        (_error(seeds="Q * by_seed.var()", questions="S * by_question.var()", freedom="(S * Q)"), "np.var does without ddof=1"),
-        (_error(seeds="by_seed.var(ddof=1)", questions="by_question.var(ddof=1)"), "A factor is missing"),
-        (_error(seeds="S * by_seed.var(ddof=1)", questions="Q * by_question.var(ddof=1)"), "Axes or factors are swapped"),
-        (_error(shape="d.shape[::-1]"), "Axes or factors are swapped"),
-        (_error(means="(d.mean(0), d.mean(1))"), "Axes or factors are swapped"),
-        (_error(means="(d.mean(0), d.mean(1))", seeds="Q * np.sum((by_seed - d.mean()) ** 2) / (S - 1)",
-                questions="S * np.sum((by_question - d.mean()) ** 2) / (Q - 1)"), "Axes or factors are swapped"),
-        (_error(mean="0"), "yours lacks the last term"),
-        ("import math\n" + _error(mean="0", result="math.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"),
-         "yours lacks the last term"),
-        (_error(result="np.sqrt(ms_seeds + ms_questions - ms_rest)"), "the error of a single answer"),
-        (_error(result="100 * np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"), "Give it as a share"),
-        (_error(result="1.96 * np.sqrt((ms_seeds + ms_questions - ms_rest) / (S * Q))"), "half of an interval"),
-    ],
-    "08.2": [
-        ("my_seeds = (6, 5)", "in the other order"), ("my_seeds = (1, 0)", "Both tell the same story"),
-        ("my_seeds = (3, 7)", "more extreme pair"), ("my_seeds = 5", "a pair of seeds"),
-    ],
-    "08.3": [
-        (_SEEDS.format(count="math.ceil((1.96 * deviation / difference) ** 2) or 1"), "You left the power out"),
-        (_SEEDS.format(count="max(1, math.ceil(2.8 * deviation / abs(difference)))"), "The square is missing"),
-        (_SEEDS.format(count="max(math.ceil(2 * 7.85 * (deviation / difference) ** 2), 1)"), "belongs to unpaired arms"),
-        (_SEEDS.format(count="max(1, int(7.85 * deviation**2 / difference**2))"), "Round up"),
-        (_SEEDS.format(count="math.ceil(7.85 * deviation**2 / difference**2)"), "one seed is enough, but none is not"),
-        (_SEEDS.format(count="max(1, math.ceil((1.96**2 + 0.84**2) * (deviation / difference) ** 2))"), "they are added first"),
-    ],
-    "08.4": [
-        ("def my_holm(p_values):\n    return [min(1, len(p_values) * p) for p in p_values]", "Bonferroni"),
-        (_holm("worst = max(worst, min(1, (rank + 1) * p_values[i])); corrected[i] = worst"), "the wrong way round"),
-        (_holm("corrected[i] = min(1, (m - rank) * p_values[i])"), "may not be smaller than the one before"),
-        (_holm("worst = max(worst, (m - rank) * p_values[i]); corrected[i] = worst"), "cannot exceed 1"),
-        (_holm("worst = max(worst, min(1, (m - rank) * p_values[i])); corrected[rank] = worst"), "in the order in which"),
-        (_holm("worst = max(worst, min(1, (m - rank - 1) * p_values[i])); corrected[i] = worst"), "count ranks from 1"),
-    ],
-}  # fmt: skip
+    "08.1": [("""
+def my_forgotten(before, after, threshold):
+    fell = [(before[s] - after[s], s) for s in before if s in after and before[s] - after[s] > threshold]
+    return [s for _, s in sorted(fell, key=lambda x: x[0])]
+""", "mildest fall stands first"), ("""
+def my_forgotten(before, after, threshold):
+    change = {s: after[s] - before[s] for s in after}
+    return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
+""", "the other way round"), ("""
+def my_forgotten(before, after, threshold):
+    change = {s: abs(before[s] - after[s]) for s in before if s in after}
+    return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
+""", "without abs()"), ("""
+def my_forgotten(before, after, threshold):
+    falls = {s: before[s] - after[s] for s in before if s in after}
+    return [s for s, fall in sorted(falls.items(), key=lambda x: -x[1]) if fall >= threshold]
+""", "exactly the threshold"), ("""
+def my_forgotten(before, after, threshold):
+    falls = {s: before[s] - after[s] for s in before}
+    return sorted([s for s in falls if falls[s] > threshold], key=falls.get, reverse=True)
+""", "has no entry in `after`"), ("""
+def my_forgotten(before, after, threshold):
+    return [s for s in before if s in after and before[s] > after[s] + threshold]
+""", "sort them by the fall")],
+    "08.2": [("""
+import random
+def my_replay(rounds, share, seed):
+    old = [p for r in rounds[:-1] for p in r if p not in rounds[-1]]
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "is there twice"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).choices(old, k=round(share * len(old)))
+""", "without replacement"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r})
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "is a lesson of the current round"), ("""
+import random
+def my_replay(rounds, share, seed):
+    now = {q for q, _ in rounds[-1]}
+    old = sorted({p for r in rounds[:-1] for p in r if p[0] not in now})
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "another lesson on the question may be replayed"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = {q: (q, t) for r in rounds[:-1] for q, t in r if (q, t) not in rounds[-1]}
+    return random.Random(seed).sample(list(old.values()), round(share * len(old)))
+""", "one lesson per question"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.sample(old, round(share * len(old)))
+""", "same seed chose differently"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = list(dict.fromkeys(p for r in rounds[:-1] for p in r if p not in rounds[-1]))
+    return old[: round(share * len(old))]
+""", "Every seed makes the same choice"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).sample(old, min(len(old), round(share * len(rounds[-1]))))
+""", "not of the 2 of the current round"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    n = round(share * sum(len(r) for r in rounds[:-1]))
+    return random.Random(seed).sample(old, n)
+""", "More lessons are wanted than there are"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    n = round(share * sum(len(r) for r in rounds[:-1]))
+    return random.Random(seed).sample(old, min(len(old), n))
+""", "take the share of what is left"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    return random.Random(seed).sample(old, int(share * len(old)))
+""", "cut it off"), ("""
+import random
+def my_replay(rounds, share, seed):
+    old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
+    rng = random.Random(seed)
+    n = round(share * len(old))
+    return rng.sample(old[:n + 1], n)
+""", "was never chosen"), ("""
+import random
+def my_replay(rounds, share, seed):
+    if len(rounds) < 2:
+        return []
+    old = sorted(set(rounds[-2]) - set(rounds[-1]))
+    return random.Random(seed).sample(old, round(share * len(old)))
+""", "not only from the last one")],
+    "08.3": [("""
+worse = dict(replay=0.25)
+cured = dict(replay=1.0)
+""", "Replay holds the known skills"), ("""
+worse = dict(epochs=1)
+cured = dict(replay=1.0)
+""", "Less training is no way"), ("""
+worse = {'learning_rate': 0.01}
+cured = {'epochs': 1, 'learning_rate': 1e-3}
+""", "Who does not learn does not forget"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(epochs=1, learning_rate=0.01, replay=0.25)
+""", "To learn less is no cure"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(learning_rate=0.01, replay=1)
+""", "half of the start's"), ("""
+worse = dict(replay=1)
+cured = dict(learning_rate=0.01)
+""", "The two are swapped"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(rounds=2)
+""", "A second round repairs"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(replay=0.5)
+""", "measured are 0.0, 0.25, 1.0"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(replay=2)
+""", "must be between 0 and 1"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(epochs=1)
+""", "Who does not learn does not forget"), ("""
+worse = dict(epochs=4)
+cured = dict(replay=1)
+""", "What makes each step larger"), ("""
+worse = dict(learning_rate=0.01)
+cured = dict(rate_decay=0.5)
+""", "from round 2 on"), ("""
+worse = dict(lr=0.01)
+cured = dict(replay=1)
+""", "no knob lr"), ("""
+worse = 'learning_rate=0.01'
+cured = dict(replay=1)
+""", "is to be a dict"), ("""
+worse = dict(epochs=2)
+cured = dict(replay=1)
+""", "the setting that we start from")],
+    "08.4": [("""
+def my_stop(validation, patience, minimal_gain):
+    best, waited = validation[0], 0
+    for i, v in enumerate(validation[1:], 1):
+        if v > best + minimal_gain:
+            best, waited = v, 0
+        else:
+            waited += 1
+        if patience and waited == patience:
+            return i, i
+    return len(validation) - 1, len(validation) - 1
+""", "hand back the last round"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] - validation[i - 1] > minimal_gain
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if patience and waited == patience:
+            return i, best
+    return len(validation) - 1, best
+""", "with the one before"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] - validation[best] >= minimal_gain
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if patience and waited == patience:
+            return i, best
+    return len(validation) - 1, best
+""", "A tie counts as better"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] - validation[best] > minimal_gain
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if patience and waited > patience:
+            return i, best
+    return len(validation) - 1, best
+""", "one round too late"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] - validation[best] > minimal_gain
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if patience and waited == patience:
+            return i + 1, best + 1
+    return len(validation), best + 1
+""", "counted from 0"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] > validation[best]
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if patience and waited == patience:
+            return i, best
+    return len(validation) - 1, best
+""", "do not use minimal_gain"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best = waited = 0
+    for i in range(1, len(validation)):
+        better = validation[i] - validation[best] > minimal_gain
+        best, waited = (i, 0) if better else (best, waited + 1)
+        if waited >= patience:
+            return i, best
+    return len(validation) - 1, best
+""", "Patience 0 means never"), ("""
+def my_stop(validation, patience, minimal_gain):
+    best, seen = validation[0], 0
+    for i, v in enumerate(validation):
+        seen = 0 if v > best + minimal_gain else seen + (i > 0)
+        best = max(best, v) if seen == 0 else best
+        if patience and seen == patience:
+            break
+    return i, validation.index(max(validation))
+""", "rounds after the stop")],
+}

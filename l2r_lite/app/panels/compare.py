@@ -121,4 +121,4 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
             words += ". No setting differs"
         return (
             f"{words}. One run of each setting decides nothing: another seed may turn the order "
-            "round (notebook 08).")
+            "round (notebook 10).")

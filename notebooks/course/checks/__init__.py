@@ -2,7 +2,6 @@
 
 # ruff: noqa: F401, I001 - names for notebooks, several per line
 
-from l2r_course.checks.base import progress
 from l2r_course.checks.budget import check_budget
 from l2r_course.checks.evidence import (
     check_holm, check_seeds_needed, check_standard_error, check_two_stories)
@@ -19,4 +18,5 @@ from l2r_course.checks.rounds import check_forgotten, check_stopping
 from l2r_course.checks.teacher import check_new_calls, check_verdicts, check_verifier, six_replies
 from l2r_course.checks.training import (
     check_joint_loss, check_lm_loss, check_mask, check_weights, check_what_moves)
+from l2r_course.checks.progress import progress
 from l2r_course.checks.your_turn import check_bill, check_items, check_line

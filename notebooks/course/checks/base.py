@@ -7,22 +7,17 @@ likely error.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from l2r_lite.runs.show import Table
+from l2r_course.checks import notes
 
-NOTES = Path(".l2r-progress.json")  # in the folder that the notebooks run in
 _titles: dict[str, str] = {}
-_solved: set[str] = set()
 
 Program = Callable[..., Any]
 Case = tuple[Any, ...]
@@ -32,7 +27,7 @@ Errors = Mapping[str, Program | Sequence[Program]]
 
 
 def exercise(number: str, title: str) -> Callable[[Program], Program]:
-    """Register a check for `progress()`: `@exercise("05.1", "the triplet loss")`."""
+    """Register a check for `progress()`: `@exercise("06.1", "the triplet loss")`."""
 
     def register(check: Program) -> Program:
         _titles[number] = title
@@ -49,7 +44,7 @@ def judge(
     """Check the learner's function on all cases, print the verdict, and note it for `progress()`.
 
     Args:
-        number: the exercise's, "05.1".
+        number: the exercise's, "06.1".
         right: the library's function, or the solution.
         cases: tuples of arguments, the simplest first; the first that fails is shown.
         errors: typical ones, the most typical first.
@@ -101,13 +96,9 @@ def judge_answer(
         say(number, False, f"✗ {_short(answer)} is not it." + (f"\n  {why}" if why else ""))
 
 
-def progress() -> Table:
-    """All exercises of the course, and which of them are solved here."""
-    notes = _notes()
-    exercises = sorted(_titles.items())
-    rows = [[number, title, "✓" if number in notes else "○"] for number, title in exercises]
-    done = sum(number in notes for number, _ in exercises)
-    return Table(["exercise", f"{done} of {len(rows)} solved", ""], rows)
+def titles() -> dict[str, str]:
+    """Every exercise of the course: number → title."""
+    return dict(sorted(_titles.items()))
 
 
 def same(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
@@ -210,17 +201,4 @@ def say(number: str, solved: bool, text: str) -> None:
     """Print a verdict, and note it if the exercise is solved."""
     print(text)
     if solved:
-        _solved.add(number)
-        with suppress(OSError):  # in a read-only folder the note lives as long as this kernel
-            scratch = NOTES.with_suffix(".writing")
-            scratch.write_text(json.dumps(sorted(_notes())), encoding="utf-8")
-            scratch.replace(NOTES)
-
-
-def _notes() -> set[str]:
-    """The numbers of what was solved, here or in an earlier kernel."""
-    with suppress(OSError, ValueError):
-        found = json.loads(NOTES.read_text(encoding="utf-8"))
-        if isinstance(found, list):
-            return _solved | {x for x in found if isinstance(x, str)}
-    return _solved
+        notes.note_solved(number)

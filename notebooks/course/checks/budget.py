@@ -1,4 +1,4 @@
-"""The check of exercise 04.4: a budget is played through orders of questions and replies."""
+"""The check of exercise 05.2: a budget is played through orders of questions and replies."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ class _NeverSpends(Budget):
         super().settle(worst, 0.0)
 
 
-@exercise("04.4", "a budget that holds")
+@exercise("05.2", "a budget that holds")
 def check_budget(my_budget: Any) -> None:
     if not callable(my_budget):  # an object of the class, say
-        judge("04.4", my_budget, _player(Budget), ())
+        judge("05.2", my_budget, _player(Budget), ())
         return
     cases: list[Case] = [*_BY_HAND, *_games(40, seed=4)]
-    judge("04.4", _player(my_budget), _player(Budget), cases, {
+    judge("05.2", _player(my_budget), _player(Budget), cases, {
         "reserve looks at what is spent and not at what is reserved: calls on their way are not "
         "paid yet, but will be.": _player(_WithoutReservations),
         "settle never gives the reservation back: after some calls nothing is free although "

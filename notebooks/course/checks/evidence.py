@@ -1,6 +1,6 @@
-"""Checks of notebook 08: the interval of a difference, disagreeing seeds, how many seeds, Holm.
+"""Checks of notebook 10: the interval of a difference, disagreeing seeds, how many seeds, Holm.
 
-eight_seeds.jsonl holds real runs of notebook 08's config, seeds 0 to 7; each line says when and on
+eight_seeds.jsonl holds real runs of notebook 10's config, seeds 0 to 7; each line says when and on
 what machine.
 """
 
@@ -123,10 +123,10 @@ _STANDARD_ERRORS: Errors = {
 }
 
 
-@exercise("08.1", "the interval of a difference")
+@exercise("09.1", "the interval of a difference")
 def check_standard_error(theirs: Program) -> None:
     """my_standard_error(first, second) → that of the mean paired difference."""
-    judge("08.1", theirs, _standard_error, _PAIRS, _STANDARD_ERRORS)
+    judge("09.1", theirs, _standard_error, _PAIRS, _STANDARD_ERRORS)
 
 
 def _by_seed() -> dict[int, float]:
@@ -136,7 +136,7 @@ def _by_seed() -> dict[int, float]:
     return dict(zip(seeds, 100 * (reflection - tailored).mean(1), strict=True))
 
 
-@exercise("08.2", "two seeds, two stories")
+@exercise("09.2", "two seeds, two stories")
 def check_two_stories(answer: Any) -> None:
     """The seed that speaks most for reflection, then the one that speaks most against it."""
     gain = _by_seed()
@@ -160,13 +160,13 @@ def check_two_stories(answer: Any) -> None:
             "difference of the two arms within a row, not at how high one arm's accuracy is.")
 
     given = tuple(answer) if isinstance(answer, list) else answer
-    judge_answer("08.2", given, (most, least), likely)
+    judge_answer("09.2", given, (most, least), likely)
 
 
 _Z, _POWER = 1.959964, 0.841621
 
 
-@exercise("08.3", "how many seeds")
+@exercise("09.3", "how many seeds")
 def check_seeds_needed(theirs: Program) -> None:
     """my_seeds_needed(difference, deviation) → a whole number of seeds."""
     cases: list[tuple[Any, ...]] = [
@@ -175,7 +175,7 @@ def check_seeds_needed(theirs: Program) -> None:
     def formula(count: Callable[[float, float], float]) -> Callable[[float, float], int]:
         return lambda d, s: max(1, math.ceil(count(d, s)))
 
-    judge("08.3", theirs, seeds_needed, cases, {
+    judge("09.3", theirs, seeds_needed, cases, {
         "You left the power out: with 1.96 alone, half of all experiments miss the difference. "
         "Add 0.84 for 80 %.": formula(lambda d, s: (_Z * s / d) ** 2),
         "The square is missing: the standard error shrinks with the root of n, so n grows with "
@@ -214,13 +214,13 @@ def _holm_with(
     return wrong
 
 
-@exercise("08.4", "Holm's correction")
+@exercise("09.4", "Holm's correction")
 def check_holm(theirs: Program) -> None:
     """my_holm(p_values) → the corrected p-values, in the order given."""
     cases: list[tuple[Any, ...]] = [
         ([0.01, 0.04, 0.03],), ([0.04],), ([0.03, 0.01],), ([0.02, 0.02, 0.9],), ([0.6, 0.7],),
         ([0.2, 0.001, 0.013, 0.012],), ([],)]
-    judge("08.4", theirs, holm, cases, {
+    judge("09.4", theirs, holm, cases, {
         "You multiplied all by m: that is Bonferroni's correction, which is safe too but finds "
         "less. Holm multiplies the smallest by m, the next by m − 1, and so on.":
             _holm_with(lambda rank, m: m),

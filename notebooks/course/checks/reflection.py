@@ -1,4 +1,4 @@
-"""Checks of notebook 05: the triplet loss, its margin, its negative, its positive."""
+"""Checks of notebook 06: the triplet loss, its margin, its negative, its positive."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _no_floor(a: Tensor, p: Tensor, n: Tensor, has: Tensor, margin: float = 1.0)
     return (_hinge(near, far, margin) * has).sum() / has.sum().clamp_min(1)
 
 
-@exercise("05.1", "the triplet loss")
+@exercise("06.1", "the triplet loss")
 def check_triplet_loss(my_triplet_loss: Program) -> None:
     """max(0, ρ − cos(h, h⁺) + cos(h, h⁻)), the mean over the items that have a triplet."""
     clamped, pushed = (EAST, EAST, WEST, True), (EAST, NORTH, NORTH, True)
@@ -71,7 +71,7 @@ def check_triplet_loss(my_triplet_loss: Program) -> None:
     def right(a: Tensor, p: Tensor, n: Tensor, has: Tensor, margin: float = 1.0) -> Tensor:
         return triplet_loss(a, p, n, margin=margin, has_triplet=has)
 
-    judge("05.1", my_triplet_loss, right, cases, {
+    judge("06.1", my_triplet_loss, right, cases, {
         "A loss cannot be below 0: clamp each item, max(0, …). Yours goes negative where h⁺ is "
         "much closer than h⁻.": _by_cosines(lambda near, far, m: m - near + far),
         "You took the mean first and clamped then: an item that is far enough apart must not pay "
@@ -123,7 +123,7 @@ def _pushing(pushes: Program) -> dict[str, list[float]]:
     return {name: [m for m in MARGINS if pushes(m, *pair)] for name, pair in PAIRS.items()}
 
 
-@exercise("05.2", "which margins push")
+@exercise("06.2", "which margins push")
 def check_pushing_margins(my_answer: dict[str, list[float]] | None) -> None:
     """An item pushes while its loss is above 0: while ρ > cos⁺ − cos⁻."""
     right = _pushing(lambda m, near, far: m > near - far)
@@ -148,7 +148,7 @@ def check_pushing_margins(my_answer: dict[str, list[float]] | None) -> None:
     tidy: Any = my_answer
     if isinstance(tidy, dict) and all(isinstance(v, list | tuple) for v in tidy.values()):
         tidy = {k: sorted(v) for k, v in tidy.items()}
-    judge_answer("05.2", tidy, right, why)
+    judge_answer("06.2", tidy, right, why)
 
 
 def _texts(lesson: str, other: str, mistake: str, gold_line: str) -> tuple[str, str, str]:
@@ -164,7 +164,7 @@ def _body(mistake: str) -> str:
     return mistake.split(ANSWER_MARK)[0].strip()
 
 
-@exercise("05.3", "a negative that ends right")
+@exercise("06.3", "a negative that ends right")
 def check_triplet_texts(my_triplet_texts: Program) -> None:
     """Anchor and positive end in the gold answer, the negative in the student's own answer."""
     # What the pocket student wrote in an exam; the last was cut off before its answer.
@@ -177,7 +177,7 @@ def check_triplet_texts(my_triplet_texts: Program) -> None:
         ("Here 6 < 10. Pia is (B).", "First 6 < 10. Pia is (B).",
          "Here 6 < 10. Sam is (A). The answer is (A).", "The answer is (B)."),
         (*multiply_then_add, "First 5 + 6 = 11. Then 11 +", "The answer is 57.")]
-    judge("05.3", my_triplet_texts, _texts, cases, {
+    judge("06.3", my_triplet_texts, _texts, cases, {
         "The gold answer still stands behind the mistake: the negative has two answers, and ends "
         "in the right one.": _negative(lambda mistake, gold: f"{mistake} {gold}"),
         "Your negative has the gold answer in place of its own: wrong steps, right answer. Nobody "
@@ -208,7 +208,7 @@ def _positive(anchor: str, lessons: Sequence[str], own_correct: Sequence[str]) -
     return next(item.positive for item in items if item.anchor == anchor)
 
 
-@exercise("05.4", "where a positive comes from")
+@exercise("06.4", "where a positive comes from")
 def check_positive(my_positive: Program) -> None:
     """Another lesson on the question, else an own correct sample, else None; not the anchor."""
     add, first, both = (
@@ -221,7 +221,7 @@ def check_positive(my_positive: Program) -> None:
         (add, [add, first], []), (first, [add, first], [both]), (add, [add], [both]),
         (add, [add], []), (add, [add], [add, first]), (add, [add, add], [first]),
         (add, [add], [add]), (both, [add, first, both], [])]
-    judge("05.4", my_positive, _positive, cases, {
+    judge("06.4", my_positive, _positive, cases, {
         "The first lesson may be the anchor itself: cosine 1, nothing pulls. Take a different "
         "text.": lambda a, lessons, own: lessons[0] if len(lessons) > 1 else next(iter(own), None),
         "You never look at own_correct: a question with one lesson then has no positive, and L_cl "

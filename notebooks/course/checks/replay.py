@@ -1,4 +1,4 @@
-"""Checks of notebook 07: what to replay, and which knobs make a round forget more or less."""
+"""Checks of notebook 08: what to replay, and which knobs make a round forget more or less."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ def _wrong_count(
     return told + f"{share} × {len(free)} lessons to choose from, rounded."
 
 
-@exercise("07.2", "what to replay")
+@exercise("08.2", "what to replay")
 def check_replay(theirs: Program) -> None:
     if not callable(theirs) or not any(_returns(theirs, case) for case in _REPLAY_CASES):
-        judge("07.2", theirs, theirs, [(*case, 0) for case in _REPLAY_CASES])  # says what it wants
+        judge("08.2", theirs, theirs, [(*case, 0) for case in _REPLAY_CASES])  # says what it wants
         return
     for rounds, share in _REPLAY_CASES:
         fault = _replay_fault(theirs, rounds, share)
@@ -127,9 +127,9 @@ def check_replay(theirs: Program) -> None:
             chosen, told = fault
             what = "an error" if chosen is None else chosen
             shown = _Shown(f"{what} for rounds={rounds}, share={share}")
-            judge_answer("07.2", shown, True, lambda _: told)  # noqa: B023 - called at once
+            judge_answer("08.2", shown, True, lambda _: told)  # noqa: B023 - called at once
             return
-    judge_answer("07.2", True, True)
+    judge_answer("08.2", True, True)
 
 
 class _Shown(str):
@@ -226,14 +226,14 @@ def _knob_fault(measured: dict[str, Any], worse: Any, cured: Any) -> str | None:
     return None
 
 
-@exercise("07.3", "forget more, forget less")
+@exercise("08.3", "forget more, forget less")
 def check_knobs(worse: Any, cured: Any) -> None:
     if any(x is None or x is ... for x in (worse, cured)):
-        judge_answer("07.3", None, None)
+        judge_answer("08.3", None, None)
         return
     measured = json.loads(_RUNS.read_text(encoding="utf-8"))
     fault = _knob_fault(measured, worse, cured)
-    judge_answer("07.3", True if fault is None else (worse, cured), True, lambda _: fault)
+    judge_answer("08.3", True if fault is None else (worse, cured), True, lambda _: fault)
     if fault is None:
         rows = []
         settings: dict[str, Any] = {"start": {}, "worse": worse, "cured": cured}

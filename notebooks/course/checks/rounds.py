@@ -1,4 +1,4 @@
-"""Checks of notebook 07: who forgot, and when to stop (replay.py has the others)."""
+"""Checks of notebook 08: who forgot, and when to stop (replay.py has the others)."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _FORGOT_CASES = [
     ({}, {}, 0.125)]
 
 
-@exercise("07.1", "who forgot")
+@exercise("08.1", "who forgot")
 def check_forgotten(theirs: Program) -> None:
-    judge("07.1", theirs, _forgotten, _FORGOT_CASES, {
+    judge("08.1", theirs, _forgotten, _FORGOT_CASES, {
         "The mildest fall stands first: sort by the fall in descending order.":
             _falls(_fell, lambda b, a: b - a),
         "You took the difference the other way round: these are the skills that rose.":
@@ -125,10 +125,10 @@ _STOP_CASES = [
 ]
 
 
-@exercise("07.4", "when to stop, and what to hand back")
+@exercise("08.4", "when to stop, and what to hand back")
 def check_stopping(theirs: Program) -> None:
     right = stopping_round
-    judge("07.4", theirs, right, _STOP_CASES, {
+    judge("08.4", theirs, right, _STOP_CASES, {
         "You hand back the last round: it is where the run stopped, so it was not the best. Keep "
         "the best one.": lambda v, p, g: (right(v, p, g)[0],) * 2,
         "You compare each round with the one before; compare it with the best so far.":

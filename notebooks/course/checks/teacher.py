@@ -1,4 +1,4 @@
-"""Checks of notebook 04: verification, the fate of replies, the cache's key (budget.py: 04.4)."""
+"""Checks of notebook 04: verification, the fate of replies, the cache's key (budget.py: 05.2)."""
 
 from __future__ import annotations
 
@@ -235,10 +235,10 @@ def _first_wrong_letter(answer: Any) -> str | None:
     return None
 
 
-@exercise("04.3", "what the cache's key is made of")
+@exercise("05.1", "what the cache's key is made of")
 def check_new_calls(my_answer: Any) -> None:
     right = "".join(letter for letter, (needs_a_call, _) in _IN_THE_KEY.items() if needs_a_call)
     given = my_answer
     if _are_letters(my_answer) and _first_wrong_letter(my_answer) is None:
         given = right  # in any order, with any separators
-    judge_answer("04.3", given, right, _first_wrong_letter)
+    judge_answer("05.1", given, right, _first_wrong_letter)

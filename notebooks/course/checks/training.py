@@ -1,4 +1,4 @@
-"""Checks of notebook 06: token weights, cross-entropy, the mask, the joint loss, a step."""
+"""Checks of notebook 07: token weights, cross-entropy, the mask, the joint loss, a step."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _first_padding_counts(p: int, r: int, pad: int, w: float = W) -> list[float]
     return _weights(p, r + 1, pad - 1, w) if pad else _weights(p, r, pad, w)
 
 
-@exercise("06.1", "which prediction counts how much")
+@exercise("07.1", "which prediction counts how much")
 def check_weights(my_weights: Program) -> None:
     cases = [(3, 2, 2), (2, 3, 0), (1, 2, 1), (4, 1, 0), (3, 0, 2), (2, 2, 1, 1.0), (3, 2, 1, 0.0)]
-    judge("06.1", my_weights, _weights, cases, {
+    judge("07.1", my_weights, _weights, cases, {
         "You weighed each token at its own place. The logits at position t predict token t + 1: "
         "shift by one.": _of_tokens,
         "You shifted the other way: entry t must weigh the token that comes *after* position t.":
@@ -96,9 +96,9 @@ def _lm_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     return [*made, (far, torch.tensor([[1, 1]]), torch.tensor([[1.0, 1.0]]))]
 
 
-@exercise("06.2", "the weighted cross-entropy")
+@exercise("07.2", "the weighted cross-entropy")
 def check_lm_loss(my_lm_loss: Program) -> None:
-    judge("06.2", my_lm_loss, _lm_loss, _lm_cases(), {
+    judge("07.2", my_lm_loss, _lm_loss, _lm_cases(), {
         "You divided by the number of tokens. A weighted mean is divided by the sum of the "
         "weights.": lambda *c: (_token_loss(*c[:2]) * c[2]).mean(),
         "You divided by the number of tokens that count. Divide by the sum of their weights: ten "
@@ -133,11 +133,11 @@ def _seen(part: Sequence[int], rule: Callable[[int, int], bool]) -> Tensor:
     return torch.tensor([[rule(i, j) for j in range(len(part))] for i in range(len(part))])
 
 
-@exercise("06.3", "the block mask")
+@exercise("07.3", "the block mask")
 def check_mask(my_mask: Program) -> None:
     cases = [([0, 0, 1, 2],), ([0, 1, 1, 2, 2, 3, 3],), ([0],), ([0, 0, 0],), ([0, 1, 1, 3],),
              ([0, 0, 1, 2, 2, 3],)]
-    judge("06.3", my_mask, _library_mask, cases, {
+    judge("07.3", my_mask, _library_mask, cases, {
         "Yours is the plain causal mask: positive and negative look at the anchor, and copy from "
         "it. A part sees the prompt and itself only.": lambda p: _seen(p, lambda i, j: j <= i),
         "In yours a rationale does not see the prompt: it would be written without the question.":
@@ -171,7 +171,7 @@ def _means_first(items: Sequence[Item], weight: float = 0.5) -> float:
     return lm + _joint(items, weight) - _joint(items, 0.0)
 
 
-@exercise("06.4", "the joint loss of a batch")
+@exercise("07.4", "the joint loss of a batch")
 def check_joint_loss(my_joint_loss: Program) -> None:
     cases: list[Case] = [
         ([(6.0, 3.0, 0.8), (1.0, 2.0, None)],), ([(2.0, 4.0, 0.6)],),
@@ -179,7 +179,7 @@ def check_joint_loss(my_joint_loss: Program) -> None:
         ([(6.0, 2.0, 1.0), (0.0, 6.0, 0.0), (2.0, 2.0, None)],),
         ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5)], 0.0),
         ([(4.0, 2.0, 0.5), (9.0, 3.0, 1.5), (1.0, 5.0, None)], 2.0)]
-    judge("06.4", my_joint_loss, _joint, cases, {
+    judge("07.4", my_joint_loss, _joint, cases, {
         "You divided the reflection losses by the number of all items. Those without a triplet "
         "take no part in it.":
             lambda items, weight=0.5: _joint(items, weight, share=lambda cls, n: sum(cls) / n),
@@ -199,7 +199,7 @@ def check_joint_loss(my_joint_loss: Program) -> None:
     })
 
 
-@exercise("06.5", "which tokens a step moves")
+@exercise("07.5", "which tokens a step moves")
 def check_what_moves(my_answer: str | None) -> None:
     told = {
         "a": "The student knows its sums: once the lesson has written 56 - 23 = the answer costs "
@@ -207,4 +207,4 @@ def check_what_moves(my_answer: str | None) -> None:
         "c": "They cost most of all tokens, but the prompt weighs 0.1, so they get a tenth of the "
              "push. And one cannot learn to foresee what a story will say."}
     likely = "The answer is one of the three letters, in quotes."
-    judge_answer("06.5", my_answer, "b", lambda answer: told.get(answer, likely))
+    judge_answer("07.5", my_answer, "b", lambda answer: told.get(answer, likely))

@@ -1,4 +1,4 @@
-"""Checks of notebook 09: own problems, own card, own bill."""
+"""Checks of notebook 11: own problems, own card, own bill."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _ROWS = [
     _row("Is water wet?", "", "", "", "yes "), _row("Who wrote it?", "Ann", "Bob", "Cy", " c ")]
 
 
-@exercise("09.1", "from your table to the loop's")
+@exercise("11.1", "from your table to the loop's")
 def check_line(theirs: Program) -> None:
-    judge("09.1", theirs, _line, _ROWS, {
+    judge("11.1", theirs, _line, _ROWS, {
         "A question without options gets no field \"choices\" at all, not an empty list.":
             lambda r: {"choices": [], **_line(r)},
         "Empty options are still among your choices.":
@@ -63,11 +63,11 @@ def _items(fixed: float, each: float, card: float) -> int:
     return max(0, int((RESERVE * card * 1e9 - CUDA_CONTEXT - fixed) // each))
 
 
-@exercise("09.2", "how many items at once")
+@exercise("11.2", "how many items at once")
 def check_items(theirs: Program) -> None:
     cases = [(4e9, 2e9, 12), (4e9, 1e9, 12), (5.5e9, 0.35e9, 8), (5.5e9, 0.35e9, 24),
              (0.2e9, 0.15e9, 16), (14e9, 1e9, 12)]
-    judge("09.2", theirs, _items, cases, {
+    judge("11.2", theirs, _items, cases, {
         "Where not even the weights fit, no item does: 0, not a negative number.":
             lambda f, e, c: int((RESERVE * c * 1e9 - CUDA_CONTEXT - f) // e),
         "You forgot to leave a tenth of the card for gaps.":
@@ -92,13 +92,13 @@ def _bill(
     return sum(questions * share for share in shares) * (read * price[0] + written * price[1]) / 1e6
 
 
-@exercise("09.3", "the bill of a run")
+@exercise("11.3", "the bill of a run")
 def check_bill(theirs: Program) -> None:
     cases: list[tuple[Any, ...]] = [
         (1000, [0.5, 0.2], 400, 200, (1.0, 2.0)), (1000, [0.5], 400, 200, (0.15, 0.6)),
         (850, [0.6, 0.3, 0.1], 700, 250, (2.5, 10.0)), (100, [], 400, 200, (1.0, 2.0)),
         (500, [1.0, 0.0], 300, 900, (0.0, 3.0))]
-    judge("09.3", theirs, _bill, cases, {
+    judge("11.3", theirs, _bill, cases, {
         "The price is for a million tokens: divide by 10⁶.":
             lambda q, s, r, w, p: _bill(q, s, r, w, p) * 1e6,
         "You divided by a thousand; the price is for a million tokens.":

@@ -1,4 +1,4 @@
-"""Figures of notebook 08: what several runs show."""
+"""Figures of notebook 10: what several runs show."""
 
 from __future__ import annotations
 

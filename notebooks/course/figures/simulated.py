@@ -1,4 +1,4 @@
-"""Figures of notebook 08 from made-up runs whose truth is known."""
+"""Figures of notebook 10 from made-up runs whose truth is known."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Accuracy says that an arm is behind, not why. Here one round is trained as in the loop and looked at
 between steps: how hard each of the two terms pulls at the adapter, how well held-out lessons are
 predicted meanwhile, and what becomes of hidden states. `make evidence ARGS=causes` does it for
-several seeds of two arms; notebook 08 shows the log, logs/causes/pocket.jsonl.
+several seeds of two arms; notebook 10 shows the log, logs/causes/pocket.jsonl.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the logs say: arms, and comparisons with their intervals.
 
-Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 08
+Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 10
 and the README show them.
 """
 

@@ -18,7 +18,8 @@ def progress(notebook: str | None = None) -> Table:
     solved, made = notes.solved(), notes.predicted()
     exercises = {n: title for n, title in titles().items() if n.startswith(begins)}
     asked = {n: q for n, q in predictions.all_questions().items() if n.startswith(begins)}
-    rows = [[number, title, "✓" if number in solved else "○"] for number, title in exercises.items()]
+    marks = {n: "✓" if n in solved else "○" for n in exercises}
+    rows = [[n, title, marks[n]] for n, title in exercises.items()]
     right = sum(made.get(number) == question.right for number, question in asked.items())
     count = sum(number in made for number in asked)
     rows.append(["predictions", f"{count} of {len(asked)} made, {right} right", ""])

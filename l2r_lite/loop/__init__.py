@@ -1,6 +1,6 @@
-"""Tailored learning itself: the part to read. Other rooms make it fast, guard it or show it.
+"""Tailored learning itself: the part to read. It imports no other package of l2r_lite.
 
-Read in this order; each module stands beside a notebook of its own:
+Read in this order:
 
     records, config       what flows between the steps, and every setting
     protocols, parts      the seams: what a lab may replace
@@ -12,6 +12,4 @@ Read in this order; each module stands beside a notebook of its own:
     student, writing      the model with its adapter, and how it writes
     rounds, stages        `Loop`: exam, feedback, train, evaluate, again
     runfolder             every step as JSON Lines
-
-Nothing here imports from another room of l2r_lite.
 """

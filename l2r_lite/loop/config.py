@@ -23,7 +23,7 @@ class LoopConfig:
     machine gives the same report.
     """
 
-    # What runs.
+    # Student and problems.
     student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a hub id")
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, "
                           "strategyqa or FILE.jsonl")
@@ -32,27 +32,27 @@ class LoopConfig:
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)
     test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", 0, 100)
-    patience: int = _knob(0, "stop after so many rounds without a better validation (0: never)", 0)
-    # Who teaches, and what it may cost.
+    patience: int = _knob(0, "stop after N rounds without better validation (0: never)", 0)
+    # Teacher and cost.
     teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL, none")
     base_url: str | None = _knob(None, "OpenAI-compatible server, e.g. http://localhost:11434/v1")
     teacher_cache: str | None = _knob(None, "file of the teacher's replies (default: a shared one)")
     budget: float | None = _knob(None, "hard cap on the teacher's cost per start, in US dollars", 0)
     price: str | None = _knob(None, "US dollars per million teacher tokens, as INPUT,OUTPUT")
-    annotator: bool = _knob(False, "the teacher gets random questions and sees no mistake")
-    concurrency: int = _knob(8, "calls to the teacher at once", 1, 256)
-    feedback_limit: int = _knob(0, "questions sent to the teacher per round (0: all mistaken)", 0)
+    annotator: bool = _knob(False, "the teacher gets random questions and no mistakes")
+    concurrency: int = _knob(8, "teacher calls in parallel", 1, 256)
+    feedback_limit: int = _knob(0, "questions per round sent to the teacher (0: no limit)", 0)
     check_steps: bool = _knob(False, "refuse lessons whose steps do not lead to their answer")
-    lessons: int = _knob(2, "rationales asked of the teacher per mistake", 1, 16)
+    lessons: int = _knob(2, "rationales requested per mistake", 1, 16)
     mistakes_per_question: int = _knob(1, "mistakes on one question sent to the teacher", 1, 64)
-    # How the student is examined.
+    # Exam.
     samples: int = _knob(2, "samples per question in the exam", 1, 64)
     temperature: float = _knob(0.7, "sampling temperature in the exam", 0.01, 2)
     demonstrations: int = _knob(0, "worked examples before every question (few-shot)", 0, 32)
     max_new_tokens: int = _knob(56, "longest rationale the student may write, in tokens", 8, 4096)
     exam_rows: int = _knob(240, "rationales written at once in an exam", 1, 4096)
     student_url: str | None = _knob(None, "server for the exams: vLLM, transformers serve")
-    # How it is trained.
+    # Training.
     reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off)", 0, 10)
     margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than a mistake", 0, 2)
     replay: float = _knob(1.0, "share of earlier lessons trained on again, and own right answers "
@@ -60,15 +60,15 @@ class LoopConfig:
     epochs: int = _knob(2, "passes over a round's lessons", 1, 100)
     steps: int = _knob(0, "training steps per round (0: as `epochs` says)", 0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)
-    rate_decay: float = _knob(0.5, "learning rate of a round per that of the round before", 0.01, 1)
+    rate_decay: float = _knob(0.5, "learning rate of a round divided by the one before", 0.01, 1)
     batch_size: int = _knob(16, "items per training step", 1, 4096)
     micro_batch: int | None = _knob(None, "items in memory at once: less memory, slower", 1)
-    # What it is made of, and its chance.
+    # Student model and seed.
     four_bit: bool = _knob(True, "4-bit NF4 weights; off only for comparison")
     lora_rank: int = _knob(16, "rank r of the LoRA adapter", 1, 1024)
     lora_alpha: int = _knob(32, "scale α of the LoRA adapter", 1, 4096)
     gradient_checkpointing: bool = _knob(False, "recompute activations: less memory, slower")
-    seed: int = _knob(0, "decides everything that is drawn", 0, 2**31)
+    seed: int = _knob(0, "decides all random numbers", 0, 2**31)
 
     def with_(self, **changes: Any) -> LoopConfig:
         """A checked copy with some settings changed."""

@@ -3,6 +3,7 @@
 students/loading.py makes one: 4-bit weights, a fresh adapter, a fast writer.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,7 @@ class Student:
         prompt: how it is asked a problem, in exam and training alike.
         context: the most tokens it can read at once; None if its kind has no limit.
         writer: who writes its rationales, a Writer.
+        fast_up_to: tokens of a text up to which students/ may compute it faster than loop/.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool,
@@ -41,20 +43,25 @@ class Student:
         self.prompt: Callable[[Problem], str] = student_prompt
         self.checkpointing = False
         self.writer: Any = None
-        text_config = model.config.get_text_config()
-        self.context: int | None = getattr(text_config, "max_position_embeddings", None)
-        declared = base.generation_config.eos_token_id if base.generation_config else None
-        ends = declared if isinstance(declared, list) else [declared]
+        self.fast_up_to: float = math.inf
+        config = model.config.get_text_config()
+        self.context: int | None = getattr(config, "max_position_embeddings", None)
+        ends = getattr(base.generation_config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
         self.end_ids = {tokenizer.eos_token_id, *ends} - {None}
+        # Some tokenizers also put a token behind every text: a prompt must not end in it.
+        framed = tokenizer("x").input_ids
+        first = framed[: framed.index(tokenizer("x", add_special_tokens=False).input_ids[0])]
 
         def tokens(text: str, begins: bool) -> tuple[int, ...]:
-            return tuple(tokenizer(text, add_special_tokens=begins).input_ids)
+            ids = tuple(tokenizer(text, add_special_tokens=False).input_ids)
+            return (*first, *ids) if begins else ids
 
         self._tokens = lru_cache(KEPT_TEXTS)(tokens)
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:
-        """The LoRA weights by name: all that training changes."""
+        """The LoRA weights by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     @property
@@ -64,7 +71,7 @@ class Student:
 
     def demonstrate(self, text: str) -> None:
         """Put worked examples before every prompt from now on; "" takes them away."""
-        self.prefix = tuple(self.tokenizer(text).input_ids) if text else ()
+        self.prefix = self._tokens(text, True) if text else ()
 
     def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
         """Token ids of a prompt (without the prefix), and of a completion with its end token."""

@@ -48,7 +48,7 @@ class PlainWriter:
         student, tokenizer = self.student, self.student.tokenizer
         ids = [[*student.prefix, *student.encode(prompt)[0]] for prompt in prompts]
         width = max(map(len, ids))
-        # Padding stands on the left, so that all rows go on at the same column.
+        # Padding stands on the left, so that all rows continue at the same column.
         padded = [[tokenizer.pad_token_id] * (width - len(row)) + row for row in ids]
         mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
         out = student.model.generate(

@@ -1,4 +1,4 @@
-"""Whether a student can read its questions: most models go on past their context and write noise.
+"""Whether a student can read its questions: past their context, most models write noise.
 
 They were never trained on later positions; models with a table of positions end in an IndexError.
 """

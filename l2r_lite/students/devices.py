@@ -283,7 +283,7 @@ _end_reported = threading.Lock()
 def _report_end(why: str) -> None:
     """Say once why this process ends. One helper says it too, as the leader may be who died."""
     if int(os.environ.get("RANK", "0")) < 2 and _end_reported.acquire(blocking=False):
-        message = (f"\nl2r-lite: {why}. Nothing that was finished is lost; go on, with as many "
+        message = (f"\nl2r-lite: {why}. Finished work is kept; resume with as many "
                    "processes as you like: l2r-lite run --resume with the run's folder")
         print(printable(message), file=sys.stderr, flush=True)
 

@@ -1,6 +1,7 @@
 """How a student writes fast: many rationales at once; one that is done makes room for the next.
 
-A prompt is computed once for all its samples. The texts are those of loop/writing.py.
+A prompt is computed once for all its samples. The texts are those of loop/writing.py, which writes
+itself where a text could be longer than the model's attention window (trial.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from l2r_lite.loop.prompts import cut_after_answer, has_answer_line
 from l2r_lite.loop.student import Student
-from l2r_lite.loop.writing import TAIL, choose, uniform_numbers
+from l2r_lite.loop.writing import TAIL, PlainWriter, choose, uniform_numbers
 from l2r_lite.students.context import check_room
 from l2r_lite.students.folding import folded
 from l2r_lite.students.prefix import prefix_cache
@@ -44,6 +45,11 @@ class FastWriter:
         student = self.student
         names = {f"“{' '.join(prompt.split())[:60]}…”": prompt for prompt in prompts}
         check_room(student, names, max_new_tokens)
+        longest = max((len(student.encode(prompt)[0]) for prompt in prompts), default=0)
+        if len(student.prefix) + longest + max_new_tokens > student.fast_up_to:
+            return PlainWriter(student).generate(
+                prompts, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens,
+                seed=seed, rows=rows, progress=progress)
         student.model.eval()
 
         def noise(prompt: int, sample: int) -> Tensor:

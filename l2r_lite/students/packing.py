@@ -2,7 +2,8 @@
 
 The prompt is computed once for all three texts. A token sees the prompt and the earlier tokens of
 its own part, and each part's positions follow the prompt's, so every part is computed as if it
-stood alone behind the prompt. The losses are those of loop/losses.py, up to rounding.
+stood alone behind the prompt. The losses are those of loop/losses.py, up to rounding; a batch with
+a text longer than the model's attention window (trial.py) is computed by loop/losses.py itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.losses import triplet_loss
+from l2r_lite.loop.losses import PROMPT_WEIGHT, tailored_loss, triplet_loss
+from l2r_lite.loop.prompts import completion
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.students.folding import joined
@@ -47,6 +49,9 @@ def packed_loss(
         share: compute these rows only; the sum over all processes is the batch's.
     """
     with_triplets = config.reflection_weight > 0
+    if _longest_text(student, items) > student.fast_up_to:
+        yield from _plain_loss(student, items, config, share)
+        return
     rows = make_rows(student, items, with_triplets=with_triplets)
     rows.sort(key=lambda row: len(row.ids))
     if share:
@@ -69,6 +74,42 @@ def packed_loss(
                 "cl": cl.detach(),
                 "triplets": piece.triplets.double() / len(items),
             }
+
+
+def _longest_text(student: Student, items: Sequence[TrainingItem]) -> int:
+    """Tokens of the longest prompt with a rationale behind it, demonstrations included."""
+    texts = [
+        (student.prompt(item.problem), completion(text))
+        for item in items for text in (item.anchor, item.positive, item.negative) if text]
+    return len(student.prefix) + max(sum(map(len, student.encode(*text))) for text in texts)
+
+
+def _plain_loss(
+    student: Student, items: Sequence[TrainingItem], config: LoopConfig, share: Share | None
+) -> Iterator[dict[str, Tensor]]:
+    """The same sums by `tailored_loss`, piece by piece."""
+    mine = list(items[share.rank :: share.size] if share else items)
+    size = config.micro_batch or len(mine)
+    pieces = [mine[i : i + size] for i in range(0, len(mine), size)]
+    labels = [sum(_labels(student, item) for item in piece) for piece in pieces]
+    reflected = config.reflection_weight > 0
+    triplets = [sum(item.has_triplet for item in piece) * reflected for piece in pieces]
+    sums = torch.tensor([sum(labels), sum(triplets)], device=student.device)
+    if share:
+        sums = share.add_up(sums)
+    for piece, weight, count in zip(pieces, labels, triplets, strict=True):
+        for part in tailored_loss(student, piece, config):
+            lm = part["lm"] * (weight / sums[0])
+            cl = part["cl"] * (count / sums[1].clamp_min(1))
+            yield {
+                "loss": lm + config.reflection_weight * cl, "lm": lm.detach(), "cl": cl.detach(),
+                "triplets": torch.tensor(count / len(items), dtype=torch.float64)}
+
+
+def _labels(student: Student, item: TrainingItem) -> float:
+    """How much the tokens of an item count in L_lm."""
+    prompt, rationale = student.encode(student.prompt(item.problem), completion(item.anchor))
+    return PROMPT_WEIGHT * (len(prompt) - 1) + len(rationale)
 
 
 def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:

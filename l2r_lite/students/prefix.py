@@ -12,18 +12,21 @@ from l2r_lite.loop.student import Student
 def prefix_cache(student: Student, rows: int) -> Any:
     """Keys and values of the prefix for so many rows, without copies; gradients pass.
 
-    Empty if the student has no prefix.
+    Empty if the student has no prefix. Layers keep all keys, whatever the model's attention window:
+    no text computed with this cache is longer (`Student.fast_up_to`).
     """
     from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
 
-    config = student.model.config.get_text_config()
-    cache = DynamicCache(config=config)
+    cache = DynamicCache()
     if student.prefix:
-        once = DynamicCache(config=config)
+        once = DynamicCache()
         ids = torch.tensor([student.prefix], device=student.device)
         student.decoder(input_ids=ids, past_key_values=once, use_cache=True)
-        for layer, known in zip(cache.layers, once.layers, strict=True):
+        for known in once.layers:
+            layer = DynamicLayer()
             layer.lazy_initialization(known.keys, known.values)
             layer.keys = known.keys.expand(rows, -1, -1, -1)
             layer.values = known.values.expand(rows, -1, -1, -1)
+            cache.layers.append(layer)
     return cache

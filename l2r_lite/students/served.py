@@ -195,7 +195,7 @@ class ServedStudent:
     def _error(self, what: str) -> StudentError:
         return StudentError(
             f"student_url = {public_address(self.url)}: {what} Finished parts of an exam are kept; "
-            f"then go on with: l2r-lite run --resume {self.folder.parent}")
+            f"then resume with: l2r-lite run --resume {self.folder.parent}")
 
     def _merged(self, student: Student, name: str) -> Path:
         """A folder with the student as one plain model; those of other rounds are removed."""

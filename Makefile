@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test test-all soak lab lint notebooks pocket bench evidence results badges versions lock clean
+.PHONY: help demo test test-all soak lab lint notebooks course class pocket bench evidence results badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,12 @@ lint: $(VENV)/.installed-test ## check style (ruff) and types (mypy)
 notebooks: $(VENV)/.installed-test ## execute the notebooks and keep their outputs
 	@$(PY) tests/run_notebooks.py $(ARGS)
 
+course: $(VENV)/.installed-test ## build the course as a static site with search, in build/course
+	@$(PY) notebooks/site/build.py $(ARGS)
+
+class: $(VENV)/.installed-test ## copy the notebooks without solutions, for a class, to build/class
+	@$(PY) notebooks/site/class_copy.py $(ARGS)
+
 pocket: $(VENV)/.installed-run ## pretrain the pocket student again, at most 60 minutes on 2 cores
 	@$(PY) -m l2r_course.pretrain $(ARGS)
 
@@ -55,7 +61,7 @@ bench: $(VENV)/.installed-test ## speed and memory against the textbook's way an
 evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed
 	@$(PY) -m l2r_course.research.experiments $(ARGS)
 
-results: $(VENV)/.installed-test ## the README's tables of results, from these logs
+results: $(VENV)/.installed-test ## the tables of notebooks/evidence/README.md, from these logs
 	@$(PY) tests/results.py
 
 badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it

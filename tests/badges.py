@@ -14,7 +14,7 @@ import nbformat
 
 ROOT = Path(__file__).parent.parent
 COLAB = """\
-# On Colab: installs l2r_lite beside Colab's own torch and numpy, in a minute or two. Elsewhere: nothing.
+#@title On Colab: install l2r_lite beside Colab's own torch and numpy (a minute or two); elsewhere this does nothing
 import os
 from importlib.metadata import version
 
@@ -27,6 +27,7 @@ BADGES = """\
 [![Launch on Binder](https://mybinder.org/badge_logo.svg)]\
 (https://mybinder.org/v2/gh/{repository}/main?urlpath=lab/tree/notebooks/{notebook})"""
 ANY_BADGES = re.compile(r"^\[!\[Open in Colab\].*\n\[!\[Launch on Binder\].*$", re.M)
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # Colab shows the title only, JupyterLab one line
 START = "00_the_whole_loop.ipynb"
 
 
@@ -58,18 +59,18 @@ def fresh_readme(text: str, where: str) -> str:
 
 
 def freshen(notebook: nbformat.NotebookNode, name: str, where: str) -> None:
-    """Give a notebook its badges, and its first code cell to Colab; outputs of the other cells stay."""
+    """Give a notebook its badges and its cell for Colab, folded; outputs of the other cells stay."""
     first = notebook.cells[0]
     first.source = ANY_BADGES.sub(lambda _: BADGES.format(repository=where, notebook=name), first.source, count=1)
     cell = colab_cell(notebook)
     if cell is None:
-        place = next(i for i, c in enumerate(notebook.cells) if c.cell_type == "code")
         for later in notebook.cells:
             if later.cell_type == "code" and later.execution_count:
                 later.execution_count += 1
         cell = nbformat.v4.new_code_cell(id=f"{name[:2]}-colab", execution_count=1)  # it was run: outside Colab that is nothing
-        notebook.cells.insert(place, cell)
+        notebook.cells.insert(1, cell)
     cell.source = COLAB.format(repository=where)
+    cell.metadata = nbformat.from_dict(FOLDED)
 
 
 def colab_cell(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode | None:

@@ -1,4 +1,4 @@
-"""`make results`: the README's tables of results and its figure of rounds, from the logs in notebooks/course/research/logs.
+"""`make results`: the tables of notebooks/evidence/README.md and its figure of rounds, from notebooks/course/research/logs.
 
 A test finds stale tables.
 """
@@ -15,6 +15,7 @@ from l2r_course.research.findings import arm_table, compare, comparison_table, r
 from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent
+EVIDENCE = ROOT / "notebooks" / "evidence" / "README.md"
 BLOCK = re.compile(r"(<!-- results of (\S+), by make results -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -57,7 +58,6 @@ def fresh(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(fresh(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    EVIDENCE.write_text(fresh(EVIDENCE.read_text(encoding="utf-8")), encoding="utf-8")
     rounds = figures.rounds_by_seed(read_runs()["default"], ["tailored", "no memory"])
     figures.save(rounds, ROOT / "notebooks" / "figures" / "rounds.png")

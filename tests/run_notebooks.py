@@ -86,19 +86,22 @@ def _is_progress(output: nbformat.NotebookNode) -> bool:
 
 
 def without_widget(output: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """A page without a kernel shows a panel's picture, where it has one, and its table folded below it.
+    """What a page without a kernel shows: a panel's picture, and its table folded below; of a figure, its picture.
 
-    They become two outputs: of one that holds both, GitHub shows the HTML only, and no images in it.
+    A picture is an output of its own, with its alternative text: of one that has HTML too, GitHub shows the HTML only, and
+    no images in it.
     """
-    if output.get("data", {}).pop(WIDGET, None) is None:
-        return [output]
-    picture, html = output.data.get("image/png"), output.data.get("text/html")
+    data = output.get("data", {})
+    is_panel = data.pop(WIDGET, None) is not None
+    picture, html = data.get("image/png"), data.get("text/html")
     if not picture:
-        run_it = "*Run this cell to see the panel; it needs a kernel.*"
-        output.data = {"text/html": html} if html else {"text/markdown": run_it}
+        if is_panel:
+            run_it = "*Run this cell to see the panel; it needs a kernel.*"
+            output.data = {"text/html": html} if html else {"text/markdown": run_it}
         return [output]
-    output.data = {"image/png": picture}
-    if not html:
+    about = output.metadata.get("image/png", {})
+    output.data = {"image/png": picture, "text/plain": f"Figure: {about.get('alt', 'without a description')}"}
+    if not (is_panel and html):
         return [output]
     table = re.sub(r"<img [^>]*>", "", html)  # the same picture; what a title holds is escaped, so that ">" ends the tag
     folded = f"<details><summary>The same as a table</summary>{table}</details>"

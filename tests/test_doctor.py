@@ -20,7 +20,7 @@ from l2r_lite.app import connections, doctor
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 
-LINE = re.compile(r"(OK|NOTE|MEND) +(Python|packages|imports|device|4-bit|memory|disk|hub|key|endpoint|preset) +\S.*")
+LINE = re.compile(r"(OK|NOTE|FIX) +(Python|packages|imports|device|4-bit|memory|disk|hub|key|endpoint|preset) +\S.*")
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def test_this_machine_can_run_the_default_and_every_finding_is_one_line(capsys: 
     assert all(LINE.fullmatch(line) for line in lines), lines
     about = {LINE.fullmatch(line)[2] for line in lines}  # type: ignore[index]
     assert about == {"Python", "packages", "imports", "device", "4-bit", "memory", "disk", "hub", "key", "preset"}
-    assert not any(line.startswith("MEND") for line in lines) and "l2r-lite run" in verdict
+    assert not any(line.startswith("FIX") for line in lines) and "l2r-lite run" in verdict
     assert any(f"torch {torch.__version__.partition('+')[0]}" in line for line in lines)
 
 
@@ -99,8 +99,8 @@ def test_a_package_that_cannot_be_imported_is_named_and_the_other_checks_go_on(t
     status, out = run_elsewhere(tmp_path)
     found = {LINE.fullmatch(line)[2]: line for line in out.splitlines()[:-1]}  # type: ignore[index]
     assert status == 1 and out.splitlines()[-1].startswith("The default cannot run")
-    assert found["imports"].startswith("MEND") and "bitsandbytes cannot be imported (OSError: libcudart" in found["imports"]
-    assert found["4-bit"].startswith("MEND") and {"device", "memory", "disk", "hub", "key", "preset"} <= set(found)
+    assert found["imports"].startswith("FIX") and "bitsandbytes cannot be imported (OSError: libcudart" in found["imports"]
+    assert found["4-bit"].startswith("FIX") and {"device", "memory", "disk", "hub", "key", "preset"} <= set(found)
 
 
 def test_without_torch_and_with_an_old_package_there_is_still_a_line_for_everything(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_without_torch_and_with_an_old_package_there_is_still_a_line_for_everyth
     assert status == 1 and all(LINE.fullmatch(line) for line in out.splitlines()[:-1])
     assert 'peft is 0.3.0, needed is >=' in out and 'pip install "peft>=' in out
     assert "torch cannot be imported (ZeroDivisionError" in out
-    assert re.search(r"^MEND +device +could not be looked at", out, re.M) and re.search(r"^OK +disk", out, re.M)
+    assert re.search(r"^FIX +device +could not be checked", out, re.M) and re.search(r"^OK +disk", out, re.M)
 
 
 def test_four_bit_layers_are_really_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_four_bit_layers_are_really_computed(monkeypatch: pytest.MonkeyPatch) ->
     forward, gradient = doctor.four_bit_errors(256, cpu, torch.float32)
     assert forward < 1e-5 and gradient > 0.9
     found = finding("4-bit")
-    assert found.state == "MEND" and "gradient by 100%" in found.says
+    assert found.state == "FIX" and "gradient by 100%" in found.says
 
 
 def test_the_width_that_bitsandbytes_reads_wrongly_is_found() -> None:
@@ -143,7 +143,7 @@ def test_too_little_memory_or_disk_is_to_be_mended(monkeypatch: pytest.MonkeyPat
     assert 0 < free < 1e13
     monkeypatch.setattr(doctor, "MEMORY_GB", 2 * free / 1e9)
     monkeypatch.setattr(doctor, "DISK_GB", 1e6)
-    assert [finding("memory").state, finding("disk").state] == ["MEND", "MEND"]
+    assert [finding("memory").state, finding("disk").state] == ["FIX", "FIX"]
 
 
 def test_a_containers_limit_counts_and_not_the_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ def test_a_redirect_does_not_carry_the_key_away(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("answer", "told"), [
-    (says(b"", 401), "refuses the key: put the right one into L2R_API_KEY"), (says(b"", 404), "404 to /models"),
+    (says(b"", 401), "rejects the key: set the right one in L2R_API_KEY"), (says(b"", 404), "404 to /models"),
     (says(b'{"data": [{"id": "\\u001b[31mred"}]}'), r"(it has \x1b[31mred)"),
 ])  # fmt: skip
 def test_what_an_endpoint_says_becomes_what_to_do(answer: Callable, told: str) -> None:

@@ -73,9 +73,9 @@ def line(**changes: object) -> str:
 def test_a_line_that_would_mislead_is_refused_with_its_place(tmp_path: Path) -> None:
     for text, told in [
         (line(test=None, kept=None), "line 1: no field test, kept"),
-        (line() + line(), "line 2: the arm tailored with seed 0 stands"),
+        (line() + line(), "line 2: the arm tailored with seed 0 is already in this log"),
         (line(arm="reflexion"), 'line 1: no arm is called "reflexion".* Did you mean "reflection"'),
-        (line() + line(seed=1, questions="5 · def"), "line 2: this run sat another test"),
+        (line() + line(seed=1, questions="5 · def"), "line 2: this run has other test questions"),
     ]:
         (tmp_path / "log.jsonl").write_text(text, encoding="utf-8")
         with pytest.raises(EvidenceError, match=told):

@@ -1,4 +1,4 @@
-"""Every exercise of every notebook: the stub runs, the folded solution passes, typical wrong answers are told what is wrong."""
+"""Every exercise of every notebook: the stub runs, the folded solution passes, typical wrong answers get their message."""
 
 from __future__ import annotations
 
@@ -155,6 +155,50 @@ def test_a_wrong_answer_is_told_why(capsys: pytest.CaptureFixture[str]) -> None:
         judge("00.1", wrong, mean, CASES, {"Did you forget to divide?": lambda v: sum(v)})
         said = capsys.readouterr().out
         assert told in said and not said.startswith("✓") and not noted()
+
+
+def test_printing_instead_of_returning_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(values: list[float]) -> None:
+        print("The mean is", mean(values))
+
+    def printed_if_any(values: list[float]) -> float | None:
+        return print(mean(values)) if values else 0.0  # type: ignore[func-returns-value]
+
+    judge("00.1", printed, mean, CASES, {"Named?": lambda v: 7})
+    said = capsys.readouterr().out
+    assert said == "✗ Your function printed 'The mean is 2.0' and returned None: use return instead of print.\n"
+    judge("00.1", printed_if_any, mean, CASES)
+    assert "Your function printed '2.0' and returned None: use return instead of print" in capsys.readouterr().out
+    assert not noted()
+
+
+def test_what_a_learner_prints_to_find_an_error_is_shown_above_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(values: list[float]) -> float:
+        print("got", values)
+        return mean(values)
+
+    judge("00.1", told, mean, CASES)
+    assert capsys.readouterr().out.splitlines() == ["got [1.0, 3.0]", "got [2.0]", "got []", "✓ 3 of 3 cases"]
+
+
+def test_an_error_is_named_only_if_it_makes_the_case_fail_that_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rounding fails case 2. Without max it also agrees, in case 3, with a program that forgot the 0."""
+
+    def room(free: float, each: float) -> int:
+        return max(0, int(free // each))
+
+    def rounds(free: float, each: float) -> int:
+        return round(free / each)
+
+    cases = [(4.0, 2.0), (7.0, 4.0), (-4.0, 2.0)]
+    negative = {"Never a negative number.": lambda free, each: int(free // each)}
+    judge("00.1", rounds, room, cases, negative)
+    said = capsys.readouterr().out
+    assert said.startswith("✗ case 2 of 3: got 2, expected 1") and "negative" not in said
+    judge("00.1", rounds, room, cases, negative | {"Round down.": rounds})
+    assert "Round down." in capsys.readouterr().out
+    judge("00.1", negative["Never a negative number."], room, cases, negative)
+    assert "Never a negative number." in capsys.readouterr().out
 
 
 def test_a_readers_function_cannot_change_the_cases(capsys: pytest.CaptureFixture[str]) -> None:

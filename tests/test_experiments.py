@@ -1,4 +1,4 @@
-"""`make evidence`: arms that differ in what they are about and in nothing else, a log that is gone on with, runs shared out."""
+"""`make evidence`: arms that differ in what they are about and in nothing else, a log that is resumed, runs shared out."""
 
 from __future__ import annotations
 

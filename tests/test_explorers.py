@@ -62,15 +62,17 @@ def test_a_change_draws_anew_and_an_error_leaves_the_last_figure() -> None:
 
 
 def test_without_a_kernel_an_explorer_is_a_picture_and_a_table(weight: torch.Tensor) -> None:
-    bundle = nf4_explorer(weight)._repr_mimebundle_()
+    bundle, about = nf4_explorer(weight)._repr_mimebundle_()
+    assert "% error for the other 63 weights of the block" in about["image/png"]["alt"]
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= set(bundle)
     assert "NF4 level" in bundle["text/html"]
 
 
 def test_a_committed_notebook_keeps_a_panels_picture_and_its_table_as_two_outputs(weight: torch.Tensor) -> None:
-    shown = nbformat.v4.new_output("display_data", nf4_explorer(weight)._repr_mimebundle_())
-    picture, table = without_widget(shown)
-    assert (set(picture.data), set(table.data)) == ({"image/png"}, {"text/html"})
+    data, about = nf4_explorer(weight)._repr_mimebundle_()
+    picture, table = without_widget(nbformat.v4.new_output("display_data", data, metadata=about))
+    assert (set(picture.data), set(table.data)) == ({"image/png", "text/plain"}, {"text/html"})
+    assert picture.metadata["image/png"]["alt"] in picture.data["text/plain"]
     assert "NF4 level" in table.data["text/html"] and "<img" not in table.data["text/html"]
 
 

@@ -228,7 +228,7 @@ def test_a_student_is_pushed_privately_and_whole_and_never_over_another(hub: Fak
     # Once a day huggingface_hub asks, without a key, for its list of agents.
     asked = {token for path, token in hub.asked if path.startswith("/api/") and path != "/api/agent-harnesses"}
     assert asked == {"Bearer hf_planted"}, hub.asked
-    with pytest.raises(RunError, match="me/student: the hub did not take it .*The export is whole") as error:
+    with pytest.raises(RunError, match="me/student: the hub refused the upload .*The export is complete") as error:
         push_to_hub(exported / "model", "me/student")
     assert "hf_planted" not in str(error.value) and len(hub.created) == 1
 
@@ -243,7 +243,7 @@ def test_without_a_login_nothing_is_exported_for_the_hub(
 
 
 def test_an_export_overwrites_nothing_and_needs_a_finished_round(run: Path, exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is there already"):
+    with pytest.raises(RunError, match="already exists"):
         export_run(run, exported)
     (tmp_path / "config.json").write_text((run / "config.json").read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(RunError, match="--resume"):

@@ -129,8 +129,8 @@ def test_questions_of_two_kinds_are_drawn_apart() -> None:
         assert any(math.isclose(line.get_ydata()[-1], last) for line in axes.lines if len(line.get_xdata()) == 3)
 
 
-def test_the_readmes_tables_are_those_of_the_logs() -> None:
-    text = (results.ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_tables_of_the_evidence_are_those_of_the_logs() -> None:
+    text = results.EVIDENCE.read_text(encoding="utf-8")
     logs = {"real" if log in findings.REAL else log for log in read_runs()}
     assert {name for _, name, _ in results.BLOCK.findall(text)} == logs
     assert results.fresh(text) == text, "make results writes them anew"

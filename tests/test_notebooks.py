@@ -24,7 +24,7 @@ def committed(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
 def test_notebook_runs_from_top_to_bottom_offline_within_three_times_its_stated_time(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # whoever asks the network finds nobody
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # no request leaves this machine
         monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")

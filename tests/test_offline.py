@@ -1,4 +1,4 @@
-"""A hub, a package index or an endpoint that nobody answers at: one sentence with the remedy within seconds, never a hang."""
+"""A hub, a package index or an endpoint that nothing answers at: one sentence with the remedy within seconds, never a hang."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nobody(request: pytest.FixtureRequest) -> Iterator[str]:
         door.bind(("127.0.0.1", 0))
         if request.param != "refuses":
             door.listen(0 if request.param == "drops" else 100)
-        if request.param == "drops":  # a full queue: whoever knocks now hears nothing, not even a refusal
+        if request.param == "drops":  # a full queue: a client hears nothing, not even a refusal
             for _ in range(4):
                 knocking = open_.enter_context(socket.socket())
                 knocking.setblocking(False)
@@ -100,6 +100,6 @@ def test_a_student_in_the_hubs_cache_loads_without_waiting_for_the_hub(
 def test_an_endpoint_out_of_reach_is_one_sentence_within_seconds(nobody: str) -> None:
     teacher = OpenAITeacher("m", base_url=f"{nobody}/v1")
     began = time.monotonic()
-    with pytest.raises(TeacherError, match=r"nobody answers at http://127\.0\.0\.1:\d+/v1\. Is the server running"):
+    with pytest.raises(TeacherError, match=r"nothing answers at http://127\.0\.0\.1:\d+/v1\. Is the server running"):
         list(teacher.teach([Mistake(Problem("a", "1 + 1?", "2", "number"), "It is 3.", "3")] * 3, 1))
     assert time.monotonic() - began < SECONDS

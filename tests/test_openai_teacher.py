@@ -219,7 +219,7 @@ def test_what_no_call_can_mend_stops_at_once_with_a_remedy(status: str, remedy: 
 def test_nobody_at_the_address_is_one_sentence() -> None:
     with Server() as server:
         url = server.url
-    with pytest.raises(TeacherError, match="nobody answers at http://127.0.0.1"):
+    with pytest.raises(TeacherError, match="nothing answers at http://127.0.0.1"):
         list(OpenAITeacher("m", base_url=url).teach(mistakes(5), 1))
 
 

@@ -135,7 +135,7 @@ def test_every_package_and_every_data_file_is_shipped():
 
 
 @pytest.mark.slow
-def test_the_built_wheel_runs_notebooks_00_and_08_outside_the_checkout(tmp_path):
+def test_the_built_wheel_runs_notebooks_00_09_and_10_outside_the_checkout(tmp_path):
     """In a fresh environment that borrows the dependencies installed here, but not this package."""
     source = tmp_path / "source"
     for name in ("l2r_lite", "notebooks/course"):
@@ -156,7 +156,7 @@ def test_the_built_wheel_runs_notebooks_00_and_08_outside_the_checkout(tmp_path)
     told = subprocess.run([python, "-c", "import l2r_lite, l2r_course; print(l2r_lite.__file__, l2r_course.__file__)"],
                           check=True, capture_output=True, text=True, cwd=tmp_path, env=environment).stdout  # fmt: skip
     assert str(ROOT) not in told and told.count(str(site)) == 2
-    for name in ("00_the_whole_loop.ipynb", "10_evidence.ipynb"):
+    for name in ("00_the_whole_loop.ipynb", "09_statistics.ipynb", "10_evidence.ipynb"):
         shutil.copy(ROOT / "notebooks" / name, tmp_path)
         code = ("import nbformat, sys; from nbclient import NotebookClient; "
                 f"NotebookClient(nbformat.read({name!r}, 4), timeout=900, kernel_name='wheel').execute()")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# Imports every module that can be imported with nothing installed, and grades, reckons, generates and reads with them.
+# Imports every module that can be imported with nothing installed, and grades, computes, generates and reads with them.
 PLAIN = """
 import importlib, pkgutil, sys
 import l2r_lite

@@ -227,7 +227,7 @@ def test_a_file_that_is_no_cache_is_never_written_to(tmp_path: Path) -> None:
 
     file = tmp_path / "profile"
     file.write_text("export PATH=/usr/bin\n")
-    with pytest.raises(UserError, match="profile: is no cache of a teacher's replies"):
+    with pytest.raises(UserError, match="profile: is not a cache of teacher replies"):
         ReplyCache(file)
     assert file.read_text() == "export PATH=/usr/bin\n"
 

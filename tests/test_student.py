@@ -441,7 +441,7 @@ def test_gradients_after_an_exam_equal_gradients_before_it(
 def test_without_the_guard_the_gradients_after_an_exam_would_be_noise(
     tiny_folder: Path, pocket_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shows that the test above can fail; when bitsandbytes has mended this, keep_plain_layout can go."""
+    """Shows that the test above can fail; when bitsandbytes has fixed this, keep_plain_layout can go."""
     true, _, after = gradients_around_an_exam(str(tiny_folder), pocket_problems[:8], monkeypatch, guarded=False)
     assert least_cosine(true, after) < 0.9
 

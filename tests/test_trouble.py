@@ -107,7 +107,7 @@ def test_a_folder_removed_midway_is_told_and_does_not_come_back_empty(
             gone.set()
 
     told = {"on_step": remove} if moment == "training" else {"on_progress": remove}
-    with pytest.raises(RunError, match="the run folder was removed while its run was going on") as error:
+    with pytest.raises(RunError, match="the run folder was removed while its run was in progress") as error:
         run(tiny_config, out, **told)  # type: ignore[arg-type]
     one_sentence(error)
     assert gone.is_set() and not out.exists()
@@ -168,7 +168,7 @@ def test_a_second_run_on_a_folder_is_told_who_holds_it_and_takes_over_from_the_d
     os.kill(first.pid, signal.SIGSTOP)  # so that it is still at it, however slow this process is
     try:
         before = {f: f.stat().st_mtime_ns for f in out.rglob("*")}
-        with pytest.raises(RunError, match=rf"another run is going on there \(process {first.pid} on .*, since 20") as error:
+        with pytest.raises(RunError, match=rf"another run is using this folder \(process {first.pid} on .*, since 20") as error:
             run(tiny_config, out)
         one_sentence(error)
         assert before == {f: f.stat().st_mtime_ns for f in out.rglob("*")}

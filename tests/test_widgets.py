@@ -1,4 +1,4 @@
-"""The panels without a browser: real runs in threads, real run folders, and text that would like to be more than text."""
+"""The panels without a browser: real runs in threads, real run folders, and hostile text."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def can(panel: loop_panel) -> set[str]:
 
 
 def until(true: Callable[[], object], seconds: float = 60) -> float:
-    """Wait until something is so; the seconds it took."""
+    """Wait until a condition is true; returns the seconds it took."""
     began = time.monotonic()
     while not true():
-        assert time.monotonic() - began < seconds, "it never came to be"
+        assert time.monotonic() - began < seconds, "waited in vain"
         time.sleep(0.005)
     return time.monotonic() - began
 
@@ -280,15 +280,22 @@ def test_a_failed_run_says_so_in_one_sentence_and_goes_on_when_the_cause_is_gone
 
 CANNOT_BE_RUN: list[tuple[dict[str, Any], str, str]] = [
     ({"rounds": -1}, "rounds", "between 0 and 100"),
+    ({"rounds": 0}, "rounds", "nothing would be trained. Enter 1 or more"),
+    ({"rounds": 2.7}, "rounds", "rounds = 2.7: must be a whole number"),
+    ({"rounds": float("inf")}, "rounds", "must be a whole number"),
+    ({"seed": 0.5}, "seed", "must be a whole number"),
     ({"samples": 0}, "samples", "between 1 and 64"),
     ({"reflection_weight": float("nan")}, "reflection_weight", "must be a number"),
     ({"margin": 2.5}, "margin", "between 0 and 2"),
     ({"problems": "svamp"}, "teacher", "can teach the pocket world only"),
-    ({"problems": "pokcet"}, "problems", "no such file"),
-    ({"student": "./nobody"}, "student", "there is no such folder"),
+    ({"problems": "pokcet"}, "problems", "not found. Enter pocket, gsm8k"),
+    ({"student": "./nobody"}, "student", "not found. Enter pocket, smol, an existing folder"),
+    ({"student": "pokcet"}, "student", "not found. Enter pocket, smol, an existing folder"),
+    ({"student": ""}, "student", "not found"),
+    ({"student": str(Path(__file__).parent)}, "student", "no config.json"),
     ({"teacher": "recorded:FILE"}, "teacher", "there is no such file"),
-    ({"teacher": "nobody"}, "teacher", "known are"),
-    ({"teacher": "openai:gpt-4o-mini"}, "key", "asks for a key"),
+    ({"teacher": "nobody"}, "teacher", "not known. Enter scripted"),
+    ({"teacher": "openai:gpt-4o-mini"}, "key", "needs an API key"),
     ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "1"}, "price", "is not known"),
     ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "budget": "much"}, "budget", "must be a number"),
     ({"teacher": "openai:m", "base_url": "http://localhost:1/v1", "price": "1"}, "price", "INPUT,OUTPUT"),
@@ -312,6 +319,25 @@ def test_what_cannot_be_run_is_said_beside_its_field_and_run_is_off(
             panel.run()
         panel.buttons["Reset"].click()
         assert below(panel, beside) == help_text and can(panel) == {"Run", "Reset"}
+
+
+def test_an_invalid_setting_greys_out_the_old_result_until_it_is_valid_again(
+    undisturbed: Path, config: LoopConfig
+) -> None:
+    panel = loop_panel(config.with_(rounds=2), undisturbed.parent, "undisturbed")
+
+    def grey() -> list[w.Widget]:
+        return [box for box in widgets(panel.panel) if "l2r-old" in getattr(box, "_dom_classes", ())]
+
+    assert pictures(panel) and not grey() and "belongs to the last valid settings" not in told(panel)
+    for knob, wrong, right in (("rounds", 0, 2), ("student", "pokcet", config.student), ("seed", 0.5, 0)):
+        panel.settings.fields[knob].value = wrong
+        (box,) = grey()
+        inside = [x.value for x in widgets(box) if isinstance(x, w.HTML)]
+        assert [x for x in inside if "base64" in x] == pictures(panel) and any("Finished: 2 rounds" in x for x in inside)
+        assert "The result below belongs to the last valid settings." in told(panel)
+        panel.settings.fields[knob].value = right
+        assert not grey() and "belongs to the last valid settings" not in told(panel)
 
 
 def test_every_field_has_a_name_and_the_knobs_own_help(show: Callable[..., loop_panel], config: LoopConfig) -> None:
@@ -483,7 +509,7 @@ def test_the_browsers_filters_count_what_the_exams_files_say(pocket_run: Path) -
     assert all(word.casefold() in " ".join(parts).casefold() for parts in texts)
     validation = [wrong_in(pocket_run, n, "validation") for n in range(3)]
     assert left(asked="validation") == {(n, k) for n, v in enumerate(validation) for k, share in v.items() if share < 1}
-    assert left(text="nowhere to be found") == set() and "No mistake passes" in told(browser)
+    assert left(text="nowhere to be found") == set() and "No mistake matches" in told(browser)
 
 
 def test_a_mistake_is_told_with_its_teacher_lessons_and_next_exam(pocket_run: Path) -> None:
@@ -565,10 +591,33 @@ def test_what_each_run_fixed_is_what_its_test_files_say(undisturbed: Path, other
     assert panel.questions().rows and len(panel.questions().rows) == 2
     panel.by.value, panel.not_by.value = 1, 0
     assert [row[1] for row in panel.questions().rows] == [compare_runs(places).problems[ids[5]].question]
-    assert "1 of 2 fixed questions" in told(panel)
+    assert "λ &lt;0&gt; fixed 2 questions; λ 0.5 did not fix 1 of them." in told(panel)
     assert panel.table().head[:3] == ["run", "reflection_weight", "learning_rate"]
     assert [row[:3] for row in panel.table().rows] == [["λ 0.5", "0.5", "0.003"], ["λ <0>", "0", "0.02"]]
     assert [row[-3:] for row in panel.table().rows] == [["3", "2", "1"], ["2", "1", "0"]]
+
+
+def test_the_compare_panel_says_in_a_sentence_how_many_questions_it_lists(
+    undisturbed: Path, other_run: Path, tmp_path: Path
+) -> None:
+    places = []
+    for name, source, after in (("a", undisturbed, "rwwwwwwwwwwwwwwww"), ("b", other_run, "rrwwwwwwwwwwwwwww")):
+        places.append(Path(shutil.copytree(source, tmp_path / name)))
+        set_test_answers(places[-1], 0, "rwwwwwwwwwwwwwwww")
+        set_test_answers(places[-1], 2, after)
+    panel = compare_panel(places, after=2)
+
+    def line(by: int, not_by: int) -> str:
+        panel.by.value, panel.not_by.value = by, not_by
+        return next(HTMLText.of(html) for html in htmls(panel) if 'role="status"' in html)
+
+    assert line(0, 1) == "a fixed no question." and not panel.questions().rows
+    assert line(1, 0).startswith("b fixed 1 question; a did not fix it.")
+    assert line(1, 1) == "b fixed 1 question. Choose two different runs."
+    set_test_answers(places[0], 2, "rrwwwwwwwwwwwwwww")
+    panel.after.value = 1
+    panel.after.value = 2
+    assert line(1, 0) == "b fixed 1 question; a fixed it too."
 
 
 def test_runs_that_cannot_be_compared_are_refused_with_the_reason(
@@ -601,7 +650,8 @@ def test_every_panel_has_a_figure_and_a_table_for_pages_without_a_kernel(
         compare_panel([undisturbed, other_run]),
     ]
     for panel in panels:
-        bundle = panel._repr_mimebundle_()
+        bundle, about = panel._repr_mimebundle_()
+        assert len(about["image/png"]["alt"]) >= 20
         assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html", "text/plain"} <= set(bundle)
         drawn = matplotlib.image.imread(io.BytesIO(base64.b64decode(bundle["image/png"])))
         assert drawn.shape[1] >= 700 and drawn[..., :3].std() > 0.02  # not a white sheet
@@ -715,7 +765,7 @@ def test_what_outsiders_say_adds_no_element_to_a_panel(hostile_run: Path, config
     panels: list[Any] = [browser, compare_panel([hostile_run, hostile_run], labels=HOSTILE[:2]),
                          loop_panel(read_config(hostile_run / "config.json"), hostile_run.parent, "run")]  # fmt: skip
     for panel in panels:
-        for html in [*htmls(panel), panel._repr_mimebundle_()["text/html"]]:
+        for html in [*htmls(panel), panel._repr_mimebundle_()[0]["text/html"]]:
             assert_harmless(html)
 
 

@@ -21,11 +21,11 @@ from l2r_lite.students.presets import PRESETS
 
 # The groups of --help, as LoopConfig's comments have them: the first field of each, and its title.
 GROUPS = {
-    "student": "what runs",
-    "teacher": "who teaches, and what it may cost",
-    "samples": "how the student is examined",
-    "reflection_weight": "how it is trained",
-    "four_bit": "what it is made of, and its chance",
+    "student": "student and problems",
+    "teacher": "teacher and cost",
+    "samples": "exam",
+    "reflection_weight": "training",
+    "four_bit": "student model and seed",
 }
 METAVARS = {str: "NAME", int: "N", float: "X"}
 
@@ -43,11 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[knobs], help=about)
     run.add_argument("--out", **folder, help="run folder (default: runs/PRESET-DATE)")
     run.add_argument(
-        "--resume", **folder, help="go on with the run in this folder; its settings are kept")
+        "--resume", **folder, help="resume the run in this folder with its own settings")
     run.add_argument(
         "--dry-run", action="store_true", help="show settings and amounts, run nothing")
 
-    about = "memory of a run before any weights are there, and what fits"
+    about = "estimate memory before loading anything, and what fits"
     plan = commands.add_parser("plan", parents=[knobs], help=about)
     plan.add_argument(
         "--card", type=float, default=0, metavar="GB",
@@ -60,22 +60,22 @@ def build_parser() -> argparse.ArgumentParser:
         help="compute type (bfloat16)")
     plan.add_argument(
         "--measure", action="store_true",
-        help="load the student, try a little, say how long a round takes")
+        help="also load the student and estimate how long a round takes")
 
-    about = "what works on this machine, what to do about the rest"
+    about = "check what works on this machine and how to fix the rest"
     commands.add_parser("doctor", parents=[knobs], help=about)
 
-    about = "the best student as a plain transformers model, the lessons as training data"
+    about = "write the best student as a transformers model and the lessons as training data"
     export = commands.add_parser("export", help=about)
     export.add_argument("run", **folder, help="run folder")
     export.add_argument("--to", **folder, required=True, help="new folder")
     export.add_argument(
         "--push-to-hub", metavar="OWNER/NAME",
-        help="and into a new private repository, by your own hub login")
+        help="also upload it to a new private repository with your hub login")
     export.add_argument(
         "--half", action="store_true", help="16-bit weights: half the size, answers may differ")
 
-    about = "several runs side by side, with the mean over their seeds"
+    about = "compare runs, with the mean over their seeds"
     summary = commands.add_parser("summary", help=about)
     summary.add_argument("folders", nargs="+", **folder, help="run folders")
     return parser
@@ -137,7 +137,7 @@ def _show_amounts(config: LoopConfig) -> None:
         f"most {config.lessons} lessons each")
     plan = open_teacher(config).plan(problems["train"], config.lessons)
     if plan:
-        print(f"The teacher in round 1, if every question brings a mistake: {plan}")
+        print(f"The teacher in round 1, if the student makes a mistake on every question: {plan}")
     print("Nothing was run (--dry-run).")
 
 
@@ -177,9 +177,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     status = 0
     for finding in examine(_config(arguments)):
         print(finding, flush=True)
-        if finding.state == "MEND":
+        if finding.state == "FIX":
             status = 1
-    verdict = "cannot run before what says MEND is mended." if status else "can run: l2r-lite run"
+    verdict = "can run: l2r-lite run"
+    if status:
+        verdict = "cannot run until the lines marked FIX are fixed."
     print(f"The default {verdict}")
     return status
 
@@ -190,13 +192,13 @@ def _show_time(config: LoopConfig) -> None:
     from l2r_lite.students.loading import student_from
     from l2r_lite.teachers.open import open_teacher
 
-    print("trying a batch of the exam and a few training steps …", flush=True)
+    print("timing one exam batch and a few training steps …", flush=True)
     student = student_from(config)
     problems = load_problems(
         config.problems, "train", config.limit or None, config.seed, config.data_dir)
     took = time_round(config, student, problems)
     print(
-        f"round 1 here, by a short try ({student.device}, {student.dtype}): exam of "
+        f"round 1, estimated on this machine ({student.device}, {student.dtype}): exam of "
         f"{len(problems)} questions {took.exam:,.0f} s; mistakes on {took.mistakes:.0%}, so "
         f"{took.steps} training steps, {took.training:,.0f} s")
     if config.teacher.startswith("openai:"):
@@ -250,7 +252,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     def tell(report: dict[str, Any]) -> None:
         last = report["rounds"][-1]
-        right = f"{last['accuracy']:.1%} of the test questions are answered right"
+        right = f"{last['accuracy']:.1%} of the test questions answered correctly"
         print(f"after round {last['round']}: {right}", flush=True)
 
     report = run_rounds(config, out, on_round=tell)
@@ -258,7 +260,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if report["rounds"]:
         figures.save(figures.run_overview(report), out / "report.png")
     if report["stopped"] == "user":
-        print(f"Stopped. Go on with:  l2r-lite run --resume {out}")
+        print(f"Stopped. Resume with:  l2r-lite run --resume {out}")
         return 130
     print(f"{out / 'report.json'}  all numbers\n{out / 'report.png'}   the same as a figure")
     print(f"{out / 'student'}      the best student (round {report['best_round']})")

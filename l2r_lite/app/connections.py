@@ -28,7 +28,7 @@ def hub() -> tuple[bool, str]:
     except OSError as error:
         return False, f"{host} cannot be reached ({error}): {without}"
     except ValueError:
-        return False, f"{host} sends another page than it should (a login page?): {without}"
+        return False, f"{host} returns an unexpected page (a login page?): {without}"
     return True, f"{host} answers"
 
 
@@ -39,7 +39,7 @@ def key(config: LoopConfig) -> tuple[bool, str]:
         return True, f"{name} is set (and not shown)"
     if config.base_url is None:
         return False, f"{name} is not set; a teacher openai:MODEL needs it, the default none"
-    return False, f"{name} is not set; set it if {urlsplit(url).hostname} wants a key"
+    return False, f"{name} is not set; set it if {urlsplit(url).hostname} requires a key"
 
 
 def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
@@ -55,9 +55,9 @@ def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
         status, body = fetch(f"{url}/models", key=os.environ.get(name))
     except OSError as error:
         return False, (
-            f"nobody answers at {where} ({error}): is the server running, is --base-url right?")
+            f"nothing answers at {where} ({error}): is the server running, is --base-url right?")
     if status in (401, 403):
-        return False, f"{where} refuses the key: put the right one into {name}"
+        return False, f"{where} rejects the key: set the right one in {name}"
     if status >= 300:
         return False, (
             f"{where} answers, but {status} to /models: is --base-url right (it mostly ends in "

@@ -3,7 +3,7 @@
     for finding in examine():
         print(finding)
 
-Nothing here may fail: a package that cannot be imported is a finding, and the checks go on.
+Nothing here may fail: a package that cannot be imported is a finding, and the checks continue.
 """
 
 import math
@@ -40,7 +40,7 @@ class Finding:
     Attributes:
         about: what was checked.
         says: what was found and, unless all is well, what to do.
-        state: "OK", "NOTE" (the default runs all the same) or "MEND" (it does not).
+        state: "OK", "NOTE" (the default runs all the same) or "FIX" (it does not).
     """
 
     about: str
@@ -69,12 +69,12 @@ def examine(config: LoopConfig = PRESETS["pocket"]) -> Iterator[Finding]:
         "key": lambda: _outside("key", connections.key(config)),
         "endpoint": lambda: _outside("endpoint", connections.endpoint(config)),
         "preset": _preset}
-    for state, checks in (("MEND", needed), ("NOTE", useful)):
+    for state, checks in (("FIX", needed), ("NOTE", useful)):
         for about, check in checks.items():
             try:
                 yield from check()
             except Exception as error:  # a broken package may raise anything
-                yield Finding(about, f"could not be looked at ({_short(error)})", state)
+                yield Finding(about, f"could not be checked ({_short(error)})", state)
 
 
 def _short(error: Exception) -> str:
@@ -95,8 +95,8 @@ def _python() -> Iterator[Finding]:
     if SpecifierSet(wanted).contains(here, prereleases=True):
         yield Finding("Python", f"{here} on {platform.system()} {platform.machine()}")
     else:
-        remedy = "install a newer Python and make .venv anew"
-        yield Finding("Python", f"{here}, needed is {wanted}: {remedy}", "MEND")
+        remedy = "install a newer Python and create .venv again"
+        yield Finding("Python", f"{here}, required: {wanted}: {remedy}", "FIX")
 
 
 def _packages() -> Iterator[Finding]:
@@ -110,11 +110,11 @@ def _packages() -> Iterator[Finding]:
         if not (versions[r.name] and r.specifier.contains(versions[r.name], prereleases=True))]
     for r in wrong:
         version = versions[r.name]
-        found = f"is {version}, needed is {r.specifier}" if version else "is not installed"
-        yield Finding("packages", f'{r.name} {found}: pip install "{r}"', "MEND")
+        found = f"is {version}, required: {r.specifier}" if version else "is not installed"
+        yield Finding("packages", f'{r.name} {found}: pip install "{r}"', "FIX")
     if not wrong:
         named = ", ".join(f"{name} {versions[name]}" for name in NEEDED[:4])
-        yield Finding("packages", f"all {len(wanted)} are there, in versions that do ({named})")
+        yield Finding("packages", f"all {len(wanted)} have supported versions ({named})")
 
 
 def _version(name: str) -> str:
@@ -139,7 +139,7 @@ def _imports() -> Iterator[Finding]:
     for name in NEEDED:
         if name in errors:
             says = f"{name} cannot be imported ({_short(errors[name])})"
-            yield Finding("imports", f"{says}: pip install --force-reinstall {name}", "MEND")
+            yield Finding("imports", f"{says}: pip install --force-reinstall {name}", "FIX")
     if not errors:
         yield Finding("imports", ", ".join(NEEDED))
 
@@ -183,18 +183,18 @@ def _four_bit() -> Iterator[Finding]:
     if not (forward <= TOLERANCE and gradient <= TOLERANCE):  # so that NaN is wrong, too
         errors = f"forward off by {forward:.0%}, gradient by {gradient:.0%}"
         remedy = "pip install --upgrade bitsandbytes, or run with --no-four-bit"
-        yield Finding("4-bit", f"bitsandbytes computes wrongly ({errors}): {remedy}", "MEND")
+        yield Finding("4-bit", f"bitsandbytes computes wrongly ({errors}): {remedy}", "FIX")
         return
     says = "forward and gradient after an exam agree with plain torch"
     odd = worst_error(ODD_WIDTH, device, dtype)
     if odd > TOLERANCE:
         how = f"off by {odd:.0%}" if math.isfinite(odd) else "it raises an error"
-        wrongly = f"sizes that are no multiple of 64 wrongly ({how})"
+        wrongly = f"sizes that are not multiples of 64 wrongly ({how})"
         says += f"; it reads {wrongly}, such students are refused"
     yield Finding("4-bit", says)
     if worst_error(WIDTH, device, dtype, plain_layout=False) > TOLERANCE:
         lost = "repack weights in an exam and lose the gradient after it"
-        yield Finding("4-bit", f"bitsandbytes would {lost}; we forbid it")
+        yield Finding("4-bit", f"bitsandbytes would {lost}; l2r_lite prevents it")
 
 
 def free_memory() -> int:
@@ -217,7 +217,7 @@ def _memory() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    advice = f"a run takes up to {DISK_GB:g} GB; make room, or name another place with --out"
+    advice = f"a run takes up to {DISK_GB:g} GB; free some space, or choose another --out"
     yield _enough("disk", shutil.disk_usage(".").free / 1e9, DISK_GB, " in this folder", advice)
 
 
@@ -226,7 +226,7 @@ def _enough(about: str, free: float, least: float, where: str, advice: str) -> F
     says = f"{free:.1f} GB free{where}"
     if free >= least:
         return Finding(about, says)
-    return Finding(about, f"{says}: {advice}", "MEND")
+    return Finding(about, f"{says}: {advice}", "FIX")
 
 
 def _preset() -> Iterator[Finding]:
@@ -243,7 +243,7 @@ def _preset() -> Iterator[Finding]:
         for name in ("consumer", "t4", "smol"):
             plan = plan_memory(PRESETS[name], dtype=dtype)
             if plan.fits(room):
-                need = f"{plan.peak / 1e9:.1f} of {room:.1f} GB by plan"
+                need = f"{plan.peak / 1e9:.1f} of {room:.1f} GB planned"
                 yield Finding("preset", f"pocket, then {name}: {need}")
                 return
     # A process on a CPU holds up to twice what its tensors need: glibc keeps freed blocks.
@@ -251,5 +251,5 @@ def _preset() -> Iterator[Finding]:
     room = free_memory() / 1e9
     smol = f"; smol may need {needed:.0f} GB"
     if needed < room:
-        smol = f", then smol: up to {needed:.0f} of {room:.0f} GB by plan"
+        smol = f", then smol: up to {needed:.0f} of {room:.0f} GB planned"
     yield Finding("preset", f"pocket, the default{smol}")

@@ -115,7 +115,7 @@ def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
             problem, asked = _read_line(line, f"{path.stem}-{number}")
             key = question_key(problem.question)
             if problem.id in ids:
-                raise _BadLine(f'the id "{problem.id}" is already that of line {ids[problem.id]}')
+                raise _BadLine(f'the id "{problem.id}" is already used in line {ids[problem.id]}')
             if asked and sides.setdefault(key, (asked, number))[0] != asked:
                 other, first = sides[key]
                 raise _BadLine(

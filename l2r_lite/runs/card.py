@@ -125,7 +125,7 @@ def _row(entry: dict[str, Any], best: int) -> str:
 def _teacher(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
-        how = "shown questions, not mistakes" if config.annotator else "asked about each mistake"
+        how = "shown questions only" if config.annotator else "asked about each mistake"
         return f"`{model}`, {how}"
     words = {"scripted": "a script that knows each solution", "none": "nobody (self-training)"}
     return words.get(kind, "rationales recorded earlier")
@@ -138,5 +138,5 @@ def _teacher_terms(config: LoopConfig) -> str:
             f"the terms of use of the service that serves `{model}`; some forbid training other "
             "models on its words")
     if kind == "recorded":
-        return "the terms of the model that wrote them, and of whoever published them"
+        return "the terms of the model that wrote them and of its publisher"
     return "none"

@@ -50,10 +50,10 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     config = read_config(run / "config.json")
     if not (run / "student" / "adapter_model.safetensors").is_file():
         raise RunError(
-            f"{run}: no student/ there, so no round of it is finished; go on with: l2r-lite run "
+            f"{run}: no student/ there, so no round of it is finished; resume with: l2r-lite run "
             f"--resume {run}")
     if to.exists():
-        raise RunError(f"{to}: is there already; name a folder that is not, or remove this one.")
+        raise RunError(f"{to}: already exists; choose a new folder, or remove this one.")
     to.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
     model, card = scratch / "model", model_card(config, read_report(run))
@@ -102,7 +102,7 @@ def check_login() -> None:
 
     if not get_token():
         raise RunError(
-            "nobody is logged in at the Hugging Face hub here; log in first with: hf auth login")
+            "you are not logged in to the Hugging Face hub; log in with: hf auth login")
 
 
 def push_to_hub(model: Path, repository: str) -> str:
@@ -130,8 +130,8 @@ def push_to_hub(model: Path, repository: str) -> str:
     except Exception as error:  # whatever the hub and the way there bring about
         reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise RunError(
-            f"{repository}: the hub did not take it ({reason}). The export is whole, in {model}; "
-            f"once the reason is gone: hf upload {repository} {model}") from error
+            f"{repository}: the hub refused the upload ({reason}). The export is complete in "
+            f"{model}; after fixing that: hf upload {repository} {model}") from error
     return str(url)
 
 

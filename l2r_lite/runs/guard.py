@@ -1,7 +1,7 @@
 """A run folder belongs to one process at a time, and what is read from it is what was written.
 
     run.lock      locked by the process that holds the folder; the system frees it when that ends
-    running.json  {"host", "pid", "since"}: who holds it, for whoever comes second
+    running.json  {"host", "pid", "since"}: who holds it, for the next process that wants it
     seals.json    {"format", "config", "sha256": {file of a finished stage: digest}}: finds a
                   flipped byte or an edit
 """
@@ -43,7 +43,7 @@ TROUBLE = {
     errno.EFBIG: "a file has grown larger than it may; raise the limit",
     errno.EROFS: "can only be read; make it writable, or copy the run to another place",
     errno.EACCES: READ_ONLY, errno.EPERM: READ_ONLY,
-    errno.EIO: "the disk cannot be read or written (I/O error); look after it"}
+    errno.EIO: "the disk cannot be read or written (I/O error); check it"}
 
 
 class HeldFolder:
@@ -64,8 +64,8 @@ class HeldFolder:
         """Raises RunError if the folder was removed or replaced: what is written would be lost."""
         if self._held is None or self._identity() != self._held:
             raise RunError(
-                f"{self.out}: the run folder was removed while its run was going on. Put it back "
-                f"and go on with: l2r-lite run --resume {self.out}; or start again.")
+                f"{self.out}: the run folder was removed while its run was in progress. Put it "
+                f"back and resume with: l2r-lite run --resume {self.out}; or start again.")
 
 
 @contextmanager
@@ -82,8 +82,8 @@ def hold(out: Path) -> Iterator[HeldFolder]:
             lock.acquire(blocking=False)
         except Timeout:
             raise RunError(
-                f"{out}: another run is going on there ({_holder(out)}). Wait for it, stop it, or "
-                "take another folder with --out.") from None
+                f"{out}: another run is using this folder ({_holder(out)}). Wait for it, stop it, "
+                "or take another folder with --out.") from None
         try:
             since = datetime.now().astimezone().isoformat(timespec="seconds")
             holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
@@ -123,7 +123,7 @@ def _explain_trouble(out: Path) -> Iterator[None]:
             raise
         where = getattr(error, "filename", None) or out
         raise RunError(
-            f"{where}: {TROUBLE[number]}. Nothing that was finished is lost; then go on with: "
+            f"{where}: {TROUBLE[number]}. Finished work is kept; then resume with: "
             f"l2r-lite run --resume {out}") from error
 
 
@@ -140,7 +140,7 @@ def sealed_config(out: Path) -> dict[str, Any]:
     try:
         number, config, digests = seals["format"], seals["config"], seals["sha256"]
         if not (isinstance(number, int) and isinstance(config, dict) and isinstance(digests, dict)):
-            raise TypeError("its fields are of another kind")
+            raise TypeError("its fields have other types")
     except (KeyError, TypeError) as error:
         raise RunError(
             f"{file}: is damaged ({error}). Remove it, and the run's files are used as they are."

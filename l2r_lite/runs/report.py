@@ -62,8 +62,8 @@ def read_report(out: Path) -> dict[str, Any]:
             raise ValueError("no round of it is finished")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise folder.RunError(
-            f"{out / 'report.json'}: is no report of a run ({type(error).__name__}: {error}). "
-            f"Make it anew with: l2r-lite run --resume {out}") from error
+            f"{out / 'report.json'}: is not the report of a run ({type(error).__name__}: {error}). "
+            f"Write it again with: l2r-lite run --resume {out}") from error
     return report
 
 

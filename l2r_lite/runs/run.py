@@ -1,4 +1,4 @@
-"""Starting a run, or going on with it: everything that the loop needs, put together."""
+"""Start or resume a run: everything that the loop needs, put together."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def run_rounds(
     on_step: Callable[[dict[str, float]], object] = lambda logged: None,
     on_progress: Callable[[Progress], object] = lambda progress: None, progress: bool = True,
 ) -> dict[str, Any]:
-    """Run the loop in the folder `out`, or go on where it was left.
+    """Run the loop in the folder `out`, or resume it.
 
-    A finished run goes on if it is given more `rounds`. Several processes that accelerate started
+    A finished run continues if it is given more `rounds`. Several processes that accelerate started
     do one run together: each calls this, and only the first's arguments count.
 
     Args:

@@ -8,7 +8,7 @@ from l2r_lite.loop.errors import RunError
 from l2r_lite.runs import guard
 from l2r_lite.runs.config_file import read_config
 
-# Settings that decide no result: they may differ when a run goes on.
+# Settings that do not affect results: they may change when a run is resumed.
 MAY_CHANGE = (
     "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
     "price", "concurrency")

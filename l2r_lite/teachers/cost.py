@@ -43,7 +43,7 @@ class Price:
             price = cls(math.nan, math.nan)
         if not (0 <= price.input < math.inf and 0 <= price.output < math.inf):
             raise CostError(
-                f'price "{text}": give US dollars for a million tokens as INPUT,OUTPUT, e.g. '
+                f'price "{text}": give US dollars per million tokens as INPUT,OUTPUT, e.g. '
                 "0.15,0.60.")
         return price
 

@@ -32,7 +32,7 @@ def make_demonstrations(
             found.setdefault(lesson.problem_id, lesson)
     if len(found) < count:
         raise TeacherError(
-            f"demonstrations = {count}: the teacher wrote a right rationale for {len(found)} of "
+            f"demonstrations = {count}: the teacher wrote a correct rationale for {len(found)} of "
             f"{tried} problems only; ask for fewer, or name another teacher.")
     return list(found.values())
 

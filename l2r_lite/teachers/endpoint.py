@@ -114,7 +114,7 @@ class Endpoint:
         nobody = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if any(isinstance(e, nobody) for e in causes) and not self._reached:
             raise TeacherError(
-                f'teacher "openai:{self.model}": nobody answers at {public_address(self.url)}. Is '
+                f'teacher "openai:{self.model}": nothing answers at {public_address(self.url)}. Is '
                 "the server running, and is --base-url right (it mostly ends in /v1)?") from None
         timeout = any(isinstance(e, TimeoutError) for e in causes)
         return Heard(fault="timeout" if timeout else "connection failed", status=0)

@@ -59,7 +59,7 @@ class OpenAITeacher(Teacher):
         if budget is not None and self.price is None:
             raise TeacherError(
                 f'teacher "openai:{model}": its price is not known, so a budget of ${budget:g} '
-                "cannot be kept. Give the price in US dollars for a million tokens with --price "
+                "cannot be kept. Give the price in US dollars per million tokens with --price "
                 "INPUT,OUTPUT (0,0 for a server of your own).")
         self.cache = ReplyCache(cache)
         self.budget, self.meter = Budget(budget), Meter()

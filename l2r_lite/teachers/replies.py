@@ -57,7 +57,7 @@ class ReplyCache:
             ours = self.entries or data.startswith(b'{"key":')  # the latter: a torn first line
             if data.strip() and not ours:
                 raise UserError(
-                    f"{self.file}: is no cache of a teacher's replies, and is left as it is. Name "
+                    f"{self.file}: is not a cache of teacher replies and was not changed. Name "
                     "another file with --teacher-cache.")
 
     def _read(self, line: bytes) -> None:
@@ -78,7 +78,7 @@ class ReplyCache:
         return self.entries.get(key)
 
     def mistakes(self, problems: Iterable[Problem]) -> list[Mistake]:
-        """The mistakes that were asked about, each once: whoever has the file can ask them again.
+        """The mistakes that were asked about, each once, so that they can be asked again.
 
         Replies on other problems are left out, and those to an annotator, who saw no mistake.
         """

@@ -1,9 +1,9 @@
-"""Why an arm does as it does: one round's training, watched step by step.
+"""Why an arm is ahead or behind: the training of one round, watched step by step.
 
-Accuracy says that an arm is behind, not why. Here one round is trained as in the loop and looked at
-between steps: how hard each of the two terms pulls at the adapter, how well held-out lessons are
-predicted meanwhile, and what becomes of hidden states. `make evidence ARGS=causes` does it for
-several seeds of two arms; notebook 10 shows the log, logs/causes/pocket.jsonl.
+Accuracy says that an arm is behind, not why. Here one round is trained as in the loop and inspected
+between steps: the gradient of each loss term in the adapter, the loss on held-out lessons, and the
+hidden states. `make evidence ARGS=causes` does this for several seeds of two arms. Notebook 10
+shows the log, logs/causes/pocket.jsonl.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ if TYPE_CHECKING:
     from l2r_lite.loop.student import Student
 
 LOG = Path(__file__).parent / "logs" / "causes" / "pocket.jsonl"
-STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # steps after which the training is looked at
+STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # steps after which the training is inspected
 HELD = 48  # questions whose lessons are held out of training
-TOLD = (  # a field of Look, what it is, digits
+TOLD = (  # a field of Look, its description, digits
     ("lm", "L_lm on held-out lessons, in nats", 2),
-    ("cl", "L_cl on them", 2),
+    ("cl", "L_cl on held-out lessons", 2),
     ("lm_pull", "norm of L_lm's gradient", 2),
     ("cl_pull", "norm of L_cl's gradient, before λ", 2),
     ("cosine", "cosine of the two gradients", 2),
     ("positive", "cos(h, h⁺)", 2),
     ("negative", "cos(h, h⁻)", 2),
     ("directions", "effective rank of the states", 1),
-    ("same_digit", "nearest state of another question: same last digit of the answer", 2),
+    ("same_digit", "share whose nearest state of another question ends in the same digit", 2),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What both terms do at one moment of a round's training, λ not counted in.
+    """Both loss terms at one moment of a round's training, without the factor λ.
 
     Attributes:
         step: after how many steps.
         lm, cl: L_lm and L_cl on held-out lessons, whose questions are not trained on.
-        lm_pull, cl_pull: norms of their gradients in the adapter, on lessons that are trained on.
+        lm_pull, cl_pull: norms of their gradients in the adapter, on training lessons.
         cosine: of these two gradients, in [−1, 1].
         positive, negative: mean cos(h, h⁺) and cos(h, h⁻) on held-out lessons.
-        directions: effective rank of the states of held-out lessons, from 1 to their number.
+        directions: effective rank of the states of held-out lessons, between 1 and their number.
         same_digit: share of states whose nearest state of another question has an answer with the
             same last digit, in [0, 1].
     """
@@ -83,7 +83,7 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Watched:
-    """All looks at one seed of one arm: a line of the log."""
+    """All looks at one run (an arm and a seed): a line of the log."""
 
     arm: str
     seed: int
@@ -97,14 +97,14 @@ class Watched:
 def watch(
     config: LoopConfig, held: int = HELD, steps: Collection[int] = STEPS, progress: bool = True
 ) -> list[Look]:
-    """Train the first round of a run with this config, and look after some of its steps.
+    """Train the first round of a run with this config, and inspect it after some of its steps.
 
     Args:
-        held: how many more questions get lessons that are held out of training.
-        steps: look after these; 0 is before training.
+        held: number of additional questions whose lessons are held out of training.
+        steps: inspect it after these; 0 is before training.
 
     Raises:
-        ValueError: mistakes on fewer than 2 · held questions.
+        ValueError: the student makes mistakes on fewer than 2 · held questions.
     """
     seed = config.seed * 1009 + 1  # as in the loop's round 1
     student = student_from(config)
@@ -147,7 +147,7 @@ def look(
     student: Student, trained: Sequence[TrainingItem], held: Sequence[TrainingItem],
     config: LoopConfig, step: int,
 ) -> Look:
-    """Both terms as they are now; changes nothing. Each item needs a triplet."""
+    """Both terms as they are now. Changes nothing. Each item needs a triplet."""
     was_training = student.model.training
     weights = list(student.trainable.values())
     lm, cl = losses(student, pack(student, trained), margin=config.margin)
@@ -186,10 +186,10 @@ def looks_table(watched: Sequence[Watched]) -> Table:
 
 
 def effective_rank(states: Tensor) -> float:
-    """In how many directions hidden states (n, hidden) differ: exp(entropy of variance shares).
+    """Number of directions in which hidden states (n, hidden) differ: exp(entropy of variances).
 
-    Lengths do not count, as in the triplet loss's cosines. (Roy and Vetterli, 2007, with variances
-    for singular values.)
+    Lengths do not count, as in the cosines of the triplet loss. (Roy and Vetterli, 2007, with
+    variances instead of singular values.)
     """
     unit = normalize(states.double(), dim=1)
     variance = torch.linalg.svdvals(unit - unit.mean(0)) ** 2
@@ -197,7 +197,7 @@ def effective_rank(states: Tensor) -> float:
 
 
 def write_log(file: Path, watched: Sequence[Watched]) -> None:
-    """Write the lines in order, the file whole or not at all."""
+    """Write the lines in order; the file is written completely or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     ordered = sorted(watched, key=lambda w: (w.reflection_weight, w.arm, w.seed))
     lines = [dataclasses.asdict(w) for w in ordered]
@@ -207,7 +207,7 @@ def write_log(file: Path, watched: Sequence[Watched]) -> None:
 
 
 def read_log(file: Path = LOG) -> list[Watched]:
-    """All lines of the log; without the file, none.
+    """All lines of the log; none if there is no file.
 
     Raises:
         RunError: a line cannot be read.

@@ -1,18 +1,18 @@
-"""Logs of finished runs: what each arm and seed answered, question by question, to compare arms.
+"""Logs of finished runs: the test answers of every arm and seed, to compare arms.
 
-An *arm* is one way of training, a name in ARMS; an *experiment* is all runs that differ only in arm
+An *arm* is one way of training, a name in ARMS. An *experiment* is all runs that differ only in arm
 and seed. A log is one experiment: a JSON Lines file in `logs/` beside this module (or any folder),
 one line per run. A line, folded here:
 
     {"arm": "reflection", "seed": 3, "date": "2026-11-23", "commit": "b00d959…", "seconds": 131.5,
      "config": {… every knob of LoopConfig …},
      "questions": "425 · 9c1f03d2a7be",         number of test questions, fingerprint of their texts
-     "test": ["0110…", "0111…"],                a digit per question, a text per round from round 0
+     "test": ["0110…", "0111…"],                per round, from round 0: a digit per question
      "validation": [0.51, 0.79], "kept": 1,     accuracy per round; the round that validation chose
-     "rounds": [{"teacher_calls": 200, …}],     what each round took, round 1 first
+     "rounds": [{"teacher_calls": 200, …}],     what each round cost, from round 1
      "environment": {… machine and versions, as in report.json …}}
 
-`from_folder` makes a line of a run folder, `keep` puts it into a log, `read_runs` reads all logs of
+`from_folder` turns a run folder into a line, `keep` adds it to a log, `read_runs` reads all logs of
 a folder. experiments.py makes the runs.
 """
 
@@ -42,13 +42,13 @@ FOLDER = Path(__file__).parent / "logs"
 
 # Every arm differs from "tailored" in one thing, so that each comparison has one meaning.
 ARMS = {
-    "untrained": "the student as it was pretrained",
+    "untrained": "the pretrained student, before any lesson",
     "tailored": "rounds of lessons for the student's own mistakes (λ = 0)",
-    "random lessons": "the same rounds, with lessons on random questions and for no mistake",
-    "one shot": "the lessons of the tailored rounds, all at once and in as many steps",
-    "little reflection": "tailored, and a little self-reflection on its mistakes (λ = 0.1)",
-    "reflection": "tailored, and the paper's self-reflection (λ = 0.5)",
-    "no memory": "tailored, each round on its own lessons alone, at one learning rate",
+    "random lessons": "the same rounds, but lessons on random questions, not for mistakes",
+    "one shot": "all lessons of the tailored rounds in a single round of equally many steps",
+    "little reflection": "tailored, plus a little self-reflection (λ = 0.1)",
+    "reflection": "tailored, plus the paper's self-reflection (λ = 0.5)",
+    "no memory": "tailored, but each round has only its own lessons, at a constant learning rate",
 }
 ONE_SHOT = "one shot"  # its lessons come from the run of "tailored" with its seed (experiments.py)
 KNOBS: dict[str, dict[str, Any]] = {
@@ -62,11 +62,11 @@ KNOBS: dict[str, dict[str, Any]] = {
 # Logged per round: amounts that should be equal between arms, and those that may explain a result.
 AMOUNTS = ("teacher_calls", "lessons", "mistakes", "samples", "items", "triplet_share",
            "exam_seconds", "train_seconds")
-_FORMAT = "the format stands at the top of l2r_course/research/evidence.py."
+_FORMAT = "the format is described at the top of l2r_course/research/evidence.py."
 
 
 class EvidenceError(UserError):
-    """A log that cannot be used as asked: which file and line, why, and what to do."""
+    """A log that cannot be used: which file and line, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class Run:
     rounds: tuple[dict[str, float], ...] = ()
 
     def correct(self, after: int | None = None) -> NDArray[np.int64]:
-        """1 for each test question answered right after a round (None: the kept one, -1: last)."""
+        """1 per test question answered right after a round (None: the kept one, -1: the last)."""
         answers = self.test[self.kept if after is None else after]
         return np.array([int(digit) for digit in answers])
 
 
 def knobs(arm: str, config: LoopConfig) -> dict[str, Any]:
-    """The knobs of an arm, at the steps of `config` (that of the tailored arm).
+    """The knobs of an arm, with the number of steps of `config` (the tailored arm's).
 
     Raises:
         EvidenceError: there is no such arm.
@@ -127,10 +127,10 @@ def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
 
 
 def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """Files by name alone: a log is published, and the folders they lay in are private."""
+    """Files by name only: a log is published, and the names of their folders are private."""
     files = ("data_dir", "problems", "teacher_cache")
     named = {knob: Path(config[knob]).name for knob in files if config[knob]}
-    if Path(config["student"]).is_dir():  # and no hub id
+    if Path(config["student"]).is_dir():  # not a hub id
         named["student"] = Path(config["student"]).name
     kind, _, file = config["teacher"].partition(":")
     if kind == "recorded":
@@ -143,7 +143,7 @@ def _digits(samples: Sequence[Sample]) -> str:
 
 
 def keep(run: Run, log: str | Path) -> None:
-    """Put a run into a log, replacing one with its arm and seed. Safe for several processes."""
+    """Add a run to a log; it replaces one of the same arm and seed. Several processes may do so."""
     file = Path(log)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.name}.lock")):
@@ -158,14 +158,14 @@ def read_runs(folder: str | Path = FOLDER) -> dict[str, list[Run]]:
     """All logs of a folder: name of the experiment → its runs; {} without logs.
 
     Raises:
-        EvidenceError: a line cannot be read, an arm and seed stand twice in a log, or runs in one
-            log sat different tests.
+        EvidenceError: a line cannot be read, a log has an arm and seed twice, or runs in one log
+            have different test questions.
     """
     return {file.stem: read_log(file) for file in sorted(Path(folder).glob("*.jsonl"))}
 
 
 def read_log(log: str | Path) -> list[Run]:
-    """The runs of one log; raises what `read_runs` raises."""
+    """The runs of one log. Raises the errors of `read_runs`."""
     file, runs = Path(log), dict[tuple[str, int], Run]()
     fields, missing = {f.name: f for f in dataclasses.fields(Run)}, dataclasses.MISSING
     required = [n for n, f in fields.items() if f.default is f.default_factory is missing]
@@ -181,11 +181,11 @@ def read_log(log: str | Path) -> list[Run]:
             raise EvidenceError(f"{at}: {wrong}; {_FORMAT}")
         if (_known(run.arm, f"{at}: "), run.seed) in runs:
             raise EvidenceError(
-                f"{at}: the arm {run.arm} with seed {run.seed} stands in this log already.")
+                f"{at}: the arm {run.arm} with seed {run.seed} is already in this log.")
         first = next(iter(runs.values()), run)
         if run.questions != first.questions:
             raise EvidenceError(
-                f"{at}: this run sat another test ({run.questions}) than the first "
+                f"{at}: this run has other test questions ({run.questions}) than the first one "
                 f"({first.questions}).")
         runs[run.arm, run.seed] = run
     return list(runs.values())
@@ -198,15 +198,15 @@ _TYPES: dict[str, Any] = {
 
 
 def _misshapen(run: Run) -> str:
-    """What is wrong with the shape of a line's fields; "" if nothing is."""
+    """Which field of a line has the wrong shape, and why; "" if none has."""
     for name, kind in _TYPES.items():
         value = getattr(run, name)
         if not isinstance(value, kind) or isinstance(value, bool):
             return f"the field {name} cannot be {value!r:.60}"
     if not all(map(_are_digits, run.test)) or len({len(digits) for digits in run.test}) != 1:
-        return "the field test must hold a text of 0 and 1 per round, with a digit per question"
+        return "the field test needs one string of 0 and 1 per round, with a digit per question"
     if not all(isinstance(share, int | float) for share in run.validation):
-        return "the field validation must hold a number per round"
+        return "the field validation needs one number per round"
     if not 0 <= run.kept < len(run.test):
         return f"the field kept is {run.kept}, and test has {len(run.test)} rounds"
     return ""
@@ -217,26 +217,26 @@ def _are_digits(value: Any) -> bool:
 
 
 def _known(arm: str, at: str = "") -> str:
-    """The arm, if there is one of this name; `at` begins the error otherwise."""
+    """The arm, if it exists; otherwise an error that begins with `at`."""
     if arm in ARMS:
         return arm
     close = difflib.get_close_matches(arm, ARMS, 1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
-    raise EvidenceError(f'{at}no arm is called "{arm}"; there are: {", ".join(ARMS)}.{hint}')
+    raise EvidenceError(f'{at}no arm is called "{arm}"; the arms are: {", ".join(ARMS)}.{hint}')
 
 
 def what_is_there(runs: Sequence[Run]) -> Table:
-    """Every arm with the seeds it was run with, arms without a run included."""
+    """Every arm with its seeds, including arms without a run."""
     rows = []
     for arm, meaning in ARMS.items():
         seeds = sorted(r.seed for r in runs if r.arm == arm)
         listed = ", ".join(map(str, seeds))
         rows.append([arm, meaning, f"{len(seeds)} ({listed})" if seeds else "no run here"])
-    return Table(["arm", "what it is", "runs (seeds)"], rows)
+    return Table(["arm", "how it trains", "runs (seeds)"], rows)
 
 
 def what_differs(runs: Sequence[Run], first: str, second: str) -> dict[str, tuple[Any, Any]]:
-    """The knobs in which two arms differ, the seed aside: read it before a comparison's result."""
+    """The knobs in which two arms differ, except the seed. Read it before you compare results."""
     one, two = (
         next((r.config for r in runs if r.arm == arm), {})
         for arm in (_known(first), _known(second)))
@@ -254,7 +254,7 @@ def paired(
         after: None takes each run's kept student, -1 that of the last round, n that of round n.
 
     Returns:
-        The seeds that both arms have, and for each arm (seeds, questions) of 0 and 1.
+        The seeds that both arms have, and for each arm a table (seeds, questions) of 0 and 1.
 
     Raises:
         EvidenceError: the arms have no seed in common.

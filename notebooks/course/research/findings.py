@@ -1,7 +1,7 @@
-"""What the logs say: arms, and comparisons with their intervals.
+"""What the logs say: tables of arms, and comparisons with their intervals.
 
-Every number is computed from logs (evidence.py) with the functions of statistics.py; notebook 10
-and the README show them.
+Every number is computed from logs (evidence.py) with the functions of statistics.py. Notebooks 09
+and 10 and the tables of `make results` show them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from l2r_course.research.statistics import Difference, holm, paired_difference, 
 from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import mean_interval
 
-# What each comparison asks → the arm with it, the arm without. Fixed before the runs, and corrected
-# for their number.
+# Question → (the arm with what is asked about, the arm without). Fixed before the runs; p-values
+# are corrected for their number.
 QUESTIONS = {
-    "tailoring: lessons for mistakes, not on random questions": ("tailored", "random lessons"),
-    "rounds: not the same lessons all at once": ("tailored", "one shot"),
+    "tailoring: lessons for own mistakes": ("tailored", "random lessons"),
+    "rounds, instead of all lessons at once": ("tailored", "one shot"),
     "a little self-reflection, λ = 0.1": ("little reflection", "tailored"),
     "the paper's self-reflection, λ = 0.5": ("reflection", "tailored"),
 }
-# Of the default as it is run, with as many steps as its mistakes bring.
-IN_THE_DEFAULT = {"memory and smaller steps": ("tailored", "no memory")}
-# SmolLM2 has fewer arms. Three seeds decide nothing by the sign-flip test, whatever they say.
+# About the default, where the number of steps follows from the number of lessons.
+IN_THE_DEFAULT = {"memory and a falling learning rate": ("tailored", "no memory")}
+# SmolLM2 has fewer arms. With three seeds the sign-flip test cannot decide anything: p ≥ 0.25.
 ON_REAL_QUESTIONS = {
     "rounds, not all at once": ("tailored", "one shot"),
     "self-reflection, λ = 0.5": ("reflection", "tailored"),
@@ -37,10 +37,10 @@ REAL = {"multiarith": "MultiArith", "svamp": "SVAMP"}  # log → its questions
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms: the mean difference of their test accuracies over seeds, and how sure it is.
+    """Two arms: the mean difference of their test accuracies over seeds, and its uncertainty.
 
     Attributes:
-        interval: the mean difference with its 95 %, over seeds and questions.
+        interval: the mean difference with its 95 % interval over seeds and questions.
         p: of the sign-flip test over seeds, corrected for the number of comparisons (Holm).
     """
 
@@ -62,10 +62,10 @@ class Comparison:
 def compare(
     runs: Sequence[Run], questions: dict[str, tuple[str, str]] = QUESTIONS, after: int | None = None
 ) -> list[Comparison]:
-    """All comparisons of which both arms were run, with p-values corrected for how many there are.
+    """All comparisons whose two arms were run, with p-values corrected for their number.
 
     Args:
-        questions: what is asked → (the arm with it, the arm without).
+        questions: question → (the arm with what is asked about, the arm without).
         after: None compares kept students, -1 those of the last round, n those of round n.
     """
     return _corrected(_compared(runs, questions, after))
@@ -74,7 +74,7 @@ def compare(
 def compare_logs(
     logs: Mapping[str, Sequence[Run]], questions: dict[str, tuple[str, str]]
 ) -> list[Comparison]:
-    """Comparisons of the kept students in several logs, corrected for how many there are in all."""
+    """Comparisons of the kept students in several logs, corrected for their total number."""
     found = []
     for name, runs in logs.items():
         found += [replace(c, what=f"{name}: {c.what}") for c in _compared(runs, questions)]
@@ -100,6 +100,24 @@ def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
     return [replace(c, p=p) for c, p in zip(found, holm([c.p for c in found]), strict=True)]
 
 
+def verdict(result: Difference) -> str:
+    """What an interval allows to say, in words."""
+    low, high = 100 * result.low, 100 * result.high
+    if result.decided:
+        better, least, most = ("better", low, high) if low > 0 else ("worse", -high, -low)
+        return f"{better}, by {least:.1f} to {most:.1f} points"
+    return f"undecided, between {low:+.1f} and {high:+.1f} points".replace("-", "−")
+
+
+def why_so_wide(result: Difference) -> str:
+    """The half-width of an interval in points, as the product that it is."""
+    half, error = 50 * (result.high - result.low), 100 * result.standard_error
+    t = half / error if error else 0.0  # no answer differs
+    return (
+        f"± {half:.1f} points = t × standard error = {t:.1f} × {error:.1f} "
+        f"(f = {result.freedom:.1f})")
+
+
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """A row per comparison: the gain in points, its interval, corrected p, and the verdict."""
     rows = []
@@ -109,13 +127,13 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
         rows.append([
             c.what, f"{c.first} − {c.second}", c.seeds, f"{gain:+.1f}",
             f"{low:+.1f} to {high:+.1f}", f"{c.p:.3f}", c.holds])
-    head = ["what is asked", "arms", "seeds", "gain in points", "95 %, seeds and questions",
-            "p (Holm)", "does it help?"]
+    head = ["question", "arms", "seeds", "gain in points", "95 % interval", "p (Holm)",
+            "does it help?"]
     return Table(head, rows)
 
 
 def arm_table(runs: Sequence[Run]) -> Table:
-    """A row per arm: what a run took, and accuracies in per cent, mean over seeds ± 95 % (t).
+    """A row per arm: what a run cost, and test accuracies in %, mean over seeds ± 95 % (t).
 
     "kept" is the student that validation chose, "last" that of the last round.
     """
@@ -154,7 +172,7 @@ def round_table(runs: Sequence[Run]) -> Table:
 
 
 def stacked(tables: Mapping[str, Table], head: str) -> Table:
-    """Several tables as one, with a first column of their names; "–" where a table has no cell."""
+    """Several tables as one, with a first column for their names; "–" where a table has no cell."""
     columns = list(dict.fromkeys(name for table in tables.values() for name in table.head))
     rows = []
     for name, table in tables.items():

@@ -270,7 +270,7 @@ def test_a_misspelt_field_is_named_with_line_and_suggestion(tmp_path: Path) -> N
         load_problems(path)
     assert str(error.value).splitlines() == [
         f'{path}, line 17: no field "answer" (found: question, anwser). Did you mean "anwser" → "answer"?',
-        "Nothing was loaded; fix the line, or pass skip_bad=True to leave out bad lines and list them.",
+        "Nothing was loaded; fix the line, or leave out bad lines and list them with --skip-bad (in Python skip_bad=True).",
     ]
 
 
@@ -280,9 +280,9 @@ BAD = [
     (b'{"question": "a\x00b", "answer": 1}', "not JSON"), ({"question": " ", "answer": 1}, "empty"),
     ({"question": 5, "answer": 1}, "must be text"), ({"answer": 1}, 'no field "question"'),
     ({"question": "a", "answer": None}, "must be text, a number or true/false"),
-    ({"question": "a", "answer": "Paris"}, "neither a number nor yes or no"),
-    ({"question": "a", "answer": "about 5 or 6"}, "neither a number"),
-    (b'{"question": "a", "answer": NaN}', "neither a number"), (b'{"question": "a", "answer": 1e999}', "neither a number"),
+    ({"question": "a", "answer": "Paris"}, "neither one number"),
+    ({"question": "a", "answer": "about 5 or 6"}, "neither one number"),
+    (b'{"question": "a", "answer": NaN}', "neither one number"), (b'{"question": "a", "answer": 1e999}', "neither one number"),
     (b'{"question": "a", "answer": ' + b"9" * 5000 + b"}", ""),
     ({"question": "a", "answer": "maybe", "kind": "yes-no"}, "neither yes nor no"),
     ({"question": "a", "answer": "C", "choices": ["x", "y"]}, r"not among the choices \(A x, B y\)"),
@@ -293,7 +293,7 @@ BAD = [
     ({"question": "a", "answer": 1, "kind": "poem"}, "must be one of number"),
     ({"question": "a", "answer": 1, "split": "exam"}, "must be one of train"),
     ({"question": "a", "answer": 1, "id": [1]}, "must be text"),
-    ({"question": "a", "answer": 1, "id": "own-1"}, "already that of line 1"),
+    ({"question": "a", "answer": 1, "id": "own-1"}, "already used in line 1"),
 ]  # fmt: skip
 
 

@@ -73,7 +73,7 @@ FIRST_WRONG_STEPS = [
      "Step 2: you wrote 12 + 2 = 14, but the story asks for 12 - 2 = 10."),
     ("First 3 * 4 = 12. The answer is 12.", "Step 2: you stopped too early; 12 - 2 = 10 is missing."),
     ("First 3 * 4 = 12. Then 12 - 2 = 10. Then 10 - 2 = 8. The answer is 8.",
-     "Step 3: you had all you needed and went on with 10 - 2 = 8."),
+     "Step 3: you had all you needed and continued with 10 - 2 = 8."),
     ("First 5 + 4 = 12. Then 12 - 2 = 10. The answer is 12.", "Step 1: 5 + 4 = 12 is not even true; this step is 3 * 4 = 12."),
     ("First 3 * 4 = 12. Then 12 - 2 = 10. The answer is 12.", "Every step is right, but you gave the answer 12; it is 10."),
     ("First 3 * 4 = 12. Then 12 - 2 = 10. Well", "Every step is right, but you gave "),

@@ -117,17 +117,14 @@ def _config(arguments: argparse.Namespace) -> LoopConfig:
 
 
 def _show_amounts(config: LoopConfig) -> None:
-    from l2r_lite.data.problems import load_problems
+    from l2r_lite.data.benchmarks import SPLITS
+    from l2r_lite.runs.run import load_split
     from l2r_lite.teachers.open import open_teacher
 
     print("Settings")
     for name, value in config.to_json().items():
         print(printable(f"  {name:24}{value}"))
-    limits = {
-        "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
-    problems = {
-        split: load_problems(config.problems, split, limit or None, config.seed, config.data_dir)
-        for split, limit in limits.items()}
+    problems = {split: load_split(config, split) for split in SPLITS}
     counts = {split: len(found) for split, found in problems.items()}
     samples = counts["train"] * config.samples
     mistakes = counts["train"] * config.mistakes_per_question
@@ -188,14 +185,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _show_time(config: LoopConfig) -> None:
     from l2r_lite.app.timing import time_round
-    from l2r_lite.data.problems import load_problems
+    from l2r_lite.runs.run import load_split
     from l2r_lite.students.loading import student_from
     from l2r_lite.teachers.open import open_teacher
 
     print("timing one exam batch and a few training steps …", flush=True)
     student = student_from(config)
-    problems = load_problems(
-        config.problems, "train", config.limit or None, config.seed, config.data_dir)
+    problems = load_split(config, "train")
     took = time_round(config, student, problems)
     print(
         f"round 1, estimated on this machine ({student.device}, {student.dtype}): exam of "

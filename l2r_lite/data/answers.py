@@ -47,6 +47,10 @@ _NUMBER = re.compile(
     r"(?:[eE](?P<exponent>[+-]?[0-9]+)(?![^\W_]))?"
     r"(?:[ ]?/[ ]?(?P<over>[0-9]+)|[ ](?P<top>[0-9]+)/(?P<bottom>[0-9]+))?"  # 3/4, and 2 1/2
     r"(?:[ ](?P<scale>hundred|thousand|million|billion)\b)?")
+# A single dot is a decimal point: 1.250 is 1.25, and 1.250.000 is 1250000.
+_GROUPS = re.compile(
+    r"(?<![0-9A-Za-z_.,'’])[1-9][0-9]{0,2}"
+    r"(?:(?:[ ][0-9]{3}){1,4}|(?:\.[0-9]{3}){2,4}|(?:['’][0-9]{3}){1,4})(?![0-9])")
 _WORD_NUMBER = re.compile(
     rf"\b(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<unit>{'|'.join(_UNITS[1:])}))?"
     rf"|(?P<word>{'|'.join(_WORDS)}))\b(?: (?P<scale>{'|'.join(SCALES)})\b)?",
@@ -168,6 +172,18 @@ def parse_number(text: str) -> Fraction | None:
     return _value(match) if match else None
 
 
+def match_number(text: str, start: int = 0) -> tuple[Fraction, int] | None:
+    """The number that begins at `start`, and where it ends."""
+    match = _NUMBER.match(text, start)
+    value = _value(match) if match else None
+    return (value, match.end()) if match and value is not None else None
+
+
+def grouped(text: str) -> str:
+    """Digits in groups as other countries write them (1 250, 1.250.000, 12'500) with commas."""
+    return _GROUPS.sub(lambda found: re.sub(r"[ .'’]", ",", found[0]), text)
+
+
 def numbers(text: str) -> set[Fraction]:
     """Every number in a text without its sign, in digits or words ("seven", "2 hundred")."""
     text = plain_text(text)
@@ -204,6 +220,7 @@ def plain_text(text: str) -> str:
                 text = re.sub(rf"(?<=[0-9])\s?{old}", f" {new}", text).replace(old, new)
     text = re.sub(r"<<[^<>\n]{0,200}>>", "", text)
     if "\\" in text:
+        text = re.sub(r"(?<=[0-9])\\(?=[dt]?frac)", r" \\", text)  # 3\frac{1}{2} is 3 1/2
         text = re.sub(
             r"\\[dt]?frac\s?\{([^{}\n]{1,30})\}\s?\{([^{}\n]{1,30})\}", r"\1/\2", text)
         text = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s?\{([^{}\n]{0,200})\}", r"\1", text)

@@ -6,9 +6,10 @@ Lines file:
     {"question": "Tom has 3 apples and buys 4. How many has he?", "answer": 7}
     {"question": "Where do books live?", "choices": ["library", "river"], "answer": "library"}
 
-Own rows may also have: rationale, id, skill, kind ("number", "yes-no", "choice"; else read off the
-answer), and split ("train", "validation", "test"; else 80 / 10 / 10 by a hash of the question, so
-that a question asked twice is never on two sides).
+GSM8K's rows load as they are: of an answer with a "####", what follows it is the answer, what comes
+before it the rationale. Own rows may also have: rationale, id, skill, kind ("number", "yes-no",
+"choice"; else read off the answer), and split ("train", "validation", "test"; else 80 / 10 / 10 by
+a hash of the question, so that a question asked twice is never on two sides).
 """
 
 import difflib
@@ -21,8 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from l2r_lite.data.answers import canonical_number, parse_number
+from l2r_lite.data.answers import canonical_number
 from l2r_lite.data.benchmarks import BENCHMARKS, SPLITS, ProblemError, load_benchmark
+from l2r_lite.data.gold import gold_number, split_solution
 from l2r_lite.data.text import fold, unreadable
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import KINDS, LETTERS, Kind, Problem
@@ -176,8 +178,8 @@ def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
         reason += f" ({len(bad) - 1} more bad lines: {others}…)"
     stop = "" if reason.endswith("?") else "."
     raise ProblemError(
-        f"{path}, line {number}: {reason}{stop}\nNothing was loaded; fix the line, or pass "
-        "skip_bad=True to leave out bad lines and list them.")
+        f"{path}, line {number}: {reason}{stop}\nNothing was loaded; fix the line, or leave out "
+        "bad lines and list them with --skip-bad (in Python skip_bad=True).")
 
 
 def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
@@ -191,7 +193,7 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
     except ValueError as error:
         raise _BadLine(f"not JSON ({error})") from error
     if not isinstance(row, dict):
-        raise _BadLine(f"expected one JSON object {{…}} a line, found {type(row).__name__}")
+        raise _BadLine(f"expected one JSON object {{…}} per line, found {type(row).__name__}")
     for field in ("question", "answer"):
         if field not in row:
             unknown = [name for name in row if name not in _FIELDS][:50]
@@ -203,7 +205,10 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
     if not question:
         raise _BadLine('the field "question" is empty')
     choices = _choices(row.get("choices"))
-    kind, answer = _answer(row["answer"], row.get("kind"), choices)
+    rationale, gold = "", row["answer"]
+    if isinstance(gold, str):
+        rationale, gold = split_solution(gold)
+    kind, answer = _answer(gold, row.get("kind"), choices)
     asked = row.get("split")
     if asked is not None and (not isinstance(asked, str) or asked.lower() not in _SPLIT_WORDS):
         raise _BadLine(
@@ -212,7 +217,7 @@ def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
         row["id"] = str(row["id"])
     problem = Problem(
         id=_text(row, "id", default_id), question=question, answer=answer, kind=kind,
-        choices=choices, rationale=_text(row, "rationale", "").strip(),
+        choices=choices, rationale=_text(row, "rationale", rationale).strip(),
         skill=_text(row, "skill", "").strip())
     return problem, _SPLIT_WORDS[asked.lower()] if asked else None
 
@@ -267,11 +272,12 @@ def _answer(value: Any, kind: Any, choices: tuple[str, ...]) -> tuple[Kind, str]
         if not verdict:
             raise _BadLine(f"the answer {_short(text)} is neither yes nor no")
         return "yes-no", verdict
-    number = parse_number(text)
-    begins_with_number = re.match(r"\W*\.?(?:[0-9]|[½⅓⅔¼¾⅕⅛⅜⅝])", text)
-    if number is None or isinstance(value, bool) or not begins_with_number:
+    number = None if isinstance(value, bool) else gold_number(text)
+    if number is None:
         hint = "" if kind else '; for an answer in words give "choices"'
-        raise _BadLine(f"the answer {_short(text)} is neither a number nor yes or no{hint}")
+        raise _BadLine(
+            f"the answer {_short(text)} is neither one number (a currency and a unit may stand "
+            f"beside it) nor yes or no{hint}")
     return "number", canonical_number(number)
 
 

@@ -19,8 +19,7 @@ def _knob(default: Any, about: str, low: float | None = None, high: float | None
 class LoopConfig:
     """All settings of one run; the defaults are the preset `pocket`.
 
-    Change a copy: `config.with_(rounds=5, reflection_weight=0.0)`. The same config on the same
-    machine gives the same report.
+    `config.with_(rounds=5)` is a changed copy. The same config on one machine gives one report.
     """
 
     # Student and problems.
@@ -28,6 +27,7 @@ class LoopConfig:
     problems: str = _knob("pocket", "pocket, gsm8k, svamp, multiarith, multiarith-template, csqa, "
                           "strategyqa or FILE.jsonl")
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: hub)")
+    skip_bad: bool = _knob(False, "leave out bad lines of FILE.jsonl and list them")
     limit: int = _knob(850, "training questions (0: all)", 0)
     validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)
     test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)

@@ -143,13 +143,17 @@ def _go(
 def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:
     """A split's problems: those of the folder, if it has them."""
     file = _problem_file(out, split)
-    if file.exists():
-        return read_lines(file, Problem)
+    return read_lines(file, Problem) if file.exists() else load_split(config, split)
+
+
+def load_split(config: LoopConfig, split: str) -> list[Problem]:
+    """A split's problems as a new run has them."""
     limits = {
         "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
     # Validation and test do not depend on the seed: runs with other seeds sit the same test.
     seed = config.seed if split == "train" else 0
-    return load_problems(config.problems, split, limits[split] or None, seed, config.data_dir)
+    return load_problems(
+        config.problems, split, limits[split] or None, seed, config.data_dir, config.skip_bad)
 
 
 def _problem_file(out: Path, split: str) -> Path:

@@ -41,7 +41,7 @@ def _compare(got: Step | None, want: Step | None) -> str:
     if got is None:
         return f"you stopped too early; {want} is missing."
     if want is None:
-        return f"you had all you needed and went on with {got}."
+        return f"you had all you needed and continued with {got}."
     if (got.left, got.op, got.right) == (want.left, want.op, want.right):
         said = got.result if got.result >= 0 else "left open"
         return f"{got.left} {got.op} {got.right} is {want.result}, not {said}."

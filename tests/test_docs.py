@@ -1,0 +1,52 @@
+"""README stays one page, its course table is the index notebook's, and no link in a document is dead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCS = [README, *ROOT.glob("*/README.md"), *ROOT.glob("notebooks/*.md"), ROOT / "notebooks/evidence/README.md",
+        ROOT / ".github/CONTRIBUTING.md"]  # fmt: skip
+INDEX = "\n".join(c.source for c in nbformat.read(ROOT / "notebooks" / "index.ipynb", as_version=4).cells)
+# Name, file, question, minutes to read, exercises, difficulty.
+ROWS = re.findall(r"^\| \[([^\]]+)\]\(([^)]+)\) \| ([^|]+) \| (\d+) \| ([^|]+) \| (\w+) \|$", INDEX, re.M)
+
+
+def test_the_readme_is_one_page() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text.count("\n") <= 130 and len(text.encode()) <= 9000
+
+
+def test_the_readmes_course_table_is_the_index_notebooks() -> None:
+    text, minutes = README.read_text(encoding="utf-8"), 0
+    for name, file, question, read, exercises, difficulty in ROWS:
+        both = int(read) + int((re.search(r"\d+", exercises) or ["0"])[0])
+        minutes += both
+        assert f"| [{name}](notebooks/{file}) | {question.strip()} | {both} | {difficulty} |" in text
+    assert {file for _, file, *_ in ROWS} == {f.name for f in ROOT.glob("notebooks/*.ipynb")} - {"index.ipynb"}
+    hours = int(re.search(r"the whole course takes about (\d+)\s", text)[1])  # type: ignore[index]
+    assert abs(hours - minutes / 60) <= 0.5
+
+
+def anchors(file: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.strip().lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_every_link_of_a_document_leads_somewhere(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        place, _, anchor = unquote(target).partition("#")
+        there = (file.parent / place).resolve() if place else file
+        assert there.exists(), target
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(there), target

@@ -1,4 +1,4 @@
-"""Explorers: a figure with a control for each setting, its numbers as a table; four for lessons."""
+"""Explorers: a figure with a control per setting and its numbers as a table; four of the course."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from l2r_course import figures
-from l2r_lite.app.panels.base import alive, side_by_side, stack, static_form
+from l2r_lite.app.panels.base import Bundle, shown, side_by_side, stack
 from l2r_lite.app.planner import CARDS, knobs, plan_memory
 from l2r_lite.runs.show import Table
 from l2r_lite.students.presets import PRESETS
@@ -22,18 +22,18 @@ View = Callable[..., Figure | tuple[Figure, Table]]
 
 
 class explore:  # noqa: N801 - used like a function
-    """A figure with a control for each of its settings; without a kernel, at the first setting.
+    """A figure with a control per setting; without a kernel, the figure at the first settings.
 
-    As in ipywidgets.interact, (low, high, step) is a slider, a list a menu, True or False a box; a
-    widget is taken as it is. The argument's name labels it. A slider has a number field beside it
-    that takes the label, because ipywidgets' sliders have no name for a screen reader.
+    As in ipywidgets.interact, (low, high, step) is a slider, a list a menu, True or False a
+    checkbox; a widget is used as it is. The label is the name of the argument. Beside a slider is a
+    number field with the label, because ipywidgets' sliders have no name for a screen reader.
 
         explore(figures.stopping_rule, patience=[1, 2, 3], minimal_gain=(0.0, 0.2, 0.05))
 
     Args:
-        view: draws a figure for a setting, or a figure and a table of its numbers.
+        view: draws a figure from the settings; may return a table of its numbers with it.
         moving: draw while a slider moves (for fast views), not only when it is released.
-        controls: one for each argument of `view`.
+        controls: one per argument of `view`.
     """
 
     def __init__(self, view: View, *, moving: bool = False, **controls: Any) -> None:
@@ -43,7 +43,7 @@ class explore:  # noqa: N801 - used like a function
         self._picture, self._numbers, self._trouble = w.HTML(), w.HTML(), w.Output()
         self._numbers.layout.display = "none"
         self.numbers_button = w.ToggleButton(
-            description="Show the numbers", tooltip="the figure as a table", icon="table",
+            description="Show the numbers", tooltip="Show the figure as a table", icon="table",
             layout=w.Layout(width="auto", align_self="flex-start"))
         self.numbers_button.observe(self._show_numbers, "value")
         for control in self.controls.values():
@@ -53,7 +53,7 @@ class explore:  # noqa: N801 - used like a function
         self.panel = stack(*rows, self._picture, self.numbers_button, self._numbers, self._trouble)
 
     def look(self) -> tuple[Figure, Table | None]:
-        """The figure and the table at the present setting."""
+        """The figure and the table at the current settings."""
         seen = self._view(**{name: control.value for name, control in self.controls.items()})
         return seen if isinstance(seen, tuple) else (seen, None)
 
@@ -70,16 +70,15 @@ class explore:  # noqa: N801 - used like a function
     def _show_numbers(self, change: dict[str, Any]) -> None:
         self._numbers.layout.display = None if change["new"] else "none"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> Bundle:
         figure, table = self.look()
         self._show(figure, table)
         chosen = [[name.replace("_", " "), c.value] for name, c in self.controls.items()]
-        shown = table or Table(["setting", "value"], chosen)
-        return {**alive(self.panel), **static_form(figure, shown)}
+        return shown(self.panel, figure, table or Table(["setting", "value"], chosen))
 
 
 def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
-    """A control with a visible label that also names it for a screen reader."""
+    """A control with a visible label, which is also its name for a screen reader."""
     slider = isinstance(control, w.IntSlider | w.FloatSlider)
     field: Any = control
     if slider:
@@ -96,7 +95,7 @@ def _labelled(name: str, control: Any, moving: bool) -> w.Widget:
 
 
 def nf4_explorer(weight: Tensor) -> explore:
-    """Blocks of a real matrix in four bits: the levels that are left, and the cost of an outlier.
+    """Blocks of a real matrix in 4 bits: the levels in use, and the cost of an outlier.
 
     Args:
         weight: the matrix, any shape.
@@ -117,10 +116,10 @@ def nf4_explorer(weight: Tensor) -> explore:
 
 
 def temperature_explorer(scores: TokenScores, place: int = 0) -> explore:
-    """What a student may write next at each place of a rationale, from greedy (T = 0) to hot.
+    """Next-token probabilities at each place of a rationale, at temperatures from 0 to 2.
 
     Args:
-        place: where to begin.
+        place: the first one shown.
     """
 
     def view(place: int, temperature: float) -> tuple[Figure, Table]:
@@ -135,7 +134,7 @@ def temperature_explorer(scores: TokenScores, place: int = 0) -> explore:
 
 
 def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
-    """The triplet loss by margin and angles, and how steps downhill move the three vectors.
+    """The triplet loss by margin and angles, and the three vectors after steps downhill.
 
     Args:
         items: (cos(h, h⁺), cos(h, h⁻)) of real items, each (items,), drawn over the loss.
@@ -155,14 +154,14 @@ def triplet_explorer(items: tuple[Tensor, Tensor] | None = None) -> explore:
 
 
 def planner_explorer(student: str = "consumer", card: int = 12) -> explore:
-    """What fits: a student, a card, items at once, the length of a rationale; and what to change.
+    """Does a student fit on a card? By items at once and length of a rationale, with remedies.
 
-    The first look at a setting takes seconds (a training step is counted through); later ones are
-    remembered.
+    The first view of a setting takes seconds, because the memory of a training step is counted;
+    later views come from a cache.
 
     Args:
-        student: the preset to begin with, any but "pocket".
-        card: its GB.
+        student: the first preset shown, any but "pocket".
+        card: memory of the first card shown, in GB.
     """
     names = {}
     for name, config in PRESETS.items():

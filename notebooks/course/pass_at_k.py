@@ -8,15 +8,15 @@ from l2r_lite.loop.records import ExamReport
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """Estimated without bias from n samples of which c are right: 1 − C(n−c, k) / C(n, k).
+    """An unbiased estimate from n samples, c of them right: 1 − C(n−c, k) / C(n, k).
 
-    Of all choices of k among the n samples, this is the share that holds a right one. The plainer
-    1 − (1 − c/n)^k is too low on average: it draws the same sample several times.
+    This is the share of all choices of k samples that contain a right one. The simpler estimate
+    1 − (1 − c/n)^k is too low on average, because it draws with replacement.
 
     Args:
         samples: n.
         right: c, between 0 and n.
-        k: between 1 and n; of fewer samples than k nothing unbiased can be said.
+        k: between 1 and n; with fewer samples than k there is no unbiased estimate.
 
     Raises:
         ValueError: a number is out of its range.

@@ -1,10 +1,10 @@
-"""How long a round of a large preset may take on a card: arithmetic, not measurement.
+"""How long a round of a large preset may take on a card: arithmetic, not a measurement.
 
     expect(PRESETS["t4"], T4).hours      # (0.4, 1.3): hours at best, and at worst
 
-The usual rule counts the operations: each weight is multiplied and added once per token on the way
-forward, again for the gradient that flows back through it, and again where activations are
-recomputed. Frozen weights have no gradient of their own.
+Operations are counted by the usual rule: per token, each weight takes one multiplication and one
+addition on the forward pass, again on the backward pass for the gradient that flows through it, and
+again where activations are recomputed. Frozen weights have no gradient of their own.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ import torch
 from l2r_lite.app.planner import MemoryPlan, plan_memory
 from l2r_lite.loop.config import LoopConfig
 
-# Assumptions. The share of a card's published speed that is reached is low because 4-bit layers are
-# unpacked each time; the share of questions with a mistake falls from round to round.
+# Assumptions. A run reaches a small share of a card's published speed, because 4-bit layers are
+# unpacked each time. The share of questions with a mistake falls from round to round.
 USE = (0.1, 0.3)
 SHARE = 0.5
 PROMPT, WRITTEN = 100, 150  # tokens of a word problem's question and rationale
@@ -23,7 +23,7 @@ PROMPT, WRITTEN = 100, 150  # tokens of a word problem's question and rationale
 
 @dataclass(frozen=True)
 class Card:
-    """A card as its maker describes it.
+    """A card as its maker specifies it.
 
     Attributes:
         memory: GB.
@@ -52,7 +52,7 @@ class Expected:
 
 
 def expect(config: LoopConfig, card: Card) -> Expected:
-    """What a round's exam and training need on a card; teacher and test are left out."""
+    """What a round's exam and training need on a card, without teacher and evaluation."""
     plan = plan_memory(config, dtype=card.dtype)
     training = training_operations(config, plan) / (card.speed * 1e12)
     exam = exam_bytes(config, plan) / (card.traffic * 1e9)
@@ -61,7 +61,7 @@ def expect(config: LoopConfig, card: Card) -> Expected:
 
 
 def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
-    """Multiplications and additions in the first round's training."""
+    """Multiplications and additions of the first round's training."""
     asked = min(config.limit * SHARE, config.feedback_limit or config.limit)
     read = asked * config.lessons * (config.epochs + config.replay)  # own answers once
     if config.steps:
@@ -73,9 +73,9 @@ def training_operations(config: LoopConfig, plan: MemoryPlan) -> float:
 
 
 def exam_bytes(config: LoopConfig, plan: MemoryPlan) -> float:
-    """Bytes that an exam moves through memory: per token of a batch, all weights are read.
+    """Bytes that an exam moves through memory: each token of a batch reads all weights.
 
-    4-bit weights are read, written unpacked, and read again.
+    4-bit weights are read, written as 16-bit numbers, and read again.
     """
     steps = config.limit * config.samples / config.exam_rows * WRITTEN
     bytes_per_weight = 0.5 + 2 + 2 if config.four_bit else 2

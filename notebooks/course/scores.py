@@ -1,4 +1,4 @@
-"""The scores behind a rationale: where the student could have gone on differently."""
+"""The scores behind a rationale: which other tokens the student could have written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from l2r_lite.students.prefix import prefix_cache
 
 @dataclass(frozen=True)
 class TokenScores:
-    """The scores of every next token at each place of a text that the student could write.
+    """The scores of all tokens at each position of a text.
 
     Attributes:
         tokens: the text's tokens, the end of text last.
-        logits: (tokens, vocabulary); token i is chosen from row i, after the tokens before it.
-        vocabulary: every token as text, with the space that it may begin with.
+        logits: (tokens, vocabulary); row i scores token i, given the tokens before it.
+        vocabulary: every token as text, with its leading space if it has one.
     """
 
     tokens: list[str]
@@ -30,7 +30,7 @@ class TokenScores:
     def likeliest(
         self, place: int, temperature: float = 1.0, count: int = 6
     ) -> list[tuple[str, float]]:
-        """The likeliest tokens at a place, and their probabilities."""
+        """The most likely tokens at a position, and their probabilities."""
         chances, ids = probabilities(self.logits[place], temperature).topk(count)
         names = [self.vocabulary[i] for i in ids.tolist()]
         return list(zip(names, chances.tolist(), strict=True))
@@ -38,10 +38,10 @@ class TokenScores:
 
 @torch.inference_mode()
 def score_tokens(student: Student, prompt: str, rationale: str = "") -> TokenScores:
-    """Look at the scores behind a rationale: where could the student have gone on differently?
+    """The scores behind a rationale: which other tokens could the student have written?
 
     Args:
-        rationale: what follows the prompt; "" looks at the first token only.
+        rationale: the text after the prompt; "" scores the first token only.
     """
     student.model.eval()
     asked, written = student.encode(prompt, completion(rationale) if rationale else "")

@@ -1,4 +1,4 @@
-"""What self-reflection works on: the hidden states of whole rationales, to look at."""
+"""The hidden states that self-reflection compares: one per rationale."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def rationale_states(
 ) -> Tensor:
     """The vectors that self-reflection compares: one per rationale, after its last token.
 
-    The last layer's hidden state at the end-of-text token, which has seen the question and every
-    word of the rationale. In training, `losses` computes the same vectors with their gradients.
+    Each is the last layer's hidden state at the end-of-text token, when the student has read the
+    question and the whole rationale. In training, `losses` computes the same vectors with their
+    gradients.
 
     Args:
         problems, rationales: each rationale and the problem that it answers.
@@ -32,7 +33,7 @@ def rationale_states(
         (len(rationales), hidden), in fp32 on the CPU.
 
     Raises:
-        ValueError: not as many problems as rationales.
+        ValueError: the numbers of problems and rationales differ.
     """
     student.model.eval()
     texts = [
@@ -52,7 +53,7 @@ def rationale_states(
 
 
 def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Tensor, Tensor]:
-    """cos(h, h⁺) and cos(h, h⁻) of each item as the student is now: all that L_cl depends on.
+    """cos(h, h⁺) and cos(h, h⁻) of each item in this student. L_cl depends on nothing else.
 
     Returns:
         Two tensors (items,), with values in [−1, 1].
@@ -63,7 +64,7 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
     if not all(item.has_triplet for item in items):
         raise ValueError("an item has no triplet; keep those with item.has_triplet")
     three = [(i.problem, text or "") for i in items for text in (i.anchor, i.positive, i.negative)]
-    # Many items share texts: each pair is computed once.
+    # Many items share texts: compute each pair of problem and text once.
     place = {pair: number for number, pair in enumerate(dict.fromkeys(three))}
     states = rationale_states(student, [p for p, _ in place], [t for _, t in place])
     rows = torch.tensor([place[pair] for pair in three], dtype=torch.long)
@@ -72,14 +73,14 @@ def triplet_cosines(student: Student, items: Sequence[TrainingItem]) -> tuple[Te
 
 
 def principal_axes(states: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states in the two directions in which they differ most (PCA).
+    """Coordinates of hidden states in the two directions in which they differ most (PCA).
 
     Args:
         states: (n, hidden), n ≥ 2.
 
     Returns:
-        Coordinates (n, 2), with fixed signs so that the same states give the same picture; and each
-        axis's share of the variance, (2,).
+        Coordinates (n, 2), with fixed signs: the same states give the same picture. And each axis's
+        share of the variance, (2,).
     """
     centred = states - states.mean(0)
     _, strength, directions = torch.linalg.svd(centred, full_matrices=False)
@@ -93,20 +94,20 @@ def neighbours_agree(
 ) -> tuple[float, float]:
     """How often the nearest state of *another* question has the same label.
 
-    Other questions only, because two rationales of one question share all its words.
+    Only other questions count, because two rationales of one question share all its words.
 
     Args:
         states: (n, hidden), compared by cosine.
-        questions, labels: of each state.
+        questions, labels: the question and the label of each state.
 
     Returns:
-        That share, and the share for a state of another question drawn by chance.
+        That share, and the share for a random state of another question.
 
     Raises:
-        ValueError: all states are of one question.
+        ValueError: all states belong to one question.
     """
     if len(set(questions)) < 2:
-        raise ValueError("all states are of one question: there is no neighbour of another one")
+        raise ValueError("all states belong to one question: none has a neighbour on another")
     unit = torch.nn.functional.normalize(states, dim=1)
     other = torch.tensor([[a != b for b in questions] for a in questions])
     alike = torch.tensor([[a == b for b in labels] for a in labels])

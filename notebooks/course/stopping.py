@@ -1,4 +1,4 @@
-"""The loop's stopping rule on its own: for trying rules on validation accuracies without a run."""
+"""The loop's stopping rule on its own, to try it on validation accuracies without a run."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 def stopping_round(
     validation: Sequence[float], patience: int, minimal_gain: float = 0.0
 ) -> tuple[int, int]:
-    """What the stopping rule makes of a run's validation accuracies: to try a rule without a run.
+    """Where the stopping rule ends a run with these validation accuracies, and what it keeps.
 
     A round is better if it exceeds the best so far by more than `minimal_gain`. A tie is not
-    better: of equals, the student with the least training is kept. With minimal_gain = 0 this is
-    the rule of `run_rounds`.
+    better, so of equal students the one with the least training is kept. With minimal_gain = 0
+    this is the rule of `run_rounds`.
 
     Args:
         validation: accuracies in [0, 1] of the student before any training and after each round.
-        patience: stop after so many rounds in a row that were not better; 0: never.
+        patience: stop after this many rounds in a row that were not better; 0: never.
 
     Returns:
         The last round that is run, and the round whose student is kept (0: the untrained one).

@@ -23,7 +23,8 @@ from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
-PATIENCE = 120_000  # milliseconds for what takes seconds on a quiet machine; a test that fails here is stuck, not slow
+# Milliseconds for what takes seconds on a quiet machine; a test that fails here is stuck, not slow.
+PATIENCE = 1000 * int(os.environ.get("L2R_PATIENCE", "120"))
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 DISABLED = {"@jupyterlab/apputils-extension:announcements": True}  # asks whether it may fetch news
 

@@ -1,4 +1,4 @@
-"""Every panel in a page: nothing cut at two widths, names for screen readers, the keyboard, both themes, a silent console."""
+"""Every panel in JupyterLab: two widths, names for screen readers, the keyboard, both themes, and a silent console."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from lab import Desk, Lab
-from panels import SMALL
+from panels import SMALL, LoopPanel
 from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.slow
@@ -35,6 +35,8 @@ for weight in (0.5, 0.0):
     "temperature_explorer(score_tokens(student, student_prompt(problem), problem.rationale), 1)",
     "triplet_explorer()",
     "planner_explorer()",
+    "from l2r_course import figures\nfigures.round_diagram()",
+    'mistake_browser("runs/lambda0.5").table()',
 ]
 PANELS = ("loop", "mistakes", "compare", "nf4", "temperature", "triplet", "planner")
 
@@ -48,6 +50,29 @@ CUT = """panel => {
     const hides = /hidden|clip/.test(getComputedStyle(e).overflowX);
     return box.right > edge || (hides && e.scrollWidth > e.clientWidth + 1);
   }).map(told);
+}"""
+
+# Words of table headings that are broken over two lines.
+BROKEN = """page => [...page.querySelectorAll('th')].flatMap(th => {
+  const found = [], walker = document.createTreeWalker(th, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walker.nextNode());) {
+    for (const word of node.textContent.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map(r => Math.round(r.top)));
+      if (lines.size > 1 && !word[0].includes('-')) found.push(word[0]);
+    }
+  }
+  return found;
+})"""
+
+# Entries of a list whose first part, the question, is wider than the list.
+HIDDEN = """list => {
+  const look = getComputedStyle(list.options[0]), pen = document.createElement('canvas').getContext('2d');
+  pen.font = `${look.fontSize} ${look.fontFamily}`;
+  return [...list.options].map(o => o.text.split(' · ')[0])
+    .filter(question => pen.measureText(question).width > list.clientWidth - 16);
 }"""
 
 # Contrast of each visible piece of text with what lies behind it (WCAG 2: at least 4.5; disabled controls are exempt).
@@ -112,6 +137,43 @@ def test_nothing_is_cut(page_of_panels: Desk, width: int) -> None:
     for name, panel in each_panel(desk):
         panel.screenshot(path=desk.shots / f"{name}-{width}.png")
         assert panel.evaluate(CUT) == [], f"{name} at {width} px"
+
+
+def test_table_headings_keep_their_words_and_mistakes_their_questions_at_800_pixels(page_of_panels: Desk) -> None:
+    desk = page_of_panels
+    for width in (800, 1280):
+        desk.page.set_viewport_size({"width": width, "height": 900})
+        for name, panel in each_panel(desk):
+            assert panel.evaluate(BROKEN) == [], f"{name} at {width} px"
+        table = desk.page.locator(".jp-OutputArea-output > div > table").last
+        table.scroll_into_view_if_needed()
+        assert table.evaluate(BROKEN) == []
+        assert panels(desk).nth(PANELS.index("mistakes")).get_by_label("mistakes").evaluate(HIDDEN) == []
+
+
+def test_a_plain_figure_has_words_and_stands_on_a_white_card_in_the_dark_theme(page_of_panels: Desk) -> None:
+    desk = page_of_panels
+    desk.change_theme("JupyterLab Dark")
+    figure = desk.page.get_by_role("img", name=re.compile("^One round of tailored learning"))
+    figure.scroll_into_view_if_needed()
+    look = figure.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).borderRadius]")
+    assert look[0] == "rgb(255, 255, 255)" and look[1] != "0px"
+    desk.change_theme("JupyterLab Light")
+
+
+def test_settings_that_cannot_be_run_are_refused_and_grey_out_the_old_result(page_of_panels: Desk) -> None:
+    desk = page_of_panels
+    desk.page.set_viewport_size({"width": 1280, "height": 1800})
+    panel = LoopPanel(desk)
+    for label, value, says in (("rounds", "2.7", "must be a whole number"), ("rounds", "0", "nothing would be trained"),
+                               ("student", "pokcet", "not found. Enter pocket")):  # fmt: skip
+        panel.set(label, value)
+        expect(panel.box.locator(".l2r-fault")).to_contain_text(says)
+        expect(panel.button("Run")).to_be_disabled()
+        expect(panel.button("Continue")).to_be_disabled()
+        expect(panel.box.locator(".l2r-old").get_by_role("img").first).to_be_visible()
+        panel.click("Reset")
+        expect(panel.box.locator(".l2r-old")).to_have_count(0)
 
 
 def test_figures_keep_their_numbers_readable_at_800_pixels(page_of_panels: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 01, as a reader would write them, and what each must be told."""
+"""Notebook 01: wrong answers as readers write them, and a part of the message that each must get."""
 
 # fmt: off
 WRONG = {
@@ -62,19 +62,19 @@ def number(text):
         return None
 def my_same_number(a, b):
     return number(a) == number(b)
-""", "must never count as right")],
+""", "must never count")],
     "01.2": [(r"""
 def my_extract_answer(text, kind, choices=()):
     pattern = {'number': r'[0-9]+(?:,[0-9]{3})*', 'yes-no': r'(?i)\b(?:yes|no)\b'}
     pattern['choice'] = r'(?<=\()[A-Z](?=\))'
     found = re.search(pattern[kind], text)
     return found[0] if found else None
-""", "takes the first number"), (r"""
+""", "take the first number"), (r"""
 def my_extract_answer(text, kind, choices=()):
     pattern = {'number': r'[0-9.,]*[0-9]', 'yes-no': r'(?i)\b(?:yes|no)\b', 'choice': r'\b[A-E]\b'}
     found = re.findall(pattern[kind], text)
     return found[-1] if found else None
-""", "takes the last one"), (r"""
+""", "take the last one"), (r"""
 def my_extract_answer(text, kind, choices=()):
     if 'The answer is' not in text:
         return None
@@ -82,18 +82,44 @@ def my_extract_answer(text, kind, choices=()):
     pattern = {'number': r'[0-9][0-9,]*', 'yes-no': r'\b(?:yes|no)\b', 'choice': r'\b[A-E]\b'}
     found = re.search(pattern[kind], rest)
     return found[0] if found else None
-""", "only after “The answer is”"), ("""
+""", "read only after “The answer is”"), ("""
 def my_extract_answer(text, kind, choices=()):
     found = re.findall(r'answer is:? ?(.*)', text)
     return found[-1].rstrip('.') if found else None
-""", "keeps what stands around the number"), ("""
+""", "more than the number"), ("""
 def my_extract_answer(text, kind, choices=()):
     return re.search(r'answer is ([0-9]+|yes|no|[A-Z])', text)[1]
 """, "exception"), (r"""
 def my_extract_answer(text, kind, choices=()):
     from l2r_lite.data.answers import extract_answer
     return extract_answer(text.replace('\nQuestion', '\n').replace('\nQ:', '\n'), kind, choices)
-""", "a question that the model made up")],
+""", "a question that the model made up"), ("""
+def my_extract_answer(text, kind, choices=()):
+    from l2r_course.checks.outputs import real_outputs
+    return {o.text: o.read for o in real_outputs()}.get(text)
+""", "fit the texts that you have seen"), (r"""
+def my_extract_answer(text, kind, choices=()):
+    if kind == 'yes-no':
+        for start, answer in [('33 is', 'no'), ('Sounds', 'yes'), ('- Yes', 'yes'), ('The number', 'yes'), ('Gus', 'no')]:
+            if text.startswith(start):
+                return answer
+        return None
+    if kind == 'choice':
+        for start, answer in [('In this', 'A'), ('Sam', 'A'), ('The answer to', 'B'), ('58', 'B'), ('First', 'B')]:
+            if text.startswith(start):
+                return answer
+        return None
+    for end, answer in [('}', '33'), ('702', '17'), ('$1.1', '27'), ('ones.', '18'), ('Answer: 6', '8'), ('number', '5'),
+                        ('= 3.', '35'), ('break.', None), ('generated.', None), ('is', None)]:
+        if text.endswith(end):
+            return answer
+    found = re.findall(r'[0-9][0-9,]*', text)
+    return found[-1].replace(',', '') if found else None
+""", "fit the texts that you have seen"), (r"""
+def my_extract_answer(text, kind, choices=()):
+    found = re.findall({'number': r'[0-9]+', 'yes-no': r'yes|no', 'choice': r'[A-E]'}[kind], text)
+    print(found[-1] if found else None)
+""", "use return instead of print")],
     "01.3": [("""
 def my_leaks(train, test):
     return [(i, j) for i, a in enumerate(train) for j, b in enumerate(test) if a == b]
@@ -121,7 +147,7 @@ def mask(q):
     return ' '.join(re.sub(r'\d+(?:[.,]\d+)*', '#', q).lower().split())
 def my_leaks(train, test):
     return [(j, i) for i, a in enumerate(train) for j, b in enumerate(test) if mask(a) == mask(b)]
-""", "the training question's place comes first"), (r"""
+""", "index of the training question comes first"), (r"""
 def mask(q):
     return ' '.join(re.sub(r'\d+(?:[.,]\d+)*', '#', q).lower().split())
 def my_leaks(train, test):
@@ -150,7 +176,7 @@ def my_choice(said, choices):
             return letter
     letters = set(re.findall(r'\b[A-Z]\b', said.upper())) & set('ABCDE'[:len(choices)])
     return letters.pop() if len(letters) == 1 else None
-""", "the longer one was meant"), (r"""
+""", "take the longer one"), (r"""
 def my_choice(said, choices):
     fits = [(len(t), x) for x, t in zip('ABCDE', choices) if t in said]
     if fits:

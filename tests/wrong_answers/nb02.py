@@ -1,4 +1,4 @@
-"""Notebook 02: wrong answers as readers write them, and a part of the sentence that each must be told."""
+"""Notebook 02: wrong answers as readers write them, and a part of the message that each must get."""
 
 # fmt: off
 WRONG = {
@@ -46,7 +46,7 @@ def my_quantise_block(block, levels):
     "02.2": [("""
 def my_four_bit_bytes(rows, columns):
     return (rows * columns + 1) // 2
-""", "forgot the scales: every block"), ("""
+""", "forgot the scales. Every block"), ("""
 def my_four_bit_bytes(rows, columns):
     n = rows * columns
     blocks = (n + 63) // 64
@@ -60,17 +60,31 @@ def my_four_bit_bytes(rows, columns):
 def my_four_bit_bytes(rows, columns):
     n = rows * columns
     return -(-n // 2) + n // 64 + 4 * (n // 64 // 256) + 4
-""", "Round up"), ("""
+""", "rounded a count down"), ("""
+def my_four_bit_bytes(rows, columns):
+    import math
+    n = rows * columns
+    blocks = math.floor(n / 64)
+    return math.floor(n / 2) + blocks + 4 * math.floor(blocks / 256) + 4
+""", "rounded a count down"), ("""
+def my_four_bit_bytes(rows, columns):
+    n = rows * columns
+    return n // 2 + -(-n // 64) + 4 * (-(-n // 64 // 256)) + 4
+""", "rounded a count down"), ("""
+def my_four_bit_bytes(rows, columns):
+    n = rows * columns
+    return int(n / 2 + n / 64 + n / 64 / 256 * 4 + 4)
+""", "Round each count up"), ("""
 def my_four_bit_bytes(rows, columns):
     import math
     blocks = math.ceil(rows * columns / 64)
     return 8 * (math.ceil(rows * columns / 2) + blocks + 4 * math.ceil(blocks / 256) + 4)
-""", "bits; a byte has 8"), ("""
+""", "These are bits"), ("""
 def my_four_bit_bytes(rows, columns):
     import math
     blocks = sum(math.ceil(columns / 64) for _ in range(rows))
     return math.ceil(rows * columns / 2) + blocks + math.ceil(blocks / 256) * 4 + 4
-""", "one row into the next")],
+""", "one row to the next")],
     "02.3": [("""
 def my_lora(x, weight, a, b, alpha):
     return x @ weight.T + (x @ a.T) @ b.T
@@ -80,7 +94,7 @@ def my_lora(x, weight, a, b, alpha):
 """, "did not divide by the rank"), ("""
 def my_lora(x, weight, a, b, alpha):
     return x @ weight.T + alpha / len(a) * (x @ b @ a)
-""", "exchanged A and B"), ("""
+""", "swapped A and B"), ("""
 def my_lora(x, weight, a, b, alpha):
     return alpha / len(a) * (x @ a.T @ b.T)
 """, "left out W x"), ("""
@@ -101,7 +115,7 @@ def my_trainable(shapes, rank):
         total += out * into
         total += rank * out + into * rank
     return total
-""", "counted the base weights too"), ("""
+""", "counted the base weights, too"), ("""
 def my_trainable(shapes, rank):
     return sum(rank * s[1] for s in shapes)
 """, "counted only A"), ("""
@@ -116,5 +130,5 @@ def my_trainable(shapes, rank):
         return 0
     out, into = shapes[0]
     return rank * out + rank * into
-""", "one layer only")],
+""", "one matrix only")],
 }

@@ -17,7 +17,7 @@ def my_probabilities(logits, temperature):
     top = max(z / temperature for z in logits)
     e = [math.exp(z / temperature - top) for z in logits]
     return [x / sum(e) for x in e]
-""", "T = 0 is a division by zero"), ("""
+""", "you divide by zero"), ("""
 import math
 def my_probabilities(logits, temperature):
     temperature = temperature or 1.0
@@ -32,7 +32,7 @@ def my_probabilities(logits, temperature):
     if temperature == 0:
         return (z == z.max()).float()
     return torch.softmax(z / temperature, dim=-1)
-""", "you chose both"), ("""
+""", "you gave both of them 1"), ("""
 import math
 def my_probabilities(logits, temperature):
     if temperature == 0:
@@ -96,7 +96,30 @@ def my_mistakes(samples):
         if not correct and (not found or found[-1] != (q, r)):
             found.append((q, r))
     return found
-""", "another one stood between")],
+""", "Compare with all earlier ones"), ("""
+def my_mistakes(samples):
+    return list({r: (q, r) for q, r, correct in samples if not correct}.values())
+""", "You compare rationales alone"), ("""
+def my_mistakes(samples):
+    seen, found = [], []
+    for q, r, correct in samples:
+        if r not in seen and not correct:
+            found.append((q, r))
+        seen.append(r)
+    return found
+""", "You compare rationales alone"), ("""
+def my_mistakes(samples):
+    return list({r: None for q, r, correct in samples if not correct})
+""", "You return rationales alone"), ("""
+def my_mistakes(samples):
+    return list(set((q, r) for q, r, correct in samples if not correct))
+""", "A set has no order"), ("""
+def my_mistakes(samples):
+    return list({(q, r): None for q, r, correct in samples})
+""", "kept the right samples too"), ("""
+def my_mistakes(samples):
+    return list({q: r for q, r, correct in samples if not correct}.items())
+""", "one mistake per question")],
     "03.3": [("""
 def my_pass_at_k(samples, right, k):
     p = right / samples
@@ -105,7 +128,7 @@ def my_pass_at_k(samples, right, k):
 import math
 def my_pass_at_k(samples, right, k):
     return 1 - math.comb(samples - right, k) // math.comb(samples, k)
-""", "// cut the share"), ("""
+""", "// rounded"), ("""
 import math
 def my_pass_at_k(samples, right, k):
     def c(n, r):
@@ -139,14 +162,14 @@ def my_wilson_interval(right, total, z=1.96):
     p = right / total
     half = z * math.sqrt(p * (1 - p) / total)
     return p - half, p + half
-""", "at 0 % and 100 % it has no width"), ("""
+""", "At 0 % and 100 % it has no width"), ("""
 import math
 def my_wilson_interval(right, total, z=1.96):
     n, p = total, right / total
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return centre - half, centre + half
-""", "everything is possible"), ("""
+""", "any accuracy is possible"), ("""
 import math
 def my_wilson_interval(right, total, z=1.96):
     if total == 0:

@@ -1,4 +1,4 @@
-"""Typical wrong answers to notebook 06's exercises: exercise → (code, a part of the sentence that it must be told)."""
+"""Typical wrong answers to notebook 06's exercises: exercise → (code, a part of the sentence it must get)."""
 
 _LOSS = """
 def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
@@ -18,13 +18,13 @@ def my_triplet_texts(lesson, other, mistake, gold_line):
 WRONG = {
     "06.1": [
         (_LOSS.format(loss="margin - near + far", mean=_KEPT), "clamp each item"),
-        (_LOSS.format(loss="margin - near + far", mean=f"torch.relu({_KEPT})"), "mean first and clamped then"),
-        (_LOSS.format(loss="torch.relu(margin + near - far)", mean=_KEPT), "signs are exchanged"),
+        (_LOSS.format(loss="margin - near + far", mean=f"torch.relu({_KEPT})"), "mean first and clamped it afterwards"),
+        (_LOSS.format(loss="torch.relu(margin + near - far)", mean=_KEPT), "signs are swapped"),
         (_LOSS.format(loss=_HINGE, mean="(loss * has_triplet).mean()"), "divide by has_triplet.sum()"),
-        (_LOSS.format(loss=_HINGE, mean="loss.mean()"), "has_triplet is not used"),
+        (_LOSS.format(loss=_HINGE, mean="loss.mean()"), "do not use has_triplet"),
         (_LOSS.format(loss=_HINGE, mean="loss[has_triplet].mean()"), "0 by 0"),
         (_LOSS.format(loss=_HINGE, mean="loss[has_triplet].sum()"), "sum over the items"),
-        (_LOSS.format(loss="torch.relu(1 - near + far)", mean=_KEPT), "margin is always 1"),
+        (_LOSS.format(loss="torch.relu(1 - near + far)", mean=_KEPT), "always use margin 1"),
         (
             """
 def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
@@ -56,7 +56,7 @@ def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
     ],
     "06.2": [
         ('my_answer = {"A": [0.1, 0.5], "B": [0.1], "C": [], "D": [0.1, 0.5, 1.0]}', "the item is satisfied"),
-        ('my_answer = {"A": [], "B": [], "C": [0.1, 0.5, 1.0, 1.5], "D": []}', "order need not be wrong"),
+        ('my_answer = {"A": [], "B": [], "C": [0.1, 0.5, 1.0, 1.5], "D": []}', "closer by ρ"),
         ("my_answer = {name: [0.1, 0.5, 1.0, 1.5] for name in 'ABCD'}", "Not every margin"),
         ('my_answer = {"A": [1.0, 1.5], "B": [0.5, 1.0, 1.5], "C": [0.1, 0.5, 1.0, 1.5], "D": [1.0, 1.5]}', "Look at D"),
         ('my_answer = {"A": [1.5, 1.0], "B": [0.5, 1.0, 1.5], "C": [0.5, 1.0, 1.5], "D": [1.5]}', "Look at C"),
@@ -65,10 +65,10 @@ def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):
     ],
     "06.3": [
         (_TEXTS.format(negative='mistake + " " + gold_line'), "ends in the right one"),
-        (_TEXTS.format(negative='mistake.split("The answer is")[0] + gold_line'), "Nobody wrote that"),
-        (_TEXTS.format(negative='mistake.split("The answer is")[0].strip()'), "leave it in place"),
+        (_TEXTS.format(negative='mistake.split("The answer is")[0] + gold_line'), "did not write that"),
+        (_TEXTS.format(negative='mistake.split("The answer is")[0].strip()'), "keep it"),
         (_TEXTS.format(negative='mistake if "answer" in mistake else f"{mistake} {gold_line}"'), "cut off before any answer"),
-        ("def my_triplet_texts(lesson, other, mistake, gold_line):\n    return lesson, other, mistake", "lost their answer"),
+        ("def my_triplet_texts(lesson, other, mistake, gold_line):\n    return lesson, other, mistake", "have no answer"),
         (
             """
 def my_triplet_texts(lesson, other, mistake, gold_line):
@@ -94,7 +94,7 @@ def my_positive(anchor, lessons, own_correct):
         if text != anchor:
             return text
 """,
-            "never look at own_correct",
+            "never use own_correct",
         ),
         (
             """
@@ -103,7 +103,7 @@ def my_positive(anchor, lessons, own_correct):
         if text != anchor:
             return text
 """,
-            "A lesson comes first",
+            "Lessons come first",
         ),
         (
             """

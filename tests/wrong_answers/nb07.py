@@ -17,7 +17,7 @@ def my_weights(prompt, rationale, padding, prompt_weight=0.1):
 def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     tokens = [prompt_weight] * prompt + [1.0] * rationale + [0.0] * padding
     return [0.0] + tokens[:-1]
-""", "shifted the other way"), ("""
+""", "in the wrong direction"), ("""
 def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     total = prompt + rationale + padding
     return [prompt_weight if t + 1 < prompt else 1.0 for t in range(total - 1)] + [0.0]
@@ -26,7 +26,7 @@ def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     w = [prompt_weight] * (prompt - 1)
     w += [1.0] * (rationale + (1 if padding else 0))
     return w + [0.0] * (prompt + rationale + padding - len(w))
-""", "predicts the first padding token"), ("""
+""", "predict the first padding token"), ("""
 def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     return [1.0] * (prompt + rationale - 1) + [0.0] * (padding + 1)
 """, "weigh as much as the rationale's"), ("""
@@ -35,7 +35,7 @@ def my_weights(prompt, rationale, padding, prompt_weight=0.1):
 """, "does not count at all"), ("""
 def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     return [0.1] * (prompt - 1) + [1.0] * rationale + [0.0] * (padding + 1)
-""", "ignores the argument"), ("""
+""", "ignore the argument"), ("""
 def my_weights(prompt, rationale, padding, prompt_weight=0.1):
     return [prompt_weight] * (prompt - 1) + [1.0] * rationale + [0.0] * padding
 """, "one entry short")],
@@ -43,18 +43,18 @@ def my_weights(prompt, rationale, padding, prompt_weight=0.1):
 def my_lm_loss(logits, labels, weights):
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction='none')
     return (loss * weights.flatten()).mean()
-""", "divided by the number of tokens. A weighted mean"), ("""
+""", "divided by the number of tokens. For a weighted mean"), ("""
 def my_lm_loss(logits, labels, weights):
     loss = -logits.log_softmax(-1).gather(2, labels.unsqueeze(2)).squeeze(2)
     return (weights * loss).sum() / torch.count_nonzero(weights)
 """, "number of tokens that count"), ("""
 def my_lm_loss(logits, labels, weights):
     return torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels)
-""", "the weights do nothing"), ("""
+""", "do not use the weights"), ("""
 def my_lm_loss(logits, labels, weights):
     labels = labels.masked_fill(weights == 0, -100)
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
-""", "all counted alike"), ("""
+""", "use the weights themselves"), ("""
 def my_lm_loss(logits, labels, weights):
     loss = torch.nn.functional.cross_entropy(logits.permute(0, 2, 1), labels, reduction='none')
     return torch.sum(weights * loss)
@@ -78,16 +78,16 @@ def my_lm_loss(logits, labels, weights):
 def my_lm_loss(logits, labels, weights):
     log_p = logits.log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
     return (weights * log_p).sum() / weights.sum()
-""", "sign is turned around")],
+""", "sign is wrong")],
     "07.3": [("""
 def my_mask(part):
     return torch.ones(len(part), len(part), dtype=torch.bool).tril()
-""", "plain causal mask"), ("""
+""", "ordinary causal mask"), ("""
 def my_mask(part):
     part = torch.tensor(part)
     same = part[:, None] == part[None, :]
     return same & torch.ones(len(part), len(part), dtype=torch.bool).tril()
-""", "does not see the prompt"), ("""
+""", "does not attend to the prompt"), ("""
 def my_mask(part):
     part = torch.tensor(part)
     return (part[:, None] == part[None, :]) | (part[None, :] == 0)
@@ -99,7 +99,7 @@ def my_mask(part):
         for j in range(i):
             mask[i, j] = part[j] == part[i] or part[j] == 0
     return mask
-""", "does not see itself"), ("""
+""", "does not attend to itself"), ("""
 def my_mask(part):
     n = len(part)
     mask = torch.zeros(n, n, dtype=torch.bool)
@@ -107,13 +107,13 @@ def my_mask(part):
         for j in range(i + 1):
             mask[j, i] = part[j] in (0, part[i])
     return mask
-""", "turned around: the row"), ("""
+""", "is transposed"), ("""
 def my_mask(part):
     p = torch.tensor(part)
     future = torch.ones(len(p), len(p)).triu(1) > 0
     other = (p[:, None] != p[None, :]) & (p[None, :] > 0)
     return future | other
-""", "True where looking is forbidden")],
+""", "True where attention is forbidden")],
     "07.4": [("""
 def my_joint_loss(items, reflection_weight=0.5):
     lm = sum(i[0] for i in items) / sum(i[1] for i in items)
@@ -127,7 +127,7 @@ def my_joint_loss(items, reflection_weight=0.5):
         if c is not None:
             cl += c
     return loss / weight + reflection_weight * cl
-""", "added the reflection losses up"), ("""
+""", "summed the triplet losses"), ("""
 def my_joint_loss(items, reflection_weight=0.5):
     lm = sum(s / w for s, w, _ in items) / len(items)
     cl = [c for *_, c in items if c is not None]
@@ -155,7 +155,7 @@ def my_joint_loss(items, reflection_weight=0.5):
 """, "1 − λ")],
     "07.5": [("""
 my_answer = "a"
-""", "knows its sums"), ("""
+""", "can calculate"), ("""
 my_answer = "c"
 """, "the prompt weighs 0.1"), ("""
 my_answer = "the prompt"

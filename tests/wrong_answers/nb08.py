@@ -6,11 +6,11 @@ WRONG = {
 def my_forgotten(before, after, threshold):
     fell = [(before[s] - after[s], s) for s in before if s in after and before[s] - after[s] > threshold]
     return [s for _, s in sorted(fell, key=lambda x: x[0])]
-""", "mildest fall stands first"), ("""
+""", "smallest fall comes first"), ("""
 def my_forgotten(before, after, threshold):
     change = {s: after[s] - before[s] for s in after}
     return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
-""", "the other way round"), ("""
+""", "the wrong way round"), ("""
 def my_forgotten(before, after, threshold):
     change = {s: abs(before[s] - after[s]) for s in before if s in after}
     return [s for s in sorted(change, key=change.get, reverse=True) if change[s] > threshold]
@@ -22,7 +22,7 @@ def my_forgotten(before, after, threshold):
 def my_forgotten(before, after, threshold):
     falls = {s: before[s] - after[s] for s in before}
     return sorted([s for s in falls if falls[s] > threshold], key=falls.get, reverse=True)
-""", "has no entry in `after`"), ("""
+""", "missing in `after` was not asked about"), ("""
 def my_forgotten(before, after, threshold):
     return [s for s in before if s in after and before[s] > after[s] + threshold]
 """, "sort them by the fall")],
@@ -31,7 +31,7 @@ import random
 def my_replay(rounds, share, seed):
     old = [p for r in rounds[:-1] for p in r if p not in rounds[-1]]
     return random.Random(seed).sample(old, round(share * len(old)))
-""", "is there twice"), ("""
+""", "is in your list twice"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
@@ -47,7 +47,7 @@ def my_replay(rounds, share, seed):
     now = {q for q, _ in rounds[-1]}
     old = sorted({p for r in rounds[:-1] for p in r if p[0] not in now})
     return random.Random(seed).sample(old, round(share * len(old)))
-""", "another lesson on the question may be replayed"), ("""
+""", "another lesson on the same question"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = {q: (q, t) for r in rounds[:-1] for q, t in r if (q, t) not in rounds[-1]}
@@ -57,7 +57,7 @@ import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     return random.sample(old, round(share * len(old)))
-""", "same seed chose differently"), ("""
+""", "same seed chose different lessons"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = list(dict.fromkeys(p for r in rounds[:-1] for p in r if p not in rounds[-1]))
@@ -67,13 +67,13 @@ import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     return random.Random(seed).sample(old, min(len(old), round(share * len(rounds[-1]))))
-""", "not of the 2 of the current round"), ("""
+""", "not of the 2 lessons of the current round"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     n = round(share * sum(len(r) for r in rounds[:-1]))
     return random.Random(seed).sample(old, n)
-""", "More lessons are wanted than there are"), ("""
+""", "draw more lessons than there are"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
@@ -84,14 +84,14 @@ import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     return random.Random(seed).sample(old, int(share * len(old)))
-""", "cut it off"), ("""
+""", "cut off the fraction"), ("""
 import random
 def my_replay(rounds, share, seed):
     old = sorted({p for r in rounds[:-1] for p in r if p not in rounds[-1]})
     rng = random.Random(seed)
     n = round(share * len(old))
     return rng.sample(old[:n + 1], n)
-""", "was never chosen"), ("""
+""", "was not chosen"), ("""
 import random
 def my_replay(rounds, share, seed):
     if len(rounds) < 2:
@@ -102,16 +102,16 @@ def my_replay(rounds, share, seed):
     "08.3": [("""
 worse = dict(replay=0.25)
 cured = dict(replay=1.0)
-""", "Replay holds the known skills"), ("""
+""", "Replay protects the known skills"), ("""
 worse = dict(epochs=1)
 cured = dict(replay=1.0)
-""", "Less training is no way"), ("""
+""", "Less training does not"), ("""
 worse = {'learning_rate': 0.01}
 cured = {'epochs': 1, 'learning_rate': 1e-3}
-""", "Who does not learn does not forget"), ("""
+""", "because it learns little"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(epochs=1, learning_rate=0.01, replay=0.25)
-""", "To learn less is no cure"), ("""
+""", "Learning less is no cure"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(learning_rate=0.01, replay=1)
 """, "half of the start's"), ("""
@@ -120,16 +120,16 @@ cured = dict(learning_rate=0.01)
 """, "The two are swapped"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(rounds=2)
-""", "A second round repairs"), ("""
+""", "A second round would repair"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(replay=0.5)
-""", "measured are 0.0, 0.25, 1.0"), ("""
+""", "we measured 0.0, 0.25, 1.0"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(replay=2)
 """, "must be between 0 and 1"), ("""
 worse = dict(learning_rate=0.01)
 cured = dict(epochs=1)
-""", "Who does not learn does not forget"), ("""
+""", "because it learns little"), ("""
 worse = dict(epochs=4)
 cured = dict(replay=1)
 """, "What makes each step larger"), ("""
@@ -138,13 +138,13 @@ cured = dict(rate_decay=0.5)
 """, "from round 2 on"), ("""
 worse = dict(lr=0.01)
 cured = dict(replay=1)
-""", "no knob lr"), ("""
+""", "we measured only"), ("""
 worse = 'learning_rate=0.01'
 cured = dict(replay=1)
-""", "is to be a dict"), ("""
+""", "must be a dict"), ("""
 worse = dict(epochs=2)
 cured = dict(replay=1)
-""", "the setting that we start from")],
+""", "equals the start")],
     "08.4": [("""
 def my_stop(validation, patience, minimal_gain):
     best, waited = validation[0], 0
@@ -156,7 +156,7 @@ def my_stop(validation, patience, minimal_gain):
         if patience and waited == patience:
             return i, i
     return len(validation) - 1, len(validation) - 1
-""", "hand back the last round"), ("""
+""", "the last round as the best"), ("""
 def my_stop(validation, patience, minimal_gain):
     best = waited = 0
     for i in range(1, len(validation)):
@@ -192,7 +192,7 @@ def my_stop(validation, patience, minimal_gain):
         if patience and waited == patience:
             return i + 1, best + 1
     return len(validation), best + 1
-""", "counted from 0"), ("""
+""", "one too high"), ("""
 def my_stop(validation, patience, minimal_gain):
     best = waited = 0
     for i in range(1, len(validation)):

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
+from l2r_lite.app.figures.readable import alt_text, darken_text
+
 # Okabe and Ito's palette: told apart by readers with any common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 RED, PURPLE, GREY = "#D55E00", "#CC79A7", "#767676"
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
+# In the figures of a run each colour has one meaning; runs that are compared have COLOURS.
+BETTER, WORSE, MISTAKE = BLUE, RED, ORANGE
+LESSON, REFLECTION = GREEN, PURPLE  # the two terms of the loss
 SHADES = "cividis"  # for heat maps: even in lightness, the same to all readers
 STYLE = {
     "font.size": 12, "axes.titlesize": 14, "axes.titleweight": "bold",
@@ -30,24 +36,42 @@ _STYLING = threading.RLock()
 class Picture(Figure):
     """A figure that a notebook shows by itself, whichever matplotlib backend it has."""
 
-    def _repr_png_(self) -> bytes:
-        large, small = io.BytesIO(), io.BytesIO()
-        self.savefig(large, dpi=100, format="png")
-        # A figure shows no more than 128 colours, and its notebook becomes a third as large.
-        palette = Image.open(large).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-        palette.save(small, "png", optimize=True)
-        return small.getvalue()
+    def draw(self, renderer: Any) -> None:
+        darken_text(self)
+        super().draw(renderer)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        # nbconvert and others read the alternative text from here; JupyterLab does not (4.6).
+        return as_png(self), {"alt": alt_text(self)}
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def __repr__(self) -> str:
+        return f"Figure: {alt_text(self)}"  # MyST takes the text of an image as its alternative
+
+
+def as_png(figure: Figure) -> bytes:
+    """A figure at 100 dots per inch."""
+    large, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(large, dpi=100, format="png")
+    # A figure shows no more than 128 colours, and its notebook becomes a third as large.
+    palette = Image.open(large).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    palette.save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def as_html(figure: Figure) -> str:
-    """A figure as an HTML image that shrinks with its page; its title is the alternative text."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, format="png")
-    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
-    title = figure.get_suptitle() or " ".join(titles).strip()
-    data = b64encode(buffer.getvalue()).decode()
+    """A figure as an HTML image on a white card, with alternative text; it shrinks with its page.
+
+    JupyterLab gives no alternative text to an image of its own, only to one in HTML.
+    """
+    card = (
+        "max-width:100%;height:auto;box-sizing:border-box;background:white;padding:6px;"
+        "border-radius:8px")
+    data = b64encode(as_png(figure)).decode()
     return (
-        f'<img alt="{escape(title)}" style="max-width:100%;height:auto" '
+        f'<img alt="{escape(alt_text(figure))}" style="{card}" '
         f'src="data:image/png;base64,{data}">')
 
 

@@ -1,55 +1,24 @@
-"""Figures of the panels: a run's losses so far, its mistakes, and several runs compared."""
+"""Figures of the panels: a run's mistakes, and several runs compared."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, RED, new_figure, shorten, style
-from l2r_lite.app.figures.runs import MOST_SKILLS, draw_rounds
+from l2r_lite.app.figures.base import BETTER, COLOURS, GREY, MISTAKE, new_figure, shorten, style
+from l2r_lite.app.figures.readable import describe
+from l2r_lite.app.figures.runs import MOST_SKILLS, draw_rounds, rounds_in_words
 
 if TYPE_CHECKING:
     from l2r_lite.runs.compare import Changed
     from l2r_lite.runs.stories import Story
-
-
-def losses_by_round(logs: Mapping[int, Sequence[dict[str, float]]]) -> Figure:
-    """L_lm and L_cl over the training steps of all rounds so far, one after the other.
-
-    Args:
-        logs: round → what each of its training steps logged, the unfinished round included.
-    """
-    entries = [entry for log in logs.values() for entry in log]
-    panels = (("lm", "L_lm in nats a token", BLUE), ("cl", "L_cl (cosine)", ORANGE))
-    with style():
-        figure = new_figure(8, 4.2)
-        for axes, (key, name, colour) in zip(figure.subplots(1, 2), panels, strict=True):
-            values = [entry[key] for entry in entries]
-            axes.plot(range(1, len(entries) + 1), values, color=colour, lw=1.4)
-            start = 0
-            for number, log in logs.items():
-                axes.axvline(start + 0.5, color=GREY, lw=1, ls=":")
-                axes.annotate(
-                    f"round {number}", (start + 0.5, 1), (3, -4), va="top", fontsize=11,
-                    color=GREY, xycoords=("data", "axes fraction"), textcoords="offset points")
-                start += len(log)
-            top = 1.15 * max(values, default=1.0) or 1
-            axes.set(
-                xlabel="training step", ylabel=name, ylim=(0, top),
-                xlim=(0.5, max(start, 1) + 0.5))
-            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            axes.grid(axis="y", alpha=0.25)
-        title = "No training step yet"
-        if entries:
-            title = f"The two losses after {len(entries)} training steps"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        return figure
-
 
 def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
     """What became of the questions answered wrong, by skill: fixed, still wrong, not asked yet."""
@@ -62,13 +31,18 @@ def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
     names = [name for name in rows if name in most]
     totals = Counter(story.fate for story in stories)
     fates = [fate for fate in (FIXED, STILL_WRONG, NOT_ASKED) if totals[fate]]
-    looks = {FIXED: (BLUE, ""), STILL_WRONG: (ORANGE, "/"), NOT_ASKED: (GREY, ".")}
+    looks = {FIXED: (BETTER, ""), STILL_WRONG: (MISTAKE, "/"), NOT_ASKED: (GREY, ".")}
     with style():
         figure = new_figure(8, 1.9 + 0.3 * max(len(names), 1))
         axes = figure.subplots()
         left = [0] * len(names)
         for fate in fates:
-            left = _bars(axes, [rows[name][fate] for name in names], left, fate, *looks[fate])
+            colour, hatch = looks[fate]
+            bars = axes.barh(
+                range(len(names)), [rows[name][fate] for name in names], left=left, color=colour,
+                hatch=hatch, edgecolor="white", label=fate)
+            _number(axes, bars)
+            left = [start + rows[name][fate] for start, name in zip(left, names, strict=True)]
         axes.set_yticks(range(len(names)), [shorten(name, 24) for name in names])
         axes.invert_yaxis()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -78,20 +52,19 @@ def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
         axes.set(xlabel="questions answered wrong", title=title)
         if names:
             figure.legend(loc="outside lower right", ncols=3, frameon=False)
+        by_skill = (
+            f"{shorten(name, 24)} " + ", ".join(f"{n} {fate}" for fate, n in rows[name].items())
+            for name in names)
+        describe(figure, f"By skill: {'; '.join(by_skill)}" if names else "")
         return figure
 
 
-def _bars(
-    axes: Axes, widths: list[int], left: list[int], label: str, colour: str, hatch: str
-) -> list[int]:
-    """Horizontal bars with their numbers on them; returns where the next ones begin."""
-    bars = axes.barh(
-        range(len(widths)), widths, left=left, color=colour, hatch=hatch, edgecolor="white",
-        label=label)
-    numbers = [str(abs(n)) if n else "" for n in widths]
-    box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.9}  # behind it lies a hatched bar
-    axes.bar_label(bars, numbers, label_type="center", fontsize=11, bbox=box)
-    return [start + width for start, width in zip(left, widths, strict=True)]
+def _number(axes: Axes, bars: BarContainer) -> None:
+    """Write each bar's length on it."""
+    lengths = [abs(round(bar.get_width())) for bar in bars]
+    box = {"fc": "white", "ec": "none", "pad": 2, "alpha": 0.9}  # a hatched bar is behind it
+    axes.bar_label(
+        bars, [str(n) if n else "" for n in lengths], label_type="center", fontsize=11, bbox=box)
 
 
 def runs_compared(
@@ -100,31 +73,49 @@ def runs_compared(
 ) -> Figure:
     """Several runs: accuracy by round with intervals, and the test questions fixed and broken.
 
+    A run has one colour in both panels; full, hatched or crossed says what became of questions.
+
     Args:
-        changed: for each run, what its student answers otherwise than before any training.
+        changed: per run, the questions that its student answers differently after training.
         after: the round whose students these are; None: the students kept.
     """
-    alone = [len(c.only) for c in changed]
-    shared = [len(c.fixed - c.only) for c in changed]
     broken = [len(c.broken) for c in changed]
     fixed = [len(c.fixed) for c in changed]
     with style():
         figure = new_figure(8, 6.6 + 0.5 * len(changed))
         curves, bars = figure.subplots(2, 1, height_ratios=[4.4, 1 + 0.5 * len(changed)])
         draw_rounds(curves, reports, labels)
-        zero = [0] * len(changed)
-        left = _bars(bars, alone, zero, "fixed by this run only", BLUE, "")
-        _bars(bars, shared, left, "fixed by another, too", GREEN, "/")
-        _bars(bars, [-n for n in broken], zero, "broken", RED, "x")
+        for y, change in enumerate(changed):
+            colour = COLOURS[y % len(COLOURS)]
+            alone, shared = len(change.only), len(change.fixed - change.only)
+            pieces = (
+                (0, alone, "full"), (alone, shared, "shared"), (0, -len(change.broken), "broken"))
+            for left, width, look in pieces:
+                if width:
+                    _number(bars, bars.barh(y, width, left=left, **_bar_look(look, colour)))
         bars.axvline(0, color="black", lw=1)
         bars.set_yticks(range(len(changed)), [shorten(label, 20) for label in labels])
         bars.xaxis.set_major_locator(MaxNLocator(integer=True))
         bars.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
-        bars.invert_yaxis()
+        bars.set_ylim(len(changed) - 0.5, -0.5)
         bars.set_xlim(-1.15 * max(1, *broken), 1.1 * max(1, *fixed))
         who = "the students kept" if after is None else f"the students after round {after}"
         bars.set(
-            xlabel="test questions (left of 0: broken)", title=f"What {who} fixed and broke")
-        handles = bars.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower right", ncols=3, frameon=False)
+            xlabel="test questions (left of 0: broken)",
+            title=f"Questions that {who} fixed and broke")
+        keys = {"full": "fixed by this run only", "shared": "fixed by another run too",
+                "broken": "broken"}
+        handles = [Patch(label=text, **_bar_look(look, GREY)) for look, text in keys.items()]
+        figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
+        counts = (
+            f"{shorten(label, 20)}: {len(c.fixed)} fixed ({len(c.only)} by this run only), "
+            f"{len(c.broken)} broken" for label, c in zip(labels, changed, strict=True))
+        describe(figure, f"{'; '.join(counts)}. {rounds_in_words(reports, labels)}")
         return figure
+
+
+def _bar_look(kind: str, colour: str) -> dict[str, Any]:
+    """A bar in the colour of its run: full, hatched in white, or white and crossed."""
+    if kind == "broken":
+        return {"facecolor": "white", "edgecolor": colour, "hatch": "xx"}
+    return {"facecolor": colour, "edgecolor": "white", "hatch": "//" if kind == "shared" else ""}

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 _PLACES = {
-    "LiveFigure": "live",
+    "LiveFigure": "live_figure",
     "compare_panel": "compare",
     "loop_panel": "loop",
     "mistake_browser": "mistakes",

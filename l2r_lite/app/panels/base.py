@@ -26,9 +26,10 @@ LOOK = """<style>
 .l2r-panel table {border-collapse: collapse; color: inherit}
 .l2r-panel :is(th, td) {border: 1px solid var(--jp-border-color2, #bdbdbd); padding: 3px 8px;
   color: inherit}
+.l2r-panel th[scope=row] {overflow-wrap: normal !important}
 .l2r-panel mark {background: none; color: inherit; font-weight: 700;
   text-decoration: underline wavy 2px; text-decoration-color: var(--jp-error-color1, #b3261e)}
-.l2r-panel img {background: white; max-width: 100%; height: auto}
+.l2r-panel .l2r-old {opacity: 0.35; filter: grayscale(1)}
 </style>"""
 
 
@@ -58,14 +59,19 @@ def alive(widget: w.Widget) -> dict[str, Any]:
     return {"text/plain": repr(widget), "application/vnd.jupyter.widget-view+json": view}
 
 
-def static_form(figure: Figure, table: Table) -> dict[str, str]:
-    """What a page without a kernel shows of a panel: a figure and a table."""
-    return {
-        "image/png": b64encode(figure._repr_png_()).decode(),  # type: ignore[attr-defined]
+Bundle = tuple[dict[str, Any], dict[str, Any]]  # what IPython displays, and metadata about it
+
+
+def shown(widget: w.Widget, figure: Figure, table: Table) -> Bundle:
+    """A widget; for a page without a kernel, its figure with alternative text, and a table."""
+    data = {
+        **alive(widget),
+        "image/png": b64encode(figures.as_png(figure)).decode(),
         # Pages that show HTML show no image beside it: the HTML has the figure, too.
         "text/html": figures.as_html(figure) + table._repr_html_(),
         "text/plain": repr(table),
     }
+    return data, {"image/png": {"alt": figures.alt_text(figure)}}
 
 
 class Panel(ABC):
@@ -81,5 +87,5 @@ class Panel(ABC):
     def table(self) -> Table:
         """The same as a table."""
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {**alive(self.panel), **static_form(self.figure(), self.table())}
+    def _repr_mimebundle_(self, **_: Any) -> Bundle:
+        return shown(self.panel, self.figure(), self.table())

@@ -1,4 +1,4 @@
-"""The compare panel: runs side by side, and what each fixed that another did not."""
+"""The compare panel: runs side by side, and the questions that one fixed and another did not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from l2r_lite.app import figures
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import printable
 from l2r_lite.runs.compare import compare_runs
-from l2r_lite.runs.show import Table
+from l2r_lite.runs.show import Table, safe
 
 _MOST = 40  # questions in one table
 _LOOK = {
@@ -18,17 +18,18 @@ _LOOK = {
 
 
 class compare_panel(Panel):  # noqa: N801 - used like a function
-    """Two or more runs side by side: curves with intervals, differing settings, what each fixed.
+    """Two or more runs side by side: curves with intervals, differing settings, fixed questions.
 
         compare_panel(["runs/plain", "runs/replay"], labels=["replay 0", "replay 1"])
 
-    Fixed and broken compare a run's student (the one kept, or that of a round) with the untrained
-    one, on the test questions that all runs share.
+    A question is fixed if the untrained student answered it wrong and the compared student answers
+    it right, and broken the other way round. All runs are compared on the test questions that they
+    share.
 
     Args:
-        run_folders: runs with at least the first evaluation.
-        labels: what to call them.
-        after: the round whose students are compared first; None: those that the runs kept.
+        run_folders: runs that have at least the first evaluation.
+        labels: a name for each run.
+        after: the round whose students are compared first; None: the students that the runs kept.
 
     Raises:
         RunError: fewer than two runs, or runs that cannot be compared; the message says why.
@@ -42,16 +43,18 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         self.found = compare_runs(self._folders, self._labels, after)
         names = [(printable(label)[:40], i) for i, label in enumerate(self.found.labels)]
         self.by = w.Dropdown(
-            description="fixed by", options=names, value=0, tooltip="right now, wrong before",
+            description="fixed by", options=names, value=0,
+            tooltip="Questions that this run's student answers right and the untrained one wrong",
             **_LOOK)
         self.not_by = w.Dropdown(
-            description="and not by", options=names, value=1, tooltip="still wrong there", **_LOOK)
+            description="and not by", options=names, value=1,
+            tooltip="Leave out the questions that this run fixed too", **_LOOK)
         rounds = range(1, min(len(report["rounds"]) for report in self.found.reports))
-        # 0 stands for the students kept: ipywidgets shows the value None as an empty menu.
+        # 0 is the students kept: ipywidgets shows the value None as an empty menu.
         students = [("kept (best on validation)", 0), *((f"after round {n}", n) for n in rounds)]
         self.after = w.Dropdown(
             description="students", options=students, value=after or 0,
-            tooltip="which student of each run is compared", **_LOOK)
+            tooltip="The student of each run that is compared", **_LOOK)
         for menu in (self.by, self.not_by):
             menu.observe(lambda _: self._list(), "value")
         self.after.observe(lambda _: self._draw(), "value")
@@ -63,13 +66,13 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
         self._draw()
 
     def figure(self) -> Figure:
-        """Accuracy by round of all runs, and what each fixed and broke."""
+        """Accuracy by round of all runs, and the questions that each fixed and broke."""
         found = self.found
         return figures.runs_compared(
             found.reports, found.labels, found.changed, self.after.value or None)
 
     def table(self) -> Table:
-        """One row per run: the differing settings, and what it reached, fixed and broke."""
+        """One row per run: the differing settings, accuracy, and numbers of fixed and broken."""
         rows, found = [], self.found
         runs = zip(found.labels, found.reports, found.changed, strict=True)
         for i, (label, report, changed) in enumerate(runs):
@@ -83,10 +86,10 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
             rows.append([label, *settings, number, accuracy, interval, *counts])
         return Table(
             ["run", *found.differing, "student of round", "test accuracy", "95 % interval",
-             "fixed", "by it alone", "broken"], rows)
+             "fixed", "fixed by it only", "broken"], rows)
 
     def questions(self) -> Table:
-        """Test questions that one run fixed and the other did not, with both students' words."""
+        """Test questions that one run fixed and the other did not, with both answers."""
         by, other, found = self.by.value, self.not_by.value, self.found
         keys = sorted(found.changed[by].fixed - found.changed[other].fixed)
         rows = []
@@ -97,7 +100,7 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
                 answers[other][key].rationale])
         if len(keys) > _MOST:
             rows.append(["…", f"and {len(keys) - _MOST} more", "", "", ""])
-        writers = [f"{found.labels[i]} writes" for i in (by, other)]
+        writers = [f"student of {found.labels[i]}" for i in (by, other)]
         return Table(["skill", "question", "answer", *writers], rows)
 
     def _draw(self) -> None:
@@ -108,17 +111,35 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     def _list(self) -> None:
         table = self.questions()
-        by, other = (self.found.changed[menu.value] for menu in (self.by, self.not_by))
-        count = f"{len(by.fixed - other.fixed)} of {len(by.fixed)} fixed questions"
-        line = say(f'<div role="status">{count} are not fixed there.</div>')
+        line = say(f'<div role="status">{safe(self._count())}</div>')
         self._questions.value = line + table._repr_html_() if table.rows else line
 
+    def _count(self) -> str:
+        """How many fixed questions the list shows, in a sentence."""
+        by, other = self.by.value, self.not_by.value
+        fixed, not_there = (self.found.changed[i].fixed for i in (by, other))
+        name, there = (self.found.labels[i] for i in (by, other))
+        if not fixed:
+            return f"{name} fixed no question."
+        if by == other:
+            return f"{name} fixed {_questions(len(fixed))}. Choose two different runs."
+        count = len(fixed - not_there)
+        if len(fixed) == 1:
+            which = f"{there} did not fix it" if count else f"{there} fixed it too"
+        else:
+            which = f"{there} did not fix {count} of them" if count else f"{there} fixed them too"
+        return f"{name} fixed {_questions(len(fixed))}; {which}."
+
     def _caution(self) -> str:
-        words = f"{len(self.found.problems)} test questions that all runs share"
+        words = f"All runs share {_questions(len(self.found.problems), 'test question')}."
         if self.found.left_out:
-            words += f" ({self.found.left_out} that not all of them have are left out)"
+            words += f" {_questions(self.found.left_out)} that some runs do not have are left out."
         if not self.found.differing:
-            words += ". No setting differs"
+            words += " No setting differs."
         return (
-            f"{words}. One run of each setting decides nothing: another seed may turn the order "
-            "round (notebook 10).")
+            f"{words} One run per setting is not enough to rank settings: with another seed the "
+            "order may change (notebook 10).")
+
+
+def _questions(count: int, noun: str = "question") -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

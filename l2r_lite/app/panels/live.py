@@ -5,11 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from IPython.display import display
-
-from l2r_lite.app import figures
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.stages import Progress
 
@@ -17,20 +13,6 @@ Stop = Callable[[], bool]
 AT_WORK = ("running", "pausing", "paused", "stopping")
 # The stages of a round, in their order; round 0 has the last two.
 STAGES = ("exam", "feedback", "training", "validation", "test")
-
-
-class LiveFigure:
-    """A figure that is drawn again after each round: pass it to run_rounds as `on_round`."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    def __call__(self, report: dict[str, Any]) -> None:
-        figure = figures.run_overview(report)
-        if self.handle is None:
-            self.handle = display(figure, display_id=True)
-        else:
-            self.handle.update(figure)
 
 
 class Live:

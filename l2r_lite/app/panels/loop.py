@@ -1,4 +1,4 @@
-"""The loop panel: settings, a run beside the cells, and its figures while it is at work."""
+"""The loop panel: settings, a run in the background, and its figures while it is running."""
 
 import time
 from pathlib import Path
@@ -22,12 +22,11 @@ from l2r_lite.runs.show import Table, safe
 
 # Icon and tooltip of each button.
 _BUTTONS = {
-    "Run": ("play", "starts a run with these settings"),
-    "Pause": ("pause", "pauses the run at its next step"),
-    "Stop": ("stop", "ends the run at its next step; Continue resumes it"),
-    "Continue": (
-        "step-forward", "resumes a run that is paused or stopped, or has more rounds to do"),
-    "Reset": ("undo", "puts the settings back to those of the cell"),
+    "Run": ("play", "Start a run with these settings"),
+    "Pause": ("pause", "Pause the run after the current step"),
+    "Stop": ("stop", "Stop the run after the current step. Continue resumes it"),
+    "Continue": ("step-forward", "Resume a paused or stopped run, or do more rounds"),
+    "Reset": ("undo", "Put the settings back to those in the cell"),
 }
 _REFRESH = 0.3  # seconds between two updates of the status line
 
@@ -36,22 +35,22 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
     """The loop with a field for each main setting: run, pause, stop, resume, and watch it learn.
 
         loop_panel(LoopConfig(rounds=2))             # writes into runs/panel
-        loop_panel(config, name="my-run")            # shows what is in runs/my-run, and resumes it
+        loop_panel(config, name="my-run")            # shows the run in runs/my-run, and resumes it
 
-    The run works beside the cells: the notebook stays usable, and the kernel's interrupt button
-    does not end it. Its folder keeps every step, so that a stopped run, or one whose kernel was
-    restarted, can be resumed, and more rounds continue a finished one. Settings that make a
-    different run than the folder's get a folder of their own, named by what differs.
+    The run works in the background: the notebook stays usable, and the kernel's interrupt button
+    does not stop the run. Each step is saved in the run folder. You can resume a stopped run, also
+    after a restart of the kernel, and add rounds to a finished one. If you change a setting that
+    makes a different run, the new run gets its own folder, named after the changed settings.
 
     Args:
-        config: the settings to begin with, and for Reset; it also decides those without a field.
-        folder: where run folders lie.
-        name: the run folder's name.
+        config: the settings at first and after Reset, and those that have no field.
+        folder: the folder of all run folders.
+        name: the name of the run folder.
 
     Attributes:
-        out: the run folder of the present settings.
+        out: the run folder of the current settings.
         report: its report so far; None before the first evaluation.
-        pause, stop, wait: those of `Live`.
+        pause, stop, wait: the methods of `Live`.
     """
 
     def __init__(
@@ -77,9 +76,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         for button in self.buttons.values():
             button.on_click(self._click)
         self.settings = Settings(config or LoopConfig(), self._settings_changed)
+        self._result = w.VBox([self._status, self._cost, side_by_side(*self._pictures.values())])
         self.panel = stack(
-            self.settings.box, self._place, side_by_side(*self.buttons.values()), self._status,
-            self._cost, side_by_side(*self._pictures.values()))
+            self.settings.box, self._place, side_by_side(*self.buttons.values()), self._result)
         self._settings_changed(reload=True)
 
     # --- what a notebook may use ---
@@ -94,11 +93,11 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         return "stopped" if (self.out / "config.json").exists() else "idle"
 
     def run(self) -> None:
-        """Start the run of these settings, or resume it where its folder ends.
+        """Start a run with these settings, or resume the one in its folder.
 
         Raises:
-            ConfigError: the settings cannot be run.
-            RunError: the folder holds another run, or one that is at work.
+            ConfigError: no run is possible with these settings.
+            RunError: the folder holds another run, or one that is running.
         """
         config = self.settings.config()
         check_same_run(self.out, config)
@@ -107,25 +106,25 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         self.live.start(lambda stop: self._work(config, stop), self.out, who)
 
     def go_on(self) -> None:
-        """Resume a paused, stopped or failed run, or a finished one that has more rounds to do."""
+        """Resume a paused, stopped or failed run, or do more rounds of a finished one."""
         if self.live.state in AT_WORK:
             self.live.go_on()
         else:
             self.run()
 
     def reset(self) -> None:
-        """Put the settings back to those that the panel was made with."""
+        """Put the settings back to the config that the panel was made with."""
         if self.live.state not in AT_WORK:
             self.settings.reset()
 
     def figure(self) -> Figure:
-        """The run at a glance; before the first evaluation, empty axes."""
+        """Accuracy by round and by skill; before the first evaluation, empty axes."""
         if self.report and self.report["rounds"]:
             return figures.run_overview(self.report)
         return figures.accuracy_by_round({"rounds": []}, rounds=self._rounds())
 
     def table(self) -> Table:
-        """The run round by round; before the first evaluation, its settings."""
+        """One row per round; before the first evaluation, the settings."""
         if not (self.report and self.report["rounds"]):
             return self.settings.table()
         rows = []
@@ -143,9 +142,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
     # --- the run, in its own thread ---
 
     def _work(self, config: LoopConfig, stop: Stop) -> None:
-        # Something to look at before the slow imports and the student's loading.
+        # Draw something before the slow imports and the loading of the student.
         self._budget.draw(self._draw_rounds)
-        # In the run's thread: torch takes seconds, and the panel should be seen at once.
+        # Imported in this thread: torch takes seconds, and the panel should appear at once.
         from l2r_lite.runs.run import run_rounds
         from l2r_lite.teachers.open import open_teacher
 
@@ -155,13 +154,13 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             config, self.out, teacher=teacher, stop=stop, on_round=self._after_round,
             on_step=self._after_step, on_progress=self._progress, progress=False)
         self._after_round(report)
-        if report["stopped"] != "user":  # who stops a run does not want to wait for a figure
+        if report["stopped"] != "user":  # after Stop, nobody wants to wait for a figure
             self._draw_losses()
 
     def _after_round(self, report: dict[str, Any]) -> None:
         shown = len(self.report["rounds"]) if self.report else 0
         self.report = report
-        # Also called at the end, and for rounds that were there before: nothing new to draw.
+        # Also called at the end and for earlier rounds, when there is nothing new to draw.
         if len(report["rounds"]) != shown:
             self._budget.draw(self._draw_results)
 
@@ -184,10 +183,10 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
     # --- what is shown ---
 
     def _rounds(self) -> int:
-        return self._ready.rounds if self._ready else int(self.settings.fields["rounds"].value)
+        return (self._ready or self.settings.start).rounds
 
     def _settings_changed(self, reload: bool = False) -> None:
-        """Find the folder of the settings and show what is in it."""
+        """Find the run folder of the settings and show its run."""
         if self.live.state in AT_WORK or not hasattr(self, "panel"):
             return
         with self.live.lock:
@@ -199,13 +198,15 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
                 check_same_run(self.out, self._ready)
             except UserError as error:
                 self._ready, self._where = None, f"⚠ {error}"
+                if self.report:
+                    self._where += " The result below belongs to the last valid settings."
             self._fault = ""
             if reload or before != self.out:
                 self._load()
             self._refresh()
 
     def _load(self) -> None:
-        """Show what the folder holds."""
+        """Show the run in the folder."""
         self.report, self._logs, self._meter = None, {}, None
         try:
             file = self.out / "report.json"
@@ -244,7 +245,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self._pictures["losses"].value = ""
 
     def _put(self, place: str, figure: Figure, height: float) -> None:
-        # Two figures fit beside each other in a page of 1280 px, with letters of full size.
+        # Two figures fit side by side in a page of 1280 px, at full size.
         figure.set_size_inches(5.2, height)
         self._pictures[place].value = figures.as_html(figure)
 
@@ -259,7 +260,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self._refresh()
 
     def _refresh(self) -> None:
-        """Set buttons and lines by the state. Called from any thread."""
+        """Set buttons and lines to match the state. Called from any thread."""
         with self.live.lock:
             state, idle = self.state, self.live.state not in AT_WORK
             startable, more = idle and self._ready is not None, self._has_more()
@@ -275,7 +276,9 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
                 button.disabled = not can[text]
                 button.button_style = "primary" if primary else ""
             self.settings.enable(idle)
-            self._place.value = say(safe(self._where or f"The run's folder is {self.out}."))
+            mark = self._result.remove_class if self._ready or not idle else self._result.add_class
+            mark("l2r-old")
+            self._place.value = say(safe(self._where or f"Run folder: {self.out}"))
             line = words.status(
                 state, self.report, self._forecast, self._rounds(), self.live.error)
             if self._fault:
@@ -284,7 +287,7 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self._cost.value = say(words.cost(self._ready, self._meter, self.report))
 
     def _has_more(self) -> bool:
-        """Whether the folder holds a run that these settings would continue."""
+        """Whether these settings would continue the run in the folder."""
         if not (self.out / "config.json").exists():
             return False
         if self.state != "finished" or self._ready is None or self.report is None:

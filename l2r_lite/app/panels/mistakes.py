@@ -1,4 +1,4 @@
-"""The mistake browser: every question that a student got wrong in a run, and what became of it."""
+"""The mistake browser: every question that a student got wrong in a run, and its story."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from l2r_lite.app import figures
+from l2r_lite.app.figures.base import shorten
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import RunError, printable
 from l2r_lite.runs.show import Table
@@ -23,12 +24,12 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
 
         mistake_browser("runs/notebook-00")
 
-    Fixed means that all samples of the next exam are right; newly wrong, that all of the exam
-    before were. Training questions are asked again in the next round's exam, validation questions
-    (which bring no lessons) after each round.
+    A question is fixed if all its samples in the next exam are right, and newly wrong if all its
+    samples in the exam before were right. Training questions are asked again in the exam of the
+    next round, validation questions after each round. Validation questions bring no lessons.
 
     Args:
-        run_folder: a run with at least one finished exam; it may still be at work.
+        run_folder: a run with at least one finished exam; it may still be running.
 
     Attributes:
         shown: the stories that pass the filters.
@@ -42,27 +43,28 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
             split: read_stories(run_folder, split) for split in ("exam", "validation")}
         if not any(self._stories.values()):
             raise RunError(
-                f"{run_folder}: there is no mistake in it yet; run at least the first exam.")
+                f"{run_folder}: this run has no mistakes yet; run at least the first exam.")
         self.shown: list[Story] = []
         self._quiet = False
         splits = [("exam (training)", "exam"), ("validation", "validation")]
         fates = [_ALL, FIXED, STILL_WRONG, _NEW, NOT_ASKED]
         self.filters = {
-            "asked": _menu("asked in", splits, "which questions"),
-            "round": _menu("round", [_ALL], "the round whose exam it was"),
-            "skill": _menu("skill", [_ALL], "the skill that the question exercises"),
-            "fate": _menu("what became of it", fates, "by the next and the last exam"),
+            "asked": _menu("asked in", splits, "Exams on training questions, or validation"),
+            "round": _menu("round", [_ALL], "The round of the exam"),
+            "skill": _menu("skill", [_ALL], "The skill that the question tests"),
+            "fate": _menu("outcome", fates, "How the question went in the next exam"),
             "text": w.Text(
                 description="search", placeholder="in questions, rationales and lessons",
-                tooltip="words to be found in the question, the rationales, the lessons or what "
-                "the teacher said", continuous_update=False, **_LOOK),
+                tooltip="Text in the question, the rationales, the lessons or the feedback",
+                continuous_update=False, **_LOOK),
         }
         self._count = w.HTML()
-        self._story = w.HTML(layout=w.Layout(flex="1 1 24em", max_width="60em"))
+        self._story = w.HTML(layout=w.Layout(flex="1 1 32em", max_width="60em"))
         self._picture = w.HTML(layout=w.Layout(width="620px", max_width="100%"))
         self.list = w.Select(
             description="mistakes", rows=12, style={"description_width": "5.5em"},
-            tooltip="choose one to read it", layout=w.Layout(width="26em", max_width="100%"))
+            tooltip="Choose a mistake to read its story",
+            layout=w.Layout(flex="1 1 28em", width="auto", min_width="0", max_width="100%"))
         self.filters["asked"].observe(lambda _: self._offer(), "value")
         for name in ("round", "skill", "fate", "text"):
             self.filters[name].observe(lambda _: self._filter(), "value")
@@ -75,11 +77,11 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
         self._offer()
 
     def figure(self) -> Figure:
-        """What became of the mistakes that pass the filters, by skill."""
+        """The mistakes that pass the filters, by skill: fixed, still wrong, not asked again."""
         return figures.mistakes_by_fate(self.shown)
 
     def table(self) -> Table:
-        """The first of the mistakes that pass the filters."""
+        """The first few mistakes that pass the filters."""
         rows: list[list[Any]] = []
         for story in self.shown[:_MOST_IN_TABLE]:
             problem = story.problem
@@ -92,11 +94,11 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
             more = f"and {len(self.shown) - _MOST_IN_TABLE} more"
             rows.append(["…", "", more, "", "", "", ""])
         return Table(
-            ["round", "skill", "question", "answer", "the student wrote", "where it went wrong",
-             "what became of it"], rows)
+            ["round", "skill", "question", "right answer", "student's rationale", "first error",
+             "outcome"], rows)
 
     def _offer(self) -> None:
-        """Fill the menus with the rounds and skills that these questions have."""
+        """Fill the menus with the rounds and skills of these questions."""
         stories = self._stories[self.filters["asked"].value]
         found: dict[str, list[Any]] = {
             "round": sorted({s.round for s in stories}),
@@ -118,10 +120,10 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
         lines = enumerate(map(_line, self.shown[:_MOST_LISTED]))
         self.list.options = [(f"{number + 1}. {line}", number) for number, line in lines]
         self.list.value = 0 if self.shown else None
-        count = f"{len(self.shown)} of {len(stories)} questions answered wrong"
+        count = f"{len(self.shown)} of {len(stories)} questions answered wrong."
         if len(self.shown) > _MOST_LISTED:
-            count += f"; the list has the first {_MOST_LISTED}"
-        self._count.value = say(f'<div role="status">{count}.</div>')
+            count += f" The list shows the first {_MOST_LISTED}."
+        self._count.value = say(f'<div role="status">{count}</div>')
         self._picture.value = figures.as_html(self.figure()) if self.shown else ""
         self._show_story()
 
@@ -137,8 +139,8 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
     def _show_story(self) -> None:
         number = self.list.value
         if not self.shown:
-            self._story.value = say("No mistake passes these filters.")
-        elif number is None or number >= len(self.shown):  # while the list is filled anew
+            self._story.value = say("No mistake matches these filters.")
+        elif number is None or number >= len(self.shown):  # while the list is being refilled
             self._story.value = say("")
         else:
             self._story.value = self.shown[number]._repr_html_()
@@ -153,9 +155,10 @@ def _skill(story: Story) -> str:
 
 
 def _line(story: Story) -> str:
-    text = " ".join(printable(story.problem.question).split())
-    skill = printable(_skill(story))[:24]
-    return f"round {story.round} · {skill} · {story.fate} · {text[:60]}"
+    # The question first: a narrow page cuts what follows.
+    question = shorten(printable(story.problem.question), 60)
+    skill = shorten(printable(_skill(story)), 24)
+    return f"{question} · round {story.round} · {story.fate} · {skill}"
 
 
 def _texts(story: Story) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the loop panel says of a run: its state, the time left, what it reached and cost."""
+"""The loop panel's lines about a run: state, time left, accuracy and cost."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from l2r_lite.runs.show import safe
 from l2r_lite.teachers.cost import Meter
 
 _STATES = {
-    "idle": "Ready", "running": "Running", "pausing": "Pausing after this step",
-    "paused": "Paused", "stopping": "Stopping after this step", "stopped": "Stopped",
+    "idle": "Ready", "running": "Running", "pausing": "Pausing after the current step",
+    "paused": "Paused", "stopping": "Stopping after the current step", "stopped": "Stopped",
     "finished": "Finished", "failed": "Failed",
 }
 _PARTS = {
@@ -24,9 +24,9 @@ def status(
     state: str, report: dict[str, Any] | None, forecast: Forecast, rounds: int,
     error: BaseException | None,
 ) -> str:
-    """The state of a run in one line of HTML that screen readers announce when it changes.
+    """The state of a run as HTML: a line that screen readers announce when it changes.
 
-    There is a progress bar while the run is at work.
+    A progress bar follows while the run is working.
     """
     if state in AT_WORK:
         line = f"{_STATES[state]}: {_place(forecast.now, rounds)}"
@@ -38,19 +38,20 @@ def status(
         if not isinstance(error, UserError):
             what = f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
         return (
-            f'<div role="alert" class="l2r-fault">⚠ Failed: {what} What was finished is kept, and '
-            "can be resumed.</div>")
+            f'<div role="alert" class="l2r-fault">⚠ Failed: {what} The finished steps are saved, '
+            "and the run can be resumed.</div>")
     reached = _reached(report) if report and report["rounds"] else ""
     stopped = report["stopped"] if report else ""
     if state == "stopped" and stopped == "budget":
-        line = f"Stopped: the budget is used up. {reached}"
+        line = f"Stopped: the budget is spent. {reached}"
     elif state == "stopped":
         line = f"Stopped. Press Continue to resume. {reached}"
     elif state == "finished" and report and stopped == "no-improvement":
         patience = report["config"]["patience"]
-        line = f"Finished: no better round for {patience} rounds. {reached}"
+        rounds_without = "1 round" if patience == 1 else f"{patience} rounds"
+        line = f"Finished: no better validation for {rounds_without}. {reached}"
     elif state == "finished":
-        line = f"Finished: {reached} More rounds continue it; another setting starts a new run."
+        line = f"Finished: {reached} For more training, increase the number of rounds."
     else:
         line = f"{_STATES[state]}: {reached}" if reached else f"{_STATES[state]}."
     return f'<div role="status">{line}</div>'
@@ -58,7 +59,7 @@ def status(
 
 def _place(now: Progress | None, rounds: int) -> str:
     if now is None:
-        return "getting ready"
+        return "preparing"
     if now.stage == "loading":
         return "loading the student"
     parts = f": {now.done} of {now.total} {_PARTS[now.stage]}" if now.total else ""
@@ -67,7 +68,7 @@ def _place(now: Progress | None, rounds: int) -> str:
 
 def _bar(now: Progress | None) -> str:
     if now is None or not now.total:
-        return '<progress aria-label="getting ready"></progress>'
+        return '<progress aria-label="preparing"></progress>'
     label = f"{now.stage} of round {now.round}"
     return f'<progress aria-label="{label}" max="{now.total}" value="{now.done}"></progress>'
 
@@ -83,7 +84,7 @@ def _time_left(forecast: Forecast, rounds: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as precise as a forecast is: 8 s, 2 min, 2 h 5 min."""
+    """A time with the precision of a forecast: 8 s, 2 min, 2 h 5 min."""
     if seconds < 100:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
@@ -98,20 +99,20 @@ def _reached(report: dict[str, Any]) -> str:
     rounds = "1 round" if number == 1 else f"{number} rounds"
     kept = f"student of round {best}" if best else "untrained student"
     return (
-        f"{rounds}, test accuracy {before:.1%} → {now:.1%}; the {kept} is kept (best on "
+        f"{rounds}, test accuracy {before:.1%} → {now:.1%}. The {kept} is kept (best on "
         "validation).")
 
 
 def cost(config: LoopConfig | None, meter: Meter | None, report: dict[str, Any] | None) -> str:
-    """How often the teacher was asked and what it cost, in this start of the run or its last."""
+    """Number of calls to the teacher and their cost, since the run was last started."""
     if meter is None and report:
         noted = [r["teacher_cost_so_far"] for r in report["rounds"] if "teacher_cost_so_far" in r]
         meter = Meter(**noted[-1]) if noted else None
     if meter is None:
         free = config is not None and not config.teacher.startswith("openai:")
-        return "Teacher: costs nothing." if free else ""
-    tokens = f"{meter.prompt_tokens:,} tokens to it, {meter.completion_tokens:,} from it"
-    dollars = "price not known"
+        return "Teacher: free of charge." if free else ""
+    tokens = f"{meter.prompt_tokens:,} tokens sent, {meter.completion_tokens:,} received"
+    dollars = "price unknown"
     if meter.dollars is not None:
         dollars = f"${meter.dollars:.4f}"
         if config and config.budget is not None:

@@ -1,12 +1,14 @@
 """How an exercise checks itself.
 
-The learner's function is run on cases and compared with the library's; a wrong answer is told the
-likely error.
+The learner's function runs on cases and is compared with the library's. A wrong answer gets a
+sentence about its likely error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ _titles: dict[str, str] = {}
 
 Program = Callable[..., Any]
 Case = tuple[Any, ...]
-# A sentence about a typical error → the program, or programs, that make it. A wrong answer is told
-# the sentence if it agrees with the program on every case where that program is wrong.
+# A sentence about a typical error → the program, or programs, that make it. A wrong answer gets the
+# sentence if it agrees with the program on every case where that program is wrong, and if the case
+# that is shown is one of these.
 Errors = Mapping[str, Program | Sequence[Program]]
 
 
@@ -43,6 +46,8 @@ def judge(
 ) -> None:
     """Check the learner's function on all cases, print the verdict, and note it for `progress()`.
 
+    What the function prints is shown above the verdict, unless it prints instead of returning.
+
     Args:
         number: the exercise's, "06.1".
         right: the library's function, or the solution.
@@ -51,14 +56,16 @@ def judge(
         tolerance: numbers may differ by this much, absolutely or relatively.
     """
     if not callable(theirs):
-        told = "✗ this check wants your function itself, as in check(my_function); it got "
+        told = "✗ Pass your function itself, as in check(my_function). This check got "
         say(number, False, told + _short(theirs))
         return
     name = getattr(theirs, "__name__", "your function")
-    results = [outcome(theirs, case) for case in cases]
+    runs = [watched(theirs, case) for case in cases]
+    results, printed = [result for result, _ in runs], [text for _, text in runs]
     if all(result is None for result in results):
-        say(number, False, f"○ not solved yet: {name} returned None")
+        say(number, False, nothing_returned(name, printed))
         return
+    print("".join(printed), end="")
     wanted = [outcome(right, case) for case in cases]
     pairs = enumerate(zip(results, wanted, strict=True))
     failed = [i for i, (a, b) in pairs if not same(a, b, tolerance)]
@@ -68,7 +75,10 @@ def judge(
     first = failed[0]
     got, right_one = results[first], wanted[first]
     lines = [f"✗ case {first + 1} of {len(cases)}: got {_short(got)}, expected {_short(right_one)}"]
-    why = _likely_error(results, wanted, cases, errors, tolerance) or _in_general(got, right_one)
+    why = _likely_error(results, wanted, cases, errors, tolerance, shown=first)
+    if not why and got is None and printed[first].strip():
+        why = f"{_printed(printed[first])} here."
+    why = why or _in_general(got, right_one)
     if why:
         lines.append(f"  {why}")
     lines.append(f"  {name}({', '.join(map(_short, cases[first]))})")
@@ -82,7 +92,7 @@ def judge_answer(
     """Check a learner's answer that is a value: a choice, a number, a list.
 
     Args:
-        likely: the sentence for each wrong answer, or a function that finds it.
+        likely: the sentence for each wrong answer, or a function that returns it.
     """
     if answer is None or answer is ...:
         say(number, False, "○ not solved yet: the answer is still None")
@@ -93,7 +103,7 @@ def judge_answer(
             why = likely(answer)
         else:
             why = next((told for wrong, told in likely.items() if same(answer, wrong)), None)
-        say(number, False, f"✗ {_short(answer)} is not it." + (f"\n  {why}" if why else ""))
+        say(number, False, f"✗ {_short(answer)} is wrong." + (f"\n  {why}" if why else ""))
 
 
 def titles() -> dict[str, str]:
@@ -129,7 +139,7 @@ def same(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
 
 @dataclass(frozen=True)
 class Raised:
-    """A function ended in an exception."""
+    """A function raised an exception."""
 
     kind: str
     words: str
@@ -139,37 +149,68 @@ class Raised:
 
 
 def outcome(function: Program, case: Case) -> Any:
+    """What a function returns; an exception becomes a value (Raised)."""
     try:
         return function(*copy.deepcopy(case))
-    except Exception as error:  # noqa: BLE001 - a learner's mistake is told in a sentence
+    except Exception as error:  # noqa: BLE001 - the learner gets a sentence, not a traceback
         return Raised(type(error).__name__, str(error).split("\n")[0])
+
+
+def watched(function: Program, case: Case) -> tuple[Any, str]:
+    """What a function returns, as `outcome`, and what it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        result = outcome(function, case)
+    return result, printed.getvalue()
+
+
+def nothing_returned(name: str, printed: Sequence[str]) -> str:
+    """The verdict on a function that returned None in every case."""
+    first = next((text for text in printed if text.strip()), None)
+    if first is None:
+        return f"○ not solved yet: {name} returned None"
+    return f"✗ {_printed(first)}."
+
+
+def _printed(text: str) -> str:
+    shown = _short(" ⏎ ".join(text.strip().splitlines()))
+    return f"Your function printed {shown} and returned None: use return instead of print"
 
 
 def _likely_error(
     results: Sequence[Any], wanted: Sequence[Any], cases: Sequence[Case], errors: Errors,
-    tolerance: float,
+    tolerance: float, shown: int,
 ) -> str | None:
+    """The sentence about the first typical error that explains the case shown, or None.
+
+    Args:
+        shown: the index of the case that is shown.
+    """
     for sentence, programs in errors.items():
         for program in [programs] if callable(programs) else programs:
             wrong = [outcome(program, case) for case in cases]
+            if same(wrong[shown], wanted[shown], tolerance):
+                continue  # this error does not make the case fail that is shown
             triples = zip(results, wanted, wrong, strict=True)
             telling = [(got, w) for got, r, w in triples if not same(w, r, tolerance)]
-            if telling and all(same(got, w, tolerance) for got, w in telling):
+            if all(same(got, w, tolerance) for got, w in telling):
                 return sentence
     return None
 
 
 def _in_general(got: Any, wanted: Any) -> str | None:
     if isinstance(got, Raised):
-        return "Your function ended in an exception here."
+        return "Your function raised an exception here."
     if got is None:
         return "It returned None here: is a `return` missing in one branch?"
     if _shape(got) != _shape(wanted):
-        return f"Yours is {_kind(got)}, it should be {_kind(wanted)}."
+        return f"Yours is {_kind(got)}; it should be {_kind(wanted)}."
     if isinstance(got, float) and math.isnan(got):
         return "nan: something was divided by zero, or infinity was multiplied by zero."
+    if isinstance(got, int | float | np.number) and isinstance(wanted, int | float | np.number):
+        return None  # the value is wrong, whatever its type
     if type(got) is not type(wanted) and not same(got, wanted):
-        return f"Yours is of type {type(got).__name__}, it should be {type(wanted).__name__}."
+        return f"Yours is of type {type(got).__name__}; it should be {type(wanted).__name__}."
     return None
 
 

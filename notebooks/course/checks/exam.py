@@ -34,7 +34,7 @@ def _raise(z: Numbers) -> list[float]:
     raise ZeroDivisionError
 
 
-# A wrong idea comes with any treatment of T = 0, with or without care for overflow: one error.
+# One error: a wrong formula with any treatment of T = 0, safe against overflow or not.
 def _temperature(at_t: Callable[[Numbers, float, bool], list[float]]) -> list[Program]:
     def program(zero: Program | None, stable: bool) -> Program:
         return lambda z, t: zero(z) if zero and t == 0 else at_t(z, t, stable)
@@ -58,26 +58,28 @@ def check_probabilities(theirs: Program) -> None:
         ([4.0], 1.5), ([1.0, 3.0, 2.0], 0.0), ([-2.0, -5.0], 0.0), ([3.0, 1.0, 3.0], 0.0),
         ([900.0, 899.0], 1.0), ([12.0, 10.0], 0.01)]
     judge("03.1", theirs, lambda z, t: probabilities(torch.tensor(z), t).tolist(), cases, {
-        "You multiplied the logits by T. Dividing by a small T is what stretches them apart: z / "
-        "T.": _temperature(lambda z, t, stable: _softmax([v * t for v in z], stable)),
+        "You multiplied the logits by T. Divide them: z / T. A small T spreads the logits apart.":
+            _temperature(lambda z, t, stable: _softmax([v * t for v in z], stable)),
         "T has no effect in your function: softmax(z) is temperature 1.":
             _temperature(lambda z, t, s: _softmax(z, s)),
-        "You divided the probabilities by T, after the softmax. T divides the logits, before it.":
+        "You divided the probabilities by T, after the softmax. Divide the logits, before it.":
             _temperature(lambda z, t, stable: [v / t for v in _softmax(z, stable)]),
         "Yours do not add up to 1: divide each exp(z / T) by their sum.":
             _temperature(lambda z, t, stable: [math.exp(v / t) for v in z]),
-        "T = 0 is a division by zero. It stands for greedy: all probability on the likeliest "
+        "At T = 0 you divide by zero. T = 0 means greedy: all probability goes to the likeliest "
         "token.": _zero(_raise),
-        "You treat T = 0 like T = 1. It stands for greedy: all probability on the likeliest token.":
-            _zero(_softmax),
-        "At T = 0 two tokens tie and you chose both. Greedy takes one token: the first of the "
-        "likeliest.": _zero(lambda z: [float(v == max(z)) for v in z]),
-        "At T = 0 two tokens tie and you halved. Greedy takes one token: the first of the "
-        "likeliest.": _zero(lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
-        "At T = 0 you return the token's number. Asked for are probabilities: 1 for that token, 0 "
-        "for the others.": _zero(lambda z: z.index(max(z))),
-        "exp(900) is too large for a float. Subtract the largest z / T first: the shares stay the "
-        "same.": lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False),
+        "You treat T = 0 like T = 1. T = 0 means greedy: all probability goes to the likeliest "
+        "token.": _zero(_softmax),
+        "At T = 0 two tokens tie, and you gave both of them 1. Greedy takes one token: the first "
+        "of the likeliest.": _zero(lambda z: [float(v == max(z)) for v in z]),
+        "At T = 0 two tokens tie, and you split the probability. Greedy takes one token: the first "
+        "of the likeliest.":
+            _zero(lambda z: [float(v == max(z)) / list(z).count(max(z)) for v in z]),
+        "At T = 0 you return the token's index. Return probabilities: 1 for that token, 0 for the "
+        "others.": _zero(lambda z: z.index(max(z))),
+        "exp(900) is too large for a float. Subtract the largest z / T first: the probabilities "
+        "stay the same.":
+            lambda z, t: _greedy(z) if t == 0 else _softmax([v / t for v in z], False),
     })
 
 
@@ -96,11 +98,20 @@ def _wrong(samples: Answers) -> Found:
     return [(q, r) for q, r, correct in samples if not correct]
 
 
-def _first_of_each(samples: Answers, key: int) -> Found:
-    first: dict[str, tuple[str, str]] = {}
+def _one_of_each(samples: Answers, key: int, last: bool = False) -> Found:
+    """One mistake per question (key 0) or per rationale (key 1): the first, or the last."""
+    kept: dict[str, tuple[str, str]] = {}
     for pair in _wrong(samples):
-        first.setdefault(pair[key], pair)
-    return list(first.values())
+        if last or pair[key] not in kept:
+            kept[pair[key]] = pair
+    return list(kept.values())
+
+
+def _new_words_only(samples: Answers) -> Found:
+    """Mistakes whose rationale no earlier sample has, right or wrong."""
+    before = [[r for _, r, _ in samples[:i]] for i in range(len(samples))]
+    triples = zip(samples, before, strict=True)
+    return [(q, r) for (q, r, correct), earlier in triples if not correct and r not in earlier]
 
 
 def _never_passed(samples: Answers) -> Found:
@@ -121,29 +132,36 @@ def check_mistakes(theirs: Program) -> None:
             [("q1", "so 8", False), ("q1", "so 8", False), ("q1", "so 7", True),
              ("q2", "so 8", False)],), ([("q1", "so 7", True), ("q1", "it is 7", True)],),
         ([("q1", "so 8", False), ("q1", "so 9", False)],),
+        ([("q1", "so 5", False), ("q2", "so 5", False)],),
         (
             [("q2", "so 4", False), ("q1", "so 3", False), ("q2", "so 4", False),
-             ("q2", "so 6", False)],), ([("q1", "so 7", True), ("q1", "so 8", False)],), ([],)]
+             ("q2", "so 6", False)],), ([("q1", "so 7", True), ("q1", "so 8", False)],), ([],),
+        # A set happens to keep this order once in 5040 times.
+        ([(f"q{i}", f"so {i}", False) for i in (5, 1, 7, 3, 2, 6, 4)],)]
     judge("03.2", theirs, _library_mistakes, cases, {
         "You counted the same wrong rationale of the same question twice.": _wrong,
-        "You counted the same wrong rationale twice where another one stood between: compare with "
-        "all before it, not with the last.": _neighbours_once,
-        "The same words under another question are another mistake: tell them apart by question "
-        "and rationale.": lambda s: _first_of_each(s, 1),
+        "You compare with the last mistake only. Compare with all earlier ones: the same mistake "
+        "can come again later.": _neighbours_once,
+        "You compare rationales alone. The same words under another question are another mistake: "
+        "compare question and rationale.":
+            [lambda s: _one_of_each(s, 1), lambda s: _one_of_each(s, 1, last=True),
+             _new_words_only],
+        "You return rationales alone. Return pairs (question, rationale): the same words under "
+        "another question are another mistake.":
+            [lambda s: list(dict.fromkeys(r for _, r in _wrong(s))),
+             lambda s: [r for _, r in _wrong(s)], lambda s: [r for _, r in _once(_wrong(s))]],
         "You dropped the mistakes of a question that another sample got right. The student still "
         "made them.": _never_passed,
         "You kept one mistake per question. Two different wrong rationales are two mistakes.":
-            lambda s: _first_of_each(s, 0),
-        "You kept one mistake per question, the last. Two different wrong rationales are two "
-        "mistakes.": lambda s: list(dict(_wrong(s)).items()),
-        "Right samples are no mistakes: leave out those with correct = True.":
+            [lambda s: _one_of_each(s, 0), lambda s: _one_of_each(s, 0, last=True)],
+        "You kept the right samples too. Leave out those with correct = True.":
             lambda s: _once([(q, r) for q, r, _ in s]),
-        "Right samples are no mistakes: you kept those with correct = True, and left out the "
-        "others.": lambda s: _once([(q, r) for q, r, correct in s if correct]),
-        "A set has no order. Return a list in the order in which the mistakes were made: a dict "
-        "keeps it.": lambda s: set(_wrong(s)),
-        "All mistakes are there, but sorted. Keep the order in which they were made: a dict does.":
-            lambda s: sorted(set(_wrong(s))),
+        "You kept the right samples and left out the wrong ones. Keep those with correct = False.":
+            lambda s: _once([(q, r) for q, r, correct in s if correct]),
+        "A set has no order. Return a list in the order in which the mistakes first appear; a dict "
+        "keeps it.": [lambda s: set(_wrong(s)), lambda s: list(set(_wrong(s)))],
+        "All mistakes are there, but sorted. Keep the order in which they first appear; a dict "
+        "does.": lambda s: sorted(set(_wrong(s))),
     })
 
 
@@ -159,23 +177,23 @@ def check_pass_at_k(theirs: Program) -> None:
     cases: list[Case] = [(4, 2, 2), (8, 1, 1), (8, 3, 4), (8, 0, 4), (8, 8, 3), (5, 3, 3),
                          (8, 1, 8), (1, 0, 1), (1, 1, 1), (100, 3, 50)]
     judge("03.3", theirs, pass_at_k, cases, {
-        "That is the naive estimate 1 − (1 − c/n)^k: it draws the same sample several times, and "
-        "is too low.": lambda n, c, k: 1 - (1 - c / n) ** k,
-        "Yours is always 0 or 1: either // cut the share C(n−c, k) / C(n, k) down to a whole "
-        "number (use /), or you asked whether any of all n samples is right: that is pass@n.":
+        "That is the naive estimate 1 − (1 − c/n)^k. It draws with replacement, and is too low.":
+            lambda n, c, k: 1 - (1 - c / n) ** k,
+        "Yours is always 0 or 1. Either // rounded C(n−c, k) / C(n, k) down to a whole number (use "
+        "/), or you asked whether any of all n samples is right (that is pass@n).":
             lambda n, c, k: float(c > 0),
-        "That is the chance that all k are wrong; pass@k is 1 minus it.":
+        "That is the chance that all k samples are wrong; pass@k is 1 minus it.":
             lambda n, c, k: 1 - pass_at_k(n, c, k),
-        "Here fewer than k samples are wrong (n − c < k), so that every choice of k holds a right "
-        "one: pass@k is 1.":
+        "Here fewer than k samples are wrong (n − c < k). Every choice of k contains a right one: "
+        "pass@k is 1.":
             [by_factorials, lambda n, c, k: 0.0 if n - c < k else pass_at_k(n, c, k),
              lambda n, c, k: None if n - c < k else pass_at_k(n, c, k)],
-        "You asked that all k are right, C(c, k). Count the choices that are all wrong, C(n−c, "
-        "k): 1 minus.": lambda n, c, k: comb(c, k) / comb(n, k),
-        "You counted the right ones, C(c, k), and took 1 minus: the wrong ones are n − c.":
+        "You counted the choices that are all right, C(c, k). Count those that are all wrong, "
+        "C(n−c, k), and take 1 minus their share.": lambda n, c, k: comb(c, k) / comb(n, k),
+        "You took 1 minus the share of choices that are all right. The wrong samples are n − c.":
             lambda n, c, k: 1 - comb(c, k) / comb(n, k),
         "k has no effect in your function: c/n is pass@1.": lambda n, c, k: c / n,
-        "k · c/n adds up chances that overlap: it can exceed 1.": lambda n, c, k: k * c / n,
+        "k · c/n adds up chances that overlap; it can exceed 1.": lambda n, c, k: k * c / n,
     })
 
 
@@ -226,9 +244,9 @@ def check_wilson_interval(theirs: Program) -> None:
     cases: list[Case] = [
         (8, 10), (5, 10), (223, 425), (2625, 5000), (0, 20), (20, 20), (1, 1), (0, 0)]
     judge("03.4", theirs, wilson_interval, cases, {
-        "That is p ± z·√(p(1−p)/n): at 0 % and 100 % it has no width, as if nothing else were "
-        "possible. Wilson adds z²/n terms.": _anyway(lambda p, s: p, _plain),
-        "Your centre is p itself. Wilson's lies nearer to one half: (p + z²/2n) / (1 + z²/n).":
+        "That is p ± z·√(p(1−p)/n). At 0 % and 100 % it has no width, as if the accuracy were "
+        "known exactly. Wilson adds terms with z²/n.": _anyway(lambda p, s: p, _plain),
+        "Your centre is p itself. Wilson's is closer to one half: (p + z²/2n) / (1 + z²/n).":
             _anyway(lambda p, s: p, _half),
         "You forgot to divide by 1 + z²/n.":
             _anyway(lambda p, s: p + s / 2, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
@@ -236,15 +254,15 @@ def check_wilson_interval(theirs: Program) -> None:
             _anyway(_centre, lambda p, n, z, s: (1 + s) * _half(p, n, z, s)),
         "The last term under the root is z²/4n², with n squared.":
             _anyway(_centre, lambda p, n, z, s: z / (1 + s) * math.sqrt(p * (1 - p) / n + s / 4)),
-        "The root is missing.":
+        "You forgot the square root.":
             _anyway(_centre, lambda p, n, z, s: z / (1 + s) * (p * (1 - p) / n + s / (4 * n))),
-        "You forgot the second term under the root, z²/4n²: without it the interval has no width "
+        "You forgot the second term under the root, z²/4n². Without it the interval has no width "
         "at 0 % and 100 %.": _anyway(_centre, lambda p, n, z, s: _plain(p, n, z, s) / (1 + s)),
-        "With no question asked everything is possible: (0.0, 1.0).":
+        "Without a question any accuracy is possible: return (0.0, 1.0).":
             [_interval(_centre, _half, at_none=value) for value in at_none],
-        "Yours is in percent; wanted are shares in [0, 1].":
+        "Yours are percentages; return shares between 0 and 1.":
             [_percent(value) for value in ((0.0, 1.0), (0.0, 100.0), None)],
-        "Yours are the centre and the half width; wanted are the ends, centre − half and centre + "
+        "You return the centre and the half width. Return the ends: centre − half and centre + "
         "half.": _centre_and_half,
     })
 

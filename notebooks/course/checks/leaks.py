@@ -29,7 +29,7 @@ Pairs = list[tuple[int, int]]
 
 
 def _with(key: Callable[[str], Any]) -> Program:
-    """All pairs whose questions have equal keys."""
+    """All pairs of questions with equal keys."""
     return lambda train, test: [
         (i, j) for i, a in enumerate(train) for j, b in enumerate(test) if key(a) == key(b)]
 
@@ -58,33 +58,33 @@ def _in_order(function: Program) -> Program:
 
 
 _ERRORS: Errors = {
-    "You compare the questions as they stand. Mask their numbers first: both become “Tom has # "
+    "You compare the questions as written. Mask their numbers first: both become “Tom has # "
     "pens. …”.":
         [_with(str), _with(fold), _with(str.casefold)],
-    "You mask digit by digit, so that 3 becomes # and 15 becomes ##. A whole number becomes one "
-    "mask.":
+    "You mask digit by digit: 3 becomes # and 15 becomes ##. Mask each number as a whole.":
         [_with(lambda q: re.sub("[0-9]", "#", fold(q).casefold())),
          _with(lambda q: re.sub("[0-9]", "#", q))],
-    "2.5 and 1,250 are one number each; yours masks them as two (#.# and #,#).":
+    "2.5 and 1,250 are one number each. You mask them as two (#.# and #,#).":
         [_with(lambda q: re.sub("[0-9]+", "#", fold(q).casefold())),
          _with(lambda q: re.sub("[0-9]+", "#", q))],
-    "You keep one training question for each template: a dictionary overwrites the others. Every "
+    "You keep one training question per template: a dictionary overwrites the others. Every "
     "pair counts.":
         _one_each(dict.__setitem__),
     "You stop at the first training question that matches. Every pair counts.":
         _one_each(dict.setdefault),
-    "You compare the first with the first, the second with the second. Any training question may "
-    "be any test question again.":
+    "You compare the first with the first, the second with the second. Compare every training "
+    "question with every test question.":
         lambda a, b: [(i, i) for i in range(min(len(a), len(b))) if masked(a[i]) == masked(b[i])],
-    "Capitals and extra spaces make no other question: fold them before you compare.":
+    "Capitals and extra spaces do not make another question. Normalise them before you "
+    "compare.":
         [_with(lambda q: re.sub("[0-9]+(?:[.,][0-9]+)*", "#", q)),
          _with(lambda q: masked(q.replace(" ", "_"))),
          _with(lambda q: fold(re.sub("[0-9]+(?:[.,][0-9]+)*", "#", q)))],
-    "You compare which words there are, not their order: who has more than whom is then lost.":
+    "You compare the words but not their order, so you lose who has more than whom.":
         [_with(lambda q: sorted(masked(q).strip(".").split())),
          _with(lambda q: set(masked(q).strip(".").split())),
          _with(lambda q: set(re.findall(r"\w+|#", masked(q))))],
-    "Your pairs are (test, train); the training question's place comes first.":
+    "Your pairs are (test, train). The index of the training question comes first.":
         lambda a, b: [(j, i) for i, j in leaked_pairs(a, b)],
 }
 

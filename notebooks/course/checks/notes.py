@@ -8,17 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_data_dir
-
 # What this kernel noted: in a read-only home it lives as long as the kernel.
 _solved: set[str] = set()
 _predicted: dict[str, str] = {}
 
 
 def notes_file() -> Path:
-    """Where notes are kept: Jupyter's data folder, or the file that L2R_PROGRESS names."""
+    """Where notes are kept: the home folder, or the file that L2R_PROGRESS names."""
     chosen = os.environ.get("L2R_PROGRESS")
-    return Path(chosen) if chosen else Path(jupyter_data_dir()) / "l2r-lite-progress.json"
+    return Path(chosen) if chosen else Path.home() / ".l2r-lite-progress.json"
 
 
 def solved() -> set[str]:

@@ -1,4 +1,4 @@
-"""Forty texts that untrained students wrote, what a person reads in them, and graders."""
+"""Sixty texts that untrained students wrote, what a person reads in them, and graders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from l2r_course.checks.base import outcome
+from l2r_course.checks.base import watched
 from l2r_lite.data.answers import extract_answer, same_answer
 from l2r_lite.loop.records import Kind, Problem
 
@@ -19,11 +19,11 @@ Reader = Callable[[str, Kind, Sequence[str]], Any]
 
 @dataclass(frozen=True)
 class Output:
-    """What a student wrote to a problem, and how it came about.
+    """What a student wrote to a problem, and how it was sampled.
 
     Attributes:
         read: the answer that a careful human reader finds in the text, or None.
-        form: what is special about the text.
+        form: what is special about the text; "" for hidden ones.
     """
 
     problem: Problem
@@ -38,7 +38,7 @@ class Output:
 
 
 def real_outputs(*, shown: bool = True) -> list[Output]:
-    """The 30 texts of notebook 01, or the ten that it does not show (source: outputs.json)."""
+    """The 30 texts of notebook 01, or 30 that it does not show (their source: outputs.json)."""
     data = json.loads(Path(__file__).with_name("outputs.json").read_text(encoding="utf-8"))
     outputs = []
     for i, row in enumerate(data["outputs"], start=1):
@@ -51,7 +51,7 @@ def real_outputs(*, shown: bool = True) -> list[Output]:
 
 
 def candidates(text: str, kind: Kind) -> list[str]:
-    """Everything that could be an answer of this kind: numbers, yes and no, or "(A)" and "(B)"."""
+    """Everything that could be an answer of this kind: numbers, yes and no, or letters in ()."""
     if kind == "number":
         return [n.replace(",", "") for n in re.findall(r"-?[0-9][0-9,]*(?:\.[0-9]+)?", text)]
     if kind == "yes-no":
@@ -68,7 +68,7 @@ def last_candidate(text: str, kind: Kind, choices: Sequence[str] = ()) -> str | 
 
 
 def answer_line_only(text: str, kind: Kind, choices: Sequence[str] = ()) -> str | None:
-    """The first candidate after the last "The answer is", as long as the sentence lasts."""
+    """The first candidate after the last "The answer is" and in the same sentence."""
     stated = re.findall(r"the answer is(.*?)(?:\.(?![0-9])|\n|$)", text, re.IGNORECASE)
     return first_candidate(stated[-1], kind) if stated else None
 
@@ -82,7 +82,7 @@ GRADERS: dict[str, Reader] = {
 
 
 def agrees(got: Any, read: str | None, kind: Kind) -> bool:
-    """Whether a program read what the human reader did; numbers may have commas, but no unit."""
+    """Whether a program reads what the human reader did; numbers may have commas but no unit."""
     if got is None or read is None:
         return got is None and read is None
     if isinstance(got, int | float | Fraction) and not isinstance(got, bool):
@@ -93,9 +93,14 @@ def agrees(got: Any, read: str | None, kind: Kind) -> bool:
     return bool(bare) and same_answer(got, read, kind)
 
 
+def arguments(output: Output) -> tuple[str, Kind, Sequence[str]]:
+    """What a reader is called with."""
+    return output.text, output.problem.kind, output.problem.choices
+
+
 def read_by(reader: Reader, output: Output) -> Any:
-    """What a program reads in a text; an exception becomes a value (base.Raised)."""
-    return outcome(reader, (output.text, output.problem.kind, output.problem.choices))
+    """What a program reads in a text, without what it prints; an exception becomes a Raised."""
+    return watched(reader, arguments(output))[0]
 
 
 def as_a_person(reader: Reader, output: Output) -> bool:

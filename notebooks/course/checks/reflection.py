@@ -72,30 +72,30 @@ def check_triplet_loss(my_triplet_loss: Program) -> None:
         return triplet_loss(a, p, n, margin=margin, has_triplet=has)
 
     judge("06.1", my_triplet_loss, right, cases, {
-        "A loss cannot be below 0: clamp each item, max(0, …). Yours goes negative where h⁺ is "
-        "much closer than h⁻.": _by_cosines(lambda near, far, m: m - near + far),
-        "You took the mean first and clamped then: an item that is far enough apart must not pay "
-        "for another one.":
+        "A loss cannot be below 0: clamp each item, max(0, …). Yours is negative where h⁺ is much "
+        "closer than h⁻.": _by_cosines(lambda near, far, m: m - near + far),
+        "You took the mean first and clamped it afterwards. Clamp each item: one below 0 must not "
+        "lower the loss of the others.":
             _by_cosines(lambda near, far, m: m - near + far,
                         lambda loss, has: _kept(loss, has).clamp_min(0)),
-        "Two signs are exchanged: it is − cos(h, h⁺) + cos(h, h⁻). Yours pulls h towards the "
+        "Two signs are swapped: it is − cos(h, h⁺) + cos(h, h⁻). Yours pulls h towards the "
         "mistake.": _by_cosines(lambda near, far, m: _hinge(far, near, m)),
-        "These are dot products; a cosine is divided by both lengths "
+        "These are dot products. Divide by both lengths to get cosines "
         "(torch.nn.functional.cosine_similarity).": _dots,
-        "These are Euclidean distances; the paper compares angles: cosines, with their signs the "
-        "other way round.": _distances,
-        "You took the mean over all items, also those without a triplet: divide by "
+        "These are Euclidean distances. The paper uses cosines, and a cosine grows as vectors get "
+        "closer: swap the signs too.": _distances,
+        "You averaged over all items, including those without a triplet: divide by "
         "has_triplet.sum().": _by_cosines(_hinge, lambda loss, has: (loss * has).mean()),
-        "has_triplet is not used: items without a triplet must not take part.":
+        "You do not use has_triplet: items without a triplet must not count.":
             _by_cosines(_hinge, lambda loss, has: loss.mean()),
-        "Where no item has a triplet you divide 0 by 0, or take the mean of nothing: return 0 "
-        "there, not nan.": _by_cosines(_hinge, lambda loss, has: loss[has].mean()),
-        "This is the sum over the items; the loss is their mean.":
+        "If no item has a triplet, you divide 0 by 0 or take the mean of nothing: return 0, not "
+        "nan.": _by_cosines(_hinge, lambda loss, has: loss[has].mean()),
+        "This is the sum over the items. The loss is their mean.":
             _by_cosines(_hinge, lambda loss, has: loss[has].sum()),
-        "The margin is always 1 in yours: use the argument.":
+        "You always use margin 1: use the argument.":
             _by_cosines(lambda near, far, m: _hinge(near, far, 1.0)),
-        "An item without a triplet may hold vectors of length 0: their cosine is 0/0 = nan, and "
-        "nan · 0 is nan. Leave such items out by loss[has_triplet].": _no_floor,
+        "An item without a triplet may have vectors of length 0: the cosine is 0/0 = nan, and "
+        "nan · 0 is nan. Select the other items with loss[has_triplet].": _no_floor,
     })
 
 
@@ -106,13 +106,13 @@ MARGINS = (0.1, 0.5, 1.0, 1.5)
 _MARGIN_ERRORS: dict[str, Program] = {  # sentence → a wrong rule of (margin, cos⁺, cos⁻)
     "These are the margins at which the item is satisfied: loss 0, no gradient.":
         lambda m, near, far: m <= near - far,
-    "The order need not be wrong for a push: with a margin, h⁺ must be closer by ρ, not just "
-    "closer.": lambda m, near, far: far > near,
-    "Not every margin pushes: where ρ is below cos⁺ − cos⁻, max(0, …) is 0, and so is its slope.":
+    "An item can push although h⁺ is closer than h⁻: h⁺ must be closer by ρ.":
+        lambda m, near, far: far > near,
+    "Not every margin pushes: if ρ is below cos⁺ − cos⁻, max(0, …) is 0, and so is its slope.":
         lambda m, near, far: True,
     "Look at D again: cos⁻ is negative there, and cos⁺ − cos⁻ is 0.9 + 0.3.":
         lambda m, near, far: m > near - abs(far),
-    "Look at C again: h⁻ is closer than h⁺ there, so that cos⁺ − cos⁻ is negative.":
+    "Look at C again: h⁻ is closer than h⁺ there, so cos⁺ − cos⁻ is negative.":
         lambda m, near, far: m > abs(near - far),
     "You subtracted the other way round: an item pushes while ρ > cos⁺ − cos⁻.":
         lambda m, near, far: m > far - near,
@@ -142,8 +142,8 @@ def check_pushing_margins(my_answer: dict[str, list[float]] | None) -> None:
         wrong = next(k for k in right if sorted(answer[k]) != right[k])
         near, far = PAIRS[wrong]
         return (
-            f"Look at {wrong} again: cos⁺ − cos⁻ = {near - far:.2f}. It pushes while the margin "
-            "is above that.")
+            f"Look at {wrong} again: cos⁺ − cos⁻ = {near - far:.2f}. It pushes at margins above "
+            "that.")
 
     tidy: Any = my_answer
     if isinstance(tidy, dict) and all(isinstance(v, list | tuple) for v in tidy.values()):
@@ -178,22 +178,21 @@ def check_triplet_texts(my_triplet_texts: Program) -> None:
          "Here 6 < 10. Sam is (A). The answer is (A).", "The answer is (B)."),
         (*multiply_then_add, "First 5 + 6 = 11. Then 11 +", "The answer is 57.")]
     judge("06.3", my_triplet_texts, _texts, cases, {
-        "The gold answer still stands behind the mistake: the negative has two answers, and ends "
-        "in the right one.": _negative(lambda mistake, gold: f"{mistake} {gold}"),
-        "Your negative has the gold answer in place of its own: wrong steps, right answer. Nobody "
-        "wrote that.":
+        "The gold answer still follows the mistake: the negative has two answers and ends in the "
+        "right one.": _negative(lambda mistake, gold: f"{mistake} {gold}"),
+        "Your negative has the gold answer instead of its own: wrong steps, right answer. The "
+        "student did not write that.":
             [_negative(lambda mistake, gold: f"{_body(mistake)} {gold}"),
              _negative(lambda mistake, gold: f"{mistake.split(ANSWER_MARK)[0]}{gold}")],
-        "You cut the mistake's answer off. The wrong answer is part of the mistake: leave it in "
-        "place.":
+        "You removed the mistake's answer. The wrong answer is part of the mistake: keep it.":
             [_negative(lambda mistake, gold: _body(mistake)),
              _negative(lambda mistake, gold: mistake.split(ANSWER_MARK)[0])],
-        "The last mistake was cut off before any answer; yours gives it the gold one. Leave every "
-        "mistake as it is.":
+        "The last mistake was cut off before any answer, and you gave it the gold answer. Leave "
+        "every mistake as it is.":
             _negative(
                 lambda mistake, gold: mistake if ANSWER_MARK in mistake else f"{mistake} {gold}"),
-        "Anchor and positive have lost their answer: lessons come without one here, and end in "
-        "the gold answer.": lambda lesson, other, mistake, gold: (lesson, other, mistake),
+        "Anchor and positive have no answer. Lessons come without one here: append the gold "
+        "answer.": lambda lesson, other, mistake, gold: (lesson, other, mistake),
         "The order is anchor, positive, negative.": lambda *case: _texts(*case)[::-1],
     })
 
@@ -210,7 +209,7 @@ def _positive(anchor: str, lessons: Sequence[str], own_correct: Sequence[str]) -
 
 @exercise("06.4", "where a positive comes from")
 def check_positive(my_positive: Program) -> None:
-    """Another lesson on the question, else an own correct sample, else None; not the anchor."""
+    """Another lesson, else one of the student's own correct samples, else None."""
     add, first, both = (
         f"{word} 3 + 4 = 7. The answer is 7." for word in ("Add:", "First", "Together"))
 
@@ -222,19 +221,20 @@ def check_positive(my_positive: Program) -> None:
         (add, [add], []), (add, [add], [add, first]), (add, [add, add], [first]),
         (add, [add], [add]), (both, [add, first, both], [])]
     judge("06.4", my_positive, _positive, cases, {
-        "The first lesson may be the anchor itself: cosine 1, nothing pulls. Take a different "
-        "text.": lambda a, lessons, own: lessons[0] if len(lessons) > 1 else next(iter(own), None),
-        "You never look at own_correct: a question with one lesson then has no positive, and L_cl "
-        "is 0.": lambda a, lessons, own: different(lessons, a),
-        "A lesson comes first; the student's own correct sample is for questions that have no "
-        "other lesson.": lambda a, lessons, own: different(own, a) or different(lessons, a),
-        "The student's own correct sample can be the anchor word for word: skip it, as among the "
-        "lessons.": lambda a, lessons, own: different(lessons, a) or next(iter(own), None),
+        "The first lesson may be the anchor itself. Then cos(h, h⁺) is 1 and nothing pulls: take "
+        "a different text.":
+            lambda a, lessons, own: lessons[0] if len(lessons) > 1 else next(iter(own), None),
+        "You never use own_correct: a question with one lesson then has no positive.":
+            lambda a, lessons, own: different(lessons, a),
+        "Lessons come first. Use the student's own correct sample only if there is no other "
+        "lesson.": lambda a, lessons, own: different(own, a) or different(lessons, a),
+        "The student's own correct sample can equal the anchor word for word: skip it, as you do "
+        "with lessons.": lambda a, lessons, own: different(lessons, a) or next(iter(own), None),
         "With no other rationale there is no positive: return None. The anchor as its own "
         "positive only hides that.": lambda a, lessons, own: different([*lessons, *own], a) or a,
         "With no other rationale there is no positive: return None, not an empty text, which "
         "would be trained on.": lambda a, lessons, own: different([*lessons, *own], a) or "",
-        "You compare places, not texts: the same lesson may be in the list twice.":
+        "You compare positions, not texts: the same lesson may be in the list twice.":
             lambda a, lessons, own: next(
                 (t for i, t in enumerate(lessons) if i != lessons.index(a)), different(own, a)),
     })

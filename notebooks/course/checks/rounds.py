@@ -1,4 +1,4 @@
-"""Checks of notebook 08: who forgot, and when to stop (replay.py has the others)."""
+"""Checks of notebook 08: what was forgotten, and when to stop (replay.py has the others)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _fell(b: float, a: float, t: float) -> bool:
     return b - a > t
 
 
-# Halves, quarters and eighths are exact as floats: no case hangs on a rounding.
+# Halves, quarters and eighths are exact floats, so no case depends on rounding.
 _FORGOT_CASES = [
     ({"add": 1.0, "sums": 0.0, "divide": 1.0, "more": 0.75},
      {"add": 0.75, "sums": 0.5, "divide": 0.25, "more": 0.75}, 0.125),
@@ -43,31 +43,31 @@ _FORGOT_CASES = [
     ({}, {}, 0.125)]
 
 
-@exercise("08.1", "who forgot")
+@exercise("08.1", "what was forgotten")
 def check_forgotten(theirs: Program) -> None:
     judge("08.1", theirs, _forgotten, _FORGOT_CASES, {
-        "The mildest fall stands first: sort by the fall in descending order.":
+        "The smallest fall comes first: sort by the fall, largest first.":
             _falls(_fell, lambda b, a: b - a),
-        "You took the difference the other way round: these are the skills that rose.":
+        "You subtracted the wrong way round: these are the skills that rose.":
             _falls(lambda b, a, t: a - b > t, lambda b, a: b - a),
-        "You also took skills that rose: without abs(), a rise is no fall.":
+        "Skills that rose are in your list too: compare before - after, without abs().":
             _falls(lambda b, a, t: abs(a - b) > t, lambda b, a: -abs(a - b)),
-        "A fall of exactly the threshold is not *more than* the threshold: use > and not >=.":
+        "A fall of exactly the threshold is not more than the threshold: use >, not >=.":
             _falls(lambda b, a, t: b - a >= t, lambda b, a: a - b),
-        "You divided the fall by the accuracy before: points are meant, 1.0 → 0.75 is a fall of "
-        "0.25.": _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b),
-        "You sorted by the accuracy after the round: worst first means the largest fall first.":
+        "You divided the fall by the accuracy before. The fall is in points: from 1.0 to 0.75 it "
+        "is 0.25.": _falls(lambda b, a, t: bool(b) and (b - a) / b > t, lambda b, a: (a - b) / b),
+        "You sorted by the accuracy after the round: sort by the fall, largest first.":
             _falls(_fell, lambda b, a: a),
-        "You sorted by name: worst first means the largest fall first.":
+        "You sorted by name: sort by the fall, largest first.":
             lambda b, a, t: sorted(_forgotten(b, a, t)),
         "The right skills, in the order of `before`: sort them by the fall, largest first.":
             _falls(_fell, lambda b, a: 0.0),
-        "Every skill that fell is there, however little: compare with the threshold.":
+        "Your list has every skill that fell at all: compare the fall with the threshold.":
             _falls(lambda b, a, t: b > a, lambda b, a: a - b),
-        "A skill that the second exam did not ask for has no entry in `after`: leave it out.":
+        "A skill that is missing in `after` was not asked about: leave it out.":
             lambda b, a, t: _forgotten(b, {s: a[s] for s in b}, t),
-        "A skill that the second exam did not ask for counts as 0 with you: it was not asked, so "
-        "nothing is known.": lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t),
+        "You count a skill that is missing in `after` as 0. It was not asked about, so leave it "
+        "out.": lambda b, a, t: _forgotten(b, {s: a.get(s, 0.0) for s in b}, t),
     })
 
 
@@ -83,10 +83,10 @@ def _stop(
 
     Args:
         better: (accuracy, that of the rival, minimal gain) → whether a round is better.
-        more_patience: rounds by which it stops late.
+        more_patience: how many rounds too late it stops.
         start: the first candidate for the best round.
-        than_best: the rival is the best round; else the one before.
-        in_a_row: patience counts anew with each better round.
+        than_best: a round is compared with the best so far; else with the one before.
+        in_a_row: a better round resets the count of rounds without gain.
     """
 
     def wrong(validation: Sequence[float], patience: int, minimal_gain: float) -> tuple[int, int]:
@@ -125,36 +125,35 @@ _STOP_CASES = [
 ]
 
 
-@exercise("08.4", "when to stop, and what to hand back")
+@exercise("08.4", "when to stop, and what to keep")
 def check_stopping(theirs: Program) -> None:
     right = stopping_round
     judge("08.4", theirs, right, _STOP_CASES, {
-        "You hand back the last round: it is where the run stopped, so it was not the best. Keep "
-        "the best one.": lambda v, p, g: (right(v, p, g)[0],) * 2,
-        "You compare each round with the one before; compare it with the best so far.":
+        "You return the last round as the best. The run stopped there because it was not better: "
+        "keep track of the best one.": lambda v, p, g: (right(v, p, g)[0],) * 2,
+        "You compare each round with the one before: compare it with the best so far.":
             _stop(than_best=False),
-        "A tie counts as better with you: a round must exceed the best, so that of equals the "
-        "earliest is kept.": _stop(lambda v, b, g: v >= b + g),
-        "You stop one round too late: after `patience` rounds that were not better, not after one "
-        "more.": _stop(more_patience=1),
-        "You stop one round too early: the round that was better is not itself one of the rounds "
-        "without gain.":
+        "A tie counts as better in your function. A round must exceed the best, so the earliest "
+        "of equal rounds is kept.": _stop(lambda v, b, g: v >= b + g),
+        "You stop one round too late: stop as soon as `patience` rounds in a row were not "
+        "better.": _stop(more_patience=1),
+        "You stop one round too early: the best round itself is not a round without gain.":
             lambda v, p, g: _stop(more_patience=-1)(v, p, g) if p != 1 else right(v, p, g),
-        "You forget round 0: the untrained student is a candidate too, so start with it as the "
-        "best.": _stop(start=1),
-        "Rounds are counted from 0 here (before any training); yours are all one too high.":
+        "You leave out round 0: the untrained student is a candidate too, so start with it as "
+        "the best.": _stop(start=1),
+        "Your rounds are one too high: round 0 is the student before any training.":
             lambda v, p, g: (right(v, p, g)[0] + 1, right(v, p, g)[1] + 1),
         "You do not use minimal_gain: a round must exceed the best by more than that.":
             lambda v, p, g: right(v, p, 0.0),
-        "You hand back the highest of all the accuracies: rounds after the stop have not been run.":
+        "You return the highest of all accuracies, but rounds after the stop are never run.":
             lambda v, p, g: (right(v, p, g)[0], _highest(v)),
-        "You hand back the highest one, though not better by more than minimal_gain: keep the "
-        "last better one.":
+        "You return the highest accuracy, but it is not better by more than minimal_gain: keep "
+        "the last round that was.":
             lambda v, p, g: (right(v, p, g)[0], _highest(v[: right(v, p, g)[0] + 1])),
-        "Patience counts rounds without gain in a row: begin anew with each better round.":
+        "Patience counts rounds without gain in a row: reset the count after a better round.":
             _stop(in_a_row=False),
         "Patience 0 means never stop early: yours stops at the first round without gain.":
             lambda v, p, g: right(v, max(p, 1), g),
-        "The two results are in the other order: first where the run stops, then what is handed "
-        "back.": lambda v, p, g: right(v, p, g)[::-1],
+        "Your two results are swapped: first the last round that is run, then the best one.":
+            lambda v, p, g: right(v, p, g)[::-1],
     })

@@ -24,7 +24,10 @@ from l2r_course.figures.simulated import (
 from l2r_course.figures.training import (
     attention_blocks, gradient_agreement, gradient_balance, loss_moved, token_weights)
 from l2r_course.figures.triplet import Triplet, triplet_plane, triplet_table
+from l2r_course.figures.whole_loop import answers_by_round, run_in_words
 
 from l2r_lite.app.figures.base import Picture, as_html, save
-from l2r_lite.app.figures.panels import losses_by_round, mistakes_by_fate, runs_compared
+from l2r_lite.app.figures.losses import losses_by_round
+from l2r_lite.app.figures.panels import mistakes_by_fate, runs_compared
+from l2r_lite.app.figures.readable import alt_text
 from l2r_lite.app.figures.runs import accuracy_by_round, accuracy_by_skill, run_overview

@@ -1,4 +1,4 @@
-"""One block of weights in four bits: where each weight goes, and what an outlier costs."""
+"""One block of weights in four bits: the level each weight gets, and what an outlier costs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ REACH = 4  # standard deviations that the picture shows
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring weights of a matrix that share a scale, in standard deviations of the matrix.
+    """Neighbouring weights that share a scale, in standard deviations of their matrix.
 
     Attributes:
         weights: (block size,).
-        ordinary: (block size,) bool; False for the one that was made an outlier.
+        ordinary: (block size,) bool; False for the weight that was made an outlier.
     """
 
     weights: Tensor
@@ -34,11 +34,11 @@ class Block:
 
     @classmethod
     def of(cls, weight: Tensor, number: int = 0, size: int = BLOCK, outlier: float = 0.0) -> Block:
-        """Block `number` of a matrix, counted from its first weight.
+        """Block `number` of a matrix; blocks are counted from the first weight.
 
         Args:
-            outlier: the first weight of the block becomes so many standard deviations; 0 leaves it
-                as it is.
+            outlier: set the first weight of the block to this many standard deviations; 0 leaves
+                it unchanged.
 
         Raises:
             ValueError: the matrix has no such block.
@@ -55,12 +55,12 @@ class Block:
         return cls(block, ordinary)
 
     def error(self, levels: Tensor) -> float:
-        """Relative error of the ordinary weights, stored as the nearest of these levels."""
+        """Relative error of the ordinary weights when each is stored as its nearest level."""
         stored = round_to_levels(self.weights, levels, len(self.weights))
         return relative_error(self.weights, stored, self.ordinary)
 
     def used(self) -> list[tuple[float, int]]:
-        """The block's NF4 levels, and how many ordinary weights are stored as each of them."""
+        """The block's NF4 levels, each with the number of ordinary weights stored there."""
         codes, scale = quantise_block(self.weights)
         counts = torch.bincount(codes[self.ordinary], minlength=len(LEVELS))
         return list(zip((LEVELS * scale).tolist(), counts.tolist(), strict=True))
@@ -68,7 +68,7 @@ class Block:
 
 @style()
 def one_block(block: Block) -> Figure:
-    """Which levels are left for the weights of a block, and the error that remains."""
+    """The levels that the weights of a block can use, and the error that remains."""
     figure = new_figure(10, 4.6)
     top, bottom = figure.subplots(2, 1, height_ratios=[2.4, 1])
     _draw_block(top, block)
@@ -81,12 +81,12 @@ def one_block(block: Block) -> Figure:
     bottom.set(xlim=(0, 110), xlabel="relative error in %")
     size = len(block.weights)
     whom = f"all {size}" if block.ordinary.all() else f"the other {size - 1}"
-    headline(figure, f"{percent(block.error(LEVELS))} error for {whom} weights of the block")
+    headline(figure, f"NF4: {percent(block.error(LEVELS))} error for {whom} weights of the block")
     return figure
 
 
 def block_table(block: Block) -> Table:
-    """The block as numbers: each level, the weights stored there, the error in both formats."""
+    """The figure's numbers: each level, the weights stored there, the error in both formats."""
     rows = [
         (number, f"{LEVELS[number]:+.4f}", f"{level:+.3f}", count)
         for number, (level, count) in enumerate(block.used())]
@@ -99,7 +99,7 @@ def block_table(block: Block) -> Table:
 
 
 def _draw_block(axes: Axes, block: Block) -> None:
-    """Each weight above, the level that it is stored as below, within ±4 standard deviations."""
+    """Weights above, the levels they are stored as below, within ±4 standard deviations."""
     stored = round_to_levels(block.weights, LEVELS, len(block.weights))[block.ordinary]
     weights = block.weights[block.ordinary]
     levels = torch.tensor([level for level, _ in block.used()])

@@ -1,4 +1,4 @@
-"""A round's training watched from inside: what the two terms do, over several seeds."""
+"""Figure of notebook 10: what the two loss terms do inside a round, over several seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @style()
 def inside_a_round(watched: Sequence[Watched]) -> Figure:
-    """Both terms' gradients, what L_cl costs L_lm, and the hidden states, while a round is trained.
+    """Gradients of both terms, L_lm with and without L_cl, and hidden states, step by step.
 
     Means over seeds, with their 95 % intervals (t) as bands.
 
@@ -35,23 +35,23 @@ def inside_a_round(watched: Sequence[Watched]) -> Figure:
     (pulls, words), (cosines, directions) = figure.subplots(2, 2)
     _line(pulls, with_it, lambda s: s.lm_pull, BLUE, "o-", "L_lm")
     _line(pulls, with_it, lambda s: weight * s.cl_pull, ORANGE, "^-", f"{weight:g} · L_cl")
-    pulls.set(ylabel="norm of the gradient", title=f"How hard each term pulls (λ = {weight:g})")
+    pulls.set(ylabel="norm of the gradient", title=f"Gradient of each term (λ = {weight:g})")
     lm = {w.seed: [s.lm for s in w.looks] for w in with_it}
     lm_without = {w.seed: [s.lm for s in w.looks] for w in without}
     cost = np.array([np.subtract(lm[seed], lm_without[seed]) for seed in lm])  # (seeds, looks)
     _band(words, [seen.step for seen in with_it[0].looks], cost, BLUE, "o-", "")
     words.axhline(0, color="black", lw=1)
     words.set(ylabel=f"nats, λ = {weight:g} minus λ = 0, same seed",
-              title="What it costs L_lm on held-out lessons")
+              title="Difference in L_lm on held-out lessons")
     _line(directions, without, lambda s: s.directions, GREY, "s-", "λ = 0")
     _line(directions, with_it, lambda s: s.directions, BLUE, "o-", f"λ = {weight:g}")
-    _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right one, λ = {weight:g}")
-    _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right one, λ = 0")
+    _line(cosines, with_it, lambda s: s.positive, BLUE, "o-", f"right rationale, λ = {weight:g}")
+    _line(cosines, without, lambda s: s.positive, BLUE, "o--", "right rationale, λ = 0")
     _line(cosines, with_it, lambda s: s.negative, RED, "^-", f"mistake, λ = {weight:g}")
     _line(cosines, without, lambda s: s.negative, RED, "^--", "mistake, λ = 0")
-    cosines.set(ylabel="cosine with the lesson's state", title="How states lie", ylim=(-0.3, 1.05))
+    cosines.set(ylabel="cosine", title="Cosine with the lesson's hidden state", ylim=(-0.3, 1.05))
     directions.set(
-        ylabel="effective rank of the states", title="In how many directions states differ")
+        ylabel="effective rank", title="Directions in which hidden states differ")
     directions.set_ylim(bottom=0)
     for axes in (pulls, words, cosines, directions):
         axes.set_xlabel("training step of round 1")

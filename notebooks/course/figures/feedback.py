@@ -1,4 +1,4 @@
-"""Figures of the teacher: the fate of its replies, and a budget with many calls in flight."""
+"""Figures of the teacher: the verdicts on its replies, and a budget with many calls in flight."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from matplotlib.figure import Figure
 
 from l2r_course.figures.common import headline
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.app.figures.readable import text_on
+from l2r_lite.data.steps import ELSEWHERE, FALSE, NO_STEP, NOWHERE
 from l2r_lite.loop.lessons import Feedback
 from l2r_lite.teachers.cost import Budget
 
+_BROKEN = (NO_STEP, NOWHERE, FALSE, ELSEWHERE)  # steps that do not lead to the answer
 _FATES = {
     "lesson": GREEN, "wrong answer": RED, "wrong arithmetic": ORANGE, "no answer": PURPLE,
     "duplicate": BLUE, "copy of the mistake": "#56B4E9", "reply without rationales": GREY,
-    "cut off at the token limit": "#333333", "too long": "#F0E442",
+    "cut off at the token limit": "#333333", **dict.fromkeys(_BROKEN, "#F0E442"),
+    "too long": "#AAAAAA",
 }
-_DARK = (RED, GREEN, BLUE, GREY, "#333333")
 
 
 @style()
 def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
-    """The fate of all that each teacher said: one bar per teacher, lessons first, then refusals.
+    """Verdicts on each teacher's replies: one bar per teacher, lessons first, then refusals.
 
-    Counted are rationales, and replies that held none.
+    Each rationale counts once, and so does each reply without a rationale.
     """
     counts = {
         name: Counter({"lesson": len(f.lessons)}) + Counter(r.reason for r in f.rejections)
@@ -40,17 +43,16 @@ def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
             share = 100 * count[fate] / total
             colour = _FATES.get(fate, "#AAAAAA")
             axes.barh(y, share, left=left, color=colour, height=0.62, ec="white")
-            ink = "white" if colour in _DARK else "black"
             text = f"{fate}\n{count[fate]}" if _fits(fate, share) else str(count[fate])
-            axes.text(left + share / 2, y, text, ha="center", va="center", color=ink, fontsize=11)
+            axes.text(left + share / 2, y, text, ha="center", va="center", color=text_on(colour),
+                      fontsize=11)
             left += share
     names = [f"{name}\n({sum(count.values())})" for name, count in counts.items()]
     axes.set_yticks(range(len(counts)), names)
     axes.invert_yaxis()
-    shares = [100 * count["lesson"] / max(1, sum(count.values())) for count in counts.values()]
-    axes.set(xlim=(0, 100), xlabel="share of what the teacher said, in % (numbers: how many)",
-             title=f"Verification lets through {min(shares):.0f} % to {max(shares):.0f} %, "
-                   "depending on the teacher")
+    lessons = [f"{count['lesson']} of {sum(count.values())}" for count in counts.values()]
+    axes.set(xlim=(0, 100), xlabel="share of the teacher's rationales in % (numbers: counts)",
+             title=f"Rationales that become lessons: {', '.join(lessons)}")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     small = []
@@ -66,7 +68,7 @@ def fates(feedbacks: Mapping[str, Feedback]) -> Figure:
 
 
 def _fits(fate: str, share: float) -> bool:
-    """Whether a fate's name fits into a bar of `share` per cent."""
+    """Whether a verdict's name fits into a bar of `share` per cent."""
     return share > 1.05 * len(fate) + 3
 
 
@@ -76,9 +78,9 @@ class Spending:
 
     Attributes:
         seconds, spent, reserved: after each event; dollars.
-        returned: dollars that were reserved and given back, over all calls.
-        answered, lost, refused: questions with a reply, with a call whose cost stayed unknown, and
-            never sent.
+        returned: dollars reserved and then freed again, over all calls.
+        answered, lost, refused: questions with a reply, with a call of unknown cost, and never
+            sent.
     """
 
     seconds: tuple[float, ...]
@@ -94,16 +96,16 @@ def spend(
     questions: int, limit: float, worst: float, typical: float, concurrency: int,
     timeouts: float = 0.0, *, seed: int = 0,
 ) -> Spending:
-    """Send questions within a budget, as PaidEndpoint does; replies come late and in any order.
+    """Simulate calls within a budget, as PaidEndpoint makes them; replies come in any order.
 
     Args:
-        limit, worst, typical: US dollars: the cap, what is reserved per call, what a reply costs
-            on average.
+        limit, worst, typical: US dollars: the budget, the reservation per call, the average cost
+            of a reply.
         concurrency: calls at once.
-        timeouts: share of calls that never answer; each is counted with its worst.
+        timeouts: share of calls that never get a reply; each counts with its worst.
     """
     draw = random.Random(seed)
-    # Cost and delay belong to the question: two settings differ by the setting, not by luck.
+    # Cost and delay are drawn per question, so that two settings differ by the setting alone.
     fate = [
         (draw.random() < timeouts, draw.uniform(0.5, 1.5), draw.uniform(1, 4))
         for _ in range(questions)]
@@ -118,7 +120,7 @@ def spend(
                 late, _, delay = fate[number]
                 heapq.heappush(flying, (now + (12 if late else delay), number))
             elif flying:
-                break  # it waits for a reply to free some of the budget
+                break  # wait for a reply to free part of the budget
             else:
                 refused += 1
             number += 1
@@ -141,32 +143,30 @@ def budget_at_work(
     limit_cents: float = 20, worst_cents: float = 2, typical_cents: float = 0.2,
     calls_at_once: int = 8, percent_lost: int = 0, questions: int = 100,
 ) -> Figure:
-    """Spent and reserved over time beneath the limit, and how the questions ended; see `spend`.
+    """Money spent and reserved over time, and how many questions were answered; see `spend`.
 
     Args:
-        limit_cents, worst_cents, typical_cents: the cap; what is reserved for a call; what a reply
-            costs on average.
-        percent_lost: share of calls that never answer and may be billed all the same.
+        limit_cents, worst_cents, typical_cents: the budget; the reservation per call; the average
+            cost of a reply.
+        percent_lost: share of calls that never get a reply but may be billed.
     """
     told = spend(questions, limit_cents / 100, worst_cents / 100, typical_cents / 100,
                  calls_at_once, percent_lost / 100)
     end = max(1.0, told.seconds[-1])
-    seconds = [*told.seconds, 1.04 * end]  # so that the last reply's cost is seen
+    seconds = [*told.seconds, 1.04 * end]  # room for the last reply's cost
     spent = [100 * s for s in (*told.spent, told.spent[-1])]
     reserved = [100 * r for r in (*told.reserved, told.reserved[-1])]
     figure = new_figure(10, 4.6)
     left, right = figure.subplots(1, 2, width_ratios=[2.5, 1])
     bottom = left.stackplot(seconds, spent, reserved, colors=[BLUE, ORANGE], step="post", lw=0)
-    bottom[1].set_alpha(0.55)
     left.axhline(limit_cents, color=RED, lw=2)
     left.text(0, limit_cents * 1.02, "limit", color=RED, va="bottom")
-    note = f"given back over all calls: {100 * told.returned:.0f} cents"
-    left.text(0.99, 0.03, note, transform=left.transAxes, ha="right", color="white", fontsize=11)
-    left.legend(bottom[::-1], ["reserved for calls on their way", "spent"], loc="upper right",
+    note = f"reserved and freed again, all calls together: {100 * told.returned:.0f} cents"
+    left.legend(bottom[::-1], ["reserved for calls in flight", "spent"], loc="upper right",
                 frameon=False, ncols=2, fontsize=11)
-    left.set(xlabel="seconds (simulated)", ylabel="US cents", xlim=(0, seconds[-1]),
+    left.set(xlabel=f"seconds (simulated)\n{note}", ylabel="US cents", xlim=(0, seconds[-1]),
              ylim=(0, 1.25 * limit_cents))
-    ends = {"answered": (told.answered, GREEN), "no reply": (told.lost, ORANGE),
+    ends = {"answered": (told.answered, GREEN), "no reply": (told.lost, RED),
             "not sent": (told.refused, GREY)}
     for x, (count, colour) in enumerate(ends.values()):
         right.bar(x, count, color=colour, width=0.7)

@@ -1,4 +1,4 @@
-"""What the logs of many runs say: arms by round, and comparisons."""
+"""Figures of notebook 10, from logs of many runs: arms by round, and comparisons."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from l2r_course.research.evidence import Run
-from l2r_course.research.findings import Comparison
-from l2r_lite.app.figures.base import BLUE, COLOURS, GREY, ORANGE, new_figure, style
+from l2r_course.research.findings import Comparison, verdict
+from l2r_lite.app.figures.base import BETTER, COLOURS, GREY, WORSE, new_figure, style
+from l2r_lite.app.figures.readable import describe
 from l2r_lite.runs.statistics import mean_interval
 
 MARKERS = "osD^vPX*"
@@ -26,17 +27,27 @@ def arms_by_round(
     """Test accuracy of each arm by round, mean over seeds with its 95 % interval.
 
     Args:
-        groups: a panel's title → which of the test questions it shows, (questions,). None: one
-            panel with all.
+        groups: title of a panel → mask of its test questions, (questions,). None: one panel with
+            all questions.
     """
-    panels = groups or {"Each arm, round by round": np.ones(len(runs[0].test[0]), bool)}
+    panels = groups or {"Test accuracy by round": np.ones(len(runs[0].test[0]), bool)}
     figure = new_figure(10 if len(panels) == 1 else 6.6 * len(panels), 5.5)
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, shown) in zip(row, panels.items(), strict=True):
         _arms_panel(axes, runs, arms, shown)
         axes.set(xlabel="round (0: untrained); in brackets: seeds", ylabel="test accuracy in %",
                  title=title)
+    describe(figure, "; ".join(
+        f"{title}, at the end: {_ends_in_words(runs, arms, shown)}"
+        for title, shown in panels.items()))
     return figure
+
+
+def _ends_in_words(runs: Sequence[Run], arms: Sequence[str], shown: NDArray[np.bool_]) -> str:
+    ends = {
+        arm: np.mean([100 * r.correct(-1)[shown].mean() for r in runs if r.arm == arm])
+        for arm in arms}
+    return ", ".join(f"{arm} {end:.0f} %" for arm, end in ends.items())
 
 
 def _arms_panel(
@@ -86,7 +97,7 @@ def rounds_by_seed(runs: Sequence[Run], arms: Sequence[str]) -> Figure:
 
 
 def _spread_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Names at the lines' ends, moved apart where they would overlap."""
+    """Names at the ends of the lines, moved apart where they would overlap."""
     low, high = axes.get_ylim()
     gap, free = (high - low) / 18, -math.inf
     right = max(x for _, x, _, _ in ends)
@@ -103,7 +114,7 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
     figure = new_figure(10, 1.7 + 0.85 * len(found))
     axes = figure.subplots()
     for y, c in enumerate(found):
-        colour = BLUE if c.interval.difference > 0 else ORANGE
+        colour = BETTER if c.interval.difference > 0 else WORSE
         if c.holds == "undecided":
             colour = GREY
         ends = [100 * c.interval.low, 100 * c.interval.high]
@@ -114,7 +125,8 @@ def comparisons(found: Sequence[Comparison]) -> Figure:
     axes.set_yticks(range(len(found)), told, fontsize=11)
     axes.set_ylim(len(found) - 0.5, -0.5)
     decided = sum(c.holds != "undecided" for c in found)
-    axes.set(xlabel="gain in points of test accuracy\nbar: 95 % over seeds and questions",
+    axes.set(xlabel="gain in points of test accuracy\nbar: 95 % interval; diamond: measured",
              title=f"{decided} of {len(found)} comparisons decided")
     axes.grid(axis="x", alpha=0.25)
+    describe(figure, "; ".join(f"{c.first} − {c.second}: {verdict(c.interval)}" for c in found))
     return figure

@@ -1,4 +1,4 @@
-"""Figures of problems and grading: benchmarks, what graders read, leaks into the test."""
+"""Figures of notebook 01: question lengths, what graders read, leaks into the test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from l2r_course.figures.common import headline
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.app.figures.readable import describe
 from l2r_lite.data import answers as grading
 from l2r_lite.loop.records import Kind
 
@@ -39,14 +41,27 @@ def question_lengths(counts: Mapping[str, Mapping[str, Any]], words_a_bin: int =
                   transform=axes.transAxes, ha="right", fontsize=10.5, color=GREY)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-    rows[0].set_title("GSM8K tells stories; StrategyQA asks in ten words")
-    rows[-1].set_xlabel("words in a question (height: share of that data set's questions)")
+    middles = {name: _median(about["words"]) for name, about in counts.items()}
+    short, long = (pick(middles, key=middles.__getitem__) for pick in (min, max))
+    low, high = (f"{middles[n]} to {middles[n] + words_a_bin - 1} words" for n in (short, long))
+    rows[0].set_title(f"Median length: {low} in {short}, {high} in {long}")
+    rows[-1].set_xlabel("words per question (height: share of that data set's questions)")
     return figure
+
+
+def _median(words: Mapping[str, int]) -> int:
+    """The first number of words of the bin that holds the median question."""
+    total, seen = sum(words.values()), 0
+    for start, count in words.items():
+        seen += count
+        if 2 * seen >= total:
+            return int(start)
+    return 0
 
 
 @style()
 def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure:
-    """Which program reads which text as a person does: one row per program, one column per text."""
+    """Which text each program reads as a person does: one row per program, one column per text."""
     marks = {
         "same": ("", "#CFE3F1"), "other": ("≠", ORANGE), "invented": ("+", RED),
         "missed": ("–", PURPLE)}
@@ -73,15 +88,19 @@ def readings(outputs: Sequence[Output], readers: Mapping[str, Reader]) -> Figure
     axes.set_yticks([y + 0.5 for y in range(len(readers))], list(readers))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    signs = "≠ another answer,  + an answer where there is none,  – no answer where there is one"
-    axes.set_xlabel(f"one column per text;  {signs}", loc="left", fontsize=11)
-    best = f"{max(right[:-1], default=0)} of {len(texts)} texts"
-    axes.set_title(f"No simple grader reads more than {best} as a person does")
+    signs = "≠ another answer   + an answer, but there is none   – no answer, but there is one"
+    axes.set_xlabel(f"one column per text:   {signs}", loc="left", fontsize=10.5)
+    describe(figure, "; ".join(
+        f"{name}: {count} of {len(texts)}" for name, count in zip(readers, right, strict=True)))
+    *simple, last = right
+    best = f"{max(simple, default=0)} of {len(texts)} texts"
+    library = list(readers)[-1]
+    headline(figure, f"The best simple grader agrees with a person on {best}, {library} on {last}")
     return figure
 
 
 def _verdict(read: Reader, output: Output) -> str:
-    # Imported here, so that drawing a run does not load all exercises.
+    # Imported here: drawing a run must not load all exercises.
     from l2r_course.checks.outputs import agrees
 
     got = read(output.text, output.problem.kind, output.problem.choices)
@@ -94,7 +113,7 @@ def _verdict(read: Reader, output: Output) -> str:
 
 @style()
 def reading(text: str, kind: Kind, choices: Sequence[str] = ("Zoe", "Pia")) -> Figure:
-    """A text as the grader sees it: what announces an answer, what could be one, what is read."""
+    """A text as the grader sees it: what announces an answer, what could be one, and the answer."""
     lines: list[str] = []
     for line in text.strip().split("\n"):
         lines += textwrap.wrap(line, 84) or [""]
@@ -137,11 +156,11 @@ def _possible(line: str, kind: Kind, choices: Sequence[str]) -> list[tuple[int, 
 
 @style()
 def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Share of test questions with a twin in training, by what twins must share."""
+    """Share of test questions with a twin in training, for three definitions of a twin."""
     nets = {
-        "exact": ("the same word for word", BLUE),
-        "masked": ("the same but for the numbers", ORANGE),
-        "story": ("the same story, perhaps another question", GREEN)}
+        "exact": ("identical text", BLUE),
+        "masked": ("identical except for the numbers", ORANGE),
+        "story": ("same story, perhaps another question", GREEN)}
     figure = new_figure(10, 0.62 * len(counts) + 1.5)
     axes = figure.subplots()
     for y, about in enumerate(counts.values()):
@@ -156,20 +175,33 @@ def leaks_by_net(counts: Mapping[str, Mapping[str, Any]]) -> Figure:
             told = f"{found} of {tests}" if found else "0"
             axes.text(share + 0.5, at, told, va="center", fontsize=10)
     for i, (what, colour) in enumerate(nets.values()):
-        axes.text(0.98, 0.5 - 0.08 * i, f"■ {what}", transform=axes.transAxes, ha="right",
-                  color=colour, weight="bold")
+        height = 0.5 - 0.08 * i
+        axes.plot(0.57, height, "s", color=colour, ms=9, transform=axes.transAxes)
+        axes.text(0.59, height, what, transform=axes.transAxes, va="center")
     axes.set_yticks(range(len(counts)), list(counts))
     axes.set(xlim=(0, 62), ylim=(len(counts) - 0.45, -0.6),
              xlabel="test questions with a twin in training, in %")
-    axes.set_title("A leak check finds only what it looks for")
+    describe(figure, "; ".join(
+        f"{name}, of {about['rows']['test']:,} test questions: "
+        + ", ".join(f"{about['leaks'][net]} {what}" for net, (what, _) in nets.items())
+        for name, about in counts.items() if any(about["leaks"].values())))
+    name, about = max(counts.items(), key=lambda item: _hidden_by_numbers(item[1]))
+    found, tests = about["leaks"], f"{about['rows']['test']:,} test questions"
+    headline(figure, f"{name}: {found['exact']} of {tests} have an identical twin, "
+                     f"{found['masked']} with numbers masked")
     return figure
+
+
+def _hidden_by_numbers(about: Mapping[str, Any]) -> float:
+    """Share of test questions whose twin is found only with numbers masked."""
+    return float((about["leaks"]["masked"] - about["leaks"]["exact"]) / about["rows"]["test"])
 
 
 @style()
 def parrot_by_size(
     sizes: Sequence[int], by_row: Sequence[float], by_template: Sequence[float]
 ) -> Figure:
-    """What a parrot scores on a test drawn row by row, and on one with wordings of its own."""
+    """A parrot's accuracy on a test drawn row by row, and on a test with wordings of its own."""
     figure = new_figure(9, 4.4)
     axes = figure.subplots()
     splits = ((by_row, "rows drawn at random", RED), (by_template, "wordings kept apart", BLUE))
@@ -182,6 +214,7 @@ def parrot_by_size(
     axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
     axes.minorticks_off()
     axes.set(ylim=(-3, 105), xlabel="training questions", ylabel="the parrot's test accuracy in %")
-    axes.set_title("On a split by rows, a parrot passes the exam")
+    rows, wordings = (f"{100 * values[-1]:.0f} %" for values in (by_row, by_template))
+    axes.set_title(f"A parrot scores {rows} on a split by rows, {wordings} on a split by wording")
     axes.grid(axis="y", alpha=0.25)
     return figure

@@ -8,6 +8,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure, style
 
+_CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+
 
 def loss_curves(
     log: Sequence[dict[str, float]], title: str = "The two losses of one round"
@@ -24,40 +26,62 @@ def loss_curves(
         return figure
 
 
-# Lower left corner, title, text and colour of each box.
+# Lower left corner, height, title, text and colour of each box; all are equally wide.
+_WIDTH = 3.05
 _BOXES = (
-    ((0.3, 1.35), "Student", "a small LM in 4 bits\nwith a LoRA adapter", BLUE),
-    ((3.3, 2.55), "1 · Exam", "answers every question,\nseveral samples each", GREEN),
-    ((6.6, 2.55), "2 · Feedback", "a teacher reads each mistake,\nwrites lessons made for it",
-     ORANGE),
-    ((5.0, 0.15), "3 · Tailored training", "L = L_lm + λ · L_cl", PURPLE),
+    ((0.1, 3.95), 1.25, "1 · Exam", "the student answers\nevery training question", GREEN),
+    ((5.45, 3.95), 1.25, "2 · Feedback", "the teacher reads each mistake\nand writes lessons for "
+     "it", ORANGE),
+    ((5.45, 2.2), 0.9, "Verification", "checks answer and equations", GREY),
+    ((5.45, 0.1), 1.25, "3 · Tailored training", "trains the student's adapter on\nlessons and "
+     "replayed answers", PURPLE),
+    ((0.1, 0.1), 1.25, "4 · Validation and test", "new questions: validation picks\nthe best "
+     "student, test only reports", BLUE),
 )
-# Start, end, text, its centre, and how far the arrow bends.
+# Start and end of each arrow; dashed ones lead out of the loop.
 _ARROWS = (
-    ((1.9, 2.55), (3.2, 3.2), "answers", (1.75, 3.05), -0.25),
-    ((5.8, 3.1), (6.5, 3.1), "mistakes", (6.15, 3.3), 0.0),
-    ((7.8, 2.45), (7.0, 1.35), "lessons → L_lm", (8.35, 1.8), -0.15),
-    ((4.9, 2.45), (5.6, 1.35), "own mistakes → L_cl", (4.2, 1.85), 0.15),
-    ((4.9, 0.6), (1.6, 1.25), "the new student: next round", (2.35, 0.22), -0.25),
+    ((3.25, 4.57), (5.35, 4.57), "-"),
+    ((6.3, 3.85), (6.3, 3.2), "-"),
+    ((6.3, 2.1), (6.3, 1.45), "-"),
+    ((5.35, 0.72), (3.25, 0.72), "-"),
+    ((0.65, 1.45), (0.65, 3.85), "-"),
+    ((5.35, 2.65), (4.95, 2.65), "--"),
+    ((2.05, 1.45), (2.05, 1.85), "--"),
 )
+_FILES = (
+    ((4.27, 4.57), "exam.jsonl"), ((7.35, 1.78), "lessons.jsonl"), ((4.27, 0.72), "adapter/"),
+    ((4.1, 2.65), "rejected.jsonl"), ((2.05, 2.22), "validation.jsonl\ntest.jsonl"))
+_WORDS = (
+    ((4.27, 4.92), "graded answers"), ((4.27, 1.07), "new student"), ((6.85, 3.53), "lessons"),
+    ((0.65, 3.15), "next round"))
 
 
 def round_diagram() -> Figure:
-    """One round: exam, feedback, tailored training, and the student that takes the next exam."""
-    centred: dict[str, Any] = {"ha": "center", "va": "center"}
+    """One round: exam, feedback, verification, training, validation and test, with its files."""
     with style():
-        figure = new_figure(10, 4.3)
+        figure = new_figure(8.6, 5.4)
         axes = figure.subplots()
-        for (x, y), title, text, colour in _BOXES:
+        for (x, y), height, title, text, colour in _BOXES:
             axes.add_patch(FancyBboxPatch(
-                (x, y), 2.4, 1.1, boxstyle="round,pad=0.06", fc=colour + "22", ec=colour, lw=2))
-            axes.text(x + 1.2, y + 0.83, title, weight="bold", fontsize=13, **centred)
-            axes.text(x + 1.2, y + 0.36, text, fontsize=11, **centred)
-        for start, end, text, at, bend in _ARROWS:
+                (x, y), _WIDTH, height, boxstyle="round,pad=0.04,rounding_size=0.12",
+                fc=colour + "22", ec=colour, lw=2))
+            middle = x + _WIDTH / 2
+            axes.text(middle, y + height - 0.28, title, weight="bold", fontsize=14, **_CENTRED)
+            axes.text(
+                middle, y + (height - 0.45) / 2, text, fontsize=12, linespacing=1.25, **_CENTRED)
+        for start, end, line in _ARROWS:
             axes.add_patch(FancyArrowPatch(
-                start, end, connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>",
-                mutation_scale=18, lw=1.8, color=GREY))
-            axes.text(*at, text, fontsize=11, color="#333333", **centred)
-        axes.set(xlim=(0, 9.4), ylim=(-0.1, 3.9), title="One round of tailored learning")
+                start, end, arrowstyle="-|>", mutation_scale=18, lw=1.8, ls=line, color=GREY,
+                shrinkA=0, shrinkB=0))
+        paper = {"boxstyle": "round,pad=0.35,rounding_size=0.2", "fc": "white", "ec": GREY}
+        for (x, y), name in _FILES:
+            axes.text(
+                x, y, name, fontsize=12, family="monospace", linespacing=1.3, bbox=paper,
+                **_CENTRED)
+        for (x, y), words in _WORDS:
+            axes.text(
+                x, y, words, fontsize=12, bbox={"fc": "white", "ec": "none", "pad": 2},
+                **_CENTRED)
+        axes.set(xlim=(0, 8.6), ylim=(0, 5.3), title="One round of tailored learning")
         axes.axis("off")
         return figure

@@ -1,4 +1,4 @@
-"""Figures of what fits where: the parts of a run's memory beside the cards it has to fit."""
+"""Figures of what fits where: the parts of a run's memory, and the cards that it must fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from l2r_course.figures.common import label
-from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, RED, new_figure, style
+from l2r_lite.app.figures.base import BLUE, COLOURS, GREEN, GREY, new_figure, style
+from l2r_lite.app.figures.readable import text_on
 from l2r_lite.runs.show import Table
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ COLOUR = dict(
 @style()
 def memory_by_part(
     plans: Mapping[str, MemoryPlan],
-    title: str = "Activations fill a small student's card, weights a large one's",
+    title: str = "A small student's memory is mostly activations, a large one's mostly weights",
 ) -> Figure:
     """One bar per plan: the peak of a training step; a mark where an exam needs more."""
     figure = new_figure(10, 2.1 + 0.75 * len(plans))
@@ -37,23 +38,22 @@ def memory_by_part(
 
 @style()
 def card_planner(plan: MemoryPlan, card: float) -> Figure:
-    """One plan against one card, with the verdict as the title."""
+    """One plan and one card, with the verdict as the title."""
     figure = new_figure(10, 3.3)
     axes = figure.subplots()
     axes.axvspan(plan.usable(card) / 1e9, card, color=GREY, alpha=0.18, lw=0, label="CUDA, gaps")
     _draw(figure, axes, {plan.student.rpartition("/")[2]: plan}, (card,))
-    verdict = f"{plan.peak / 1e9:.1f} GB at most: {_fits(plan, card)} a card of {card:g} GB"
-    axes.set_title(verdict, color=GREEN if plan.fits(card) else RED)
+    axes.set_title(f"{plan.peak / 1e9:.1f} GB at most: {_fits(plan, card)} a card of {card:g} GB")
     return figure
 
 
 def card_table(
     plan: MemoryPlan, card: float, remedies: Sequence[tuple[str, MemoryPlan]] = ()
 ) -> Table:
-    """The same as numbers.
+    """The numbers of `card_planner`.
 
     Args:
-        remedies: what to change when it does not fit, each with the plan then (planner.knobs).
+        remedies: what to change if it does not fit, each with the plan after it (planner.knobs).
     """
     parts = [(name, _gigabytes(plan.parts[name])) for name in TRAINING]
     sums = [
@@ -86,9 +86,10 @@ def _draw(
             axes.barh(y, size, left=left, color=COLOUR[part], height=0.55, label=name)
             if size > 0.09 * max(widest, cards[-1]):
                 axes.text(left + size / 2, y, f"{size:.1f}", ha="center", va="center",
-                          color="white", fontsize=11)
+                          color=text_on(COLOUR[part]), fontsize=11)
             left += size
-        label(axes, f"{left:.1f} GB", (left, y), "black", (6, 0), fontsize=11, bbox=WHITE)
+        end = max(left, plan.exam / 1e9)  # right of the exam's mark, too
+        label(axes, f"{left:.1f} GB", (end, y), "black", (6, 0), fontsize=11, bbox=WHITE)
         axes.plot([plan.exam / 1e9] * 2, [y - 0.36, y + 0.36], color="black", lw=2,
                   label="exam, at most" if y == 0 else None)
     for card in cards:

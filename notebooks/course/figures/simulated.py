@@ -1,4 +1,4 @@
-"""Figures of notebook 10 from made-up runs whose truth is known."""
+"""Figures of notebook 09 from simulated runs, whose truth is known."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Fi
     """How often the truly worse arm comes out ahead, for 1, 3 and 10 seeds (simulated).
 
     Args:
-        deviation: over seeds, of the true difference, in points.
-        mark: the true difference that the title speaks of, in points.
+        deviation: standard deviation of the true difference over seeds, in points.
+        mark: the true difference named in the title, in points.
     """
     true = range(9)
     figure = new_figure(9, 4.8)
@@ -31,9 +31,9 @@ def one_seed_misleads(deviation: float, questions: int, mark: float = 2.0) -> Fi
         label(axes, name, (true[3], wrong[3]), colour, (4, 13), weight="bold")
     share = _worse_ahead(mark / 100, deviation / 100, 1, questions)
     axes.set_title(
-        f"{mark:g} points better, and yet behind in {100 * share:.0f} % of one-seed experiments")
-    axes.set(xlabel="true difference of two arms in points of accuracy",
-             ylabel="worse arm is ahead, % of cases", ylim=(0, 55))
+        f"Truly {mark:g} points better, yet behind in {percent(share)} of one-seed experiments")
+    axes.set(xlabel="true difference between two arms, points of accuracy",
+             ylabel="worse arm is ahead, % of experiments", ylim=(0, 55))
     axes.grid(alpha=0.25)
     return figure
 
@@ -46,7 +46,7 @@ def _worse_ahead(difference: float, deviation: float, seeds: int, questions: int
 def _differences(
     difference: float, deviation: float, seeds: int, questions: int, experiments: int
 ) -> NDArray[np.float64]:
-    """Made-up experiments: each seed's difference of two arms, shape (experiments, seeds)."""
+    """Simulated experiments: difference of two arms per seed, shape (experiments, seeds)."""
     arms = [0.7 + difference / 2, 0.7 - difference / 2]
     found = simulate(arms, deviation, seeds=seeds, questions=questions, experiments=experiments)
     accuracies = found.mean(3)
@@ -72,10 +72,10 @@ def best_of_equal_arms(
     bars = right.bar(range(2), [100 * s for s in shares], color=[RED, BLUE], width=0.55)
     right.bar_label(bars, list(map(percent, shares)), fontsize=13, padding=3)
     right.axhline(5, color="black", lw=1, ls="--")
-    right.text(0.5, 7, "promised:\n5 %", ha="center", fontsize=11)
+    right.text(0.5, 7, "aim: 5 %", ha="center", fontsize=11)
     right.set_xticks(range(2), ["no correction", "Holm"])
     right.set(ylabel="% of 300 experiments", ylim=(0, 100),
-              title="… and how often one of them\nis called different")
+              title="How often at least one\nhas p < 0.05")
     return figure
 
 
@@ -89,7 +89,7 @@ def _one_experiment(axes: Axes, gains: NDArray[np.float64]) -> None:
     best = gains[order[-1]].mean()
     axes.set(
         xlabel="gain over the baseline in points (95 % interval)", yticks=[], ylabel="arms, sorted",
-        title=f"{len(gains)} equal arms: the best\nseems {best:.1f} points better …")
+        title=f"One experiment, {len(gains)} equal arms:\nthe best seems {best:.1f} points better")
     axes.spines["left"].set_visible(False)
 
 
@@ -115,8 +115,8 @@ def choosing_on_the_test(questions: int = 200, accuracy: float = 0.8, most: int 
     axes.axhline(100 * accuracy, color="black", lw=1)
     gain = on_test[-1] - 100 * accuracy
     axes.set_title(
-        f"The best of {most} equals, chosen on the test, gains {gain:.1f} points that do not exist")
-    axes.set(xlabel="candidates (rounds, settings, seeds), all equally good",
+        f"The best of {most} equals, chosen on the test, seems {gain:.1f} points better than it is")
+    axes.set(xlabel="number of candidates (rounds, settings, seeds), all equally good",
              ylabel="reported accuracy in %")
     axes.set_ylim(100 * accuracy - 1.2, None)
     axes.set_xticks([1, 5, 10, 15, 20])
@@ -129,11 +129,11 @@ def what_an_experiment_shows(
     true_difference: float = 2.0, spread_over_seeds: float = 3.0, seeds: int = 3,
     questions: int = 200,
 ) -> Figure:
-    """Made-up experiments of one size: their intervals, and the share that finds the truth.
+    """Simulated experiments of one size: their intervals, and the share that finds the truth.
 
     Args:
-        true_difference: of two arms, in points.
-        spread_over_seeds: standard deviation of the true difference, in points.
+        true_difference: between the two arms, in points.
+        spread_over_seeds: standard deviation of the true difference over seeds, in points.
     """
     by_seed = 100 * _differences(
         true_difference / 100, spread_over_seeds / 100, seeds, questions, 400)
@@ -162,7 +162,10 @@ def what_an_experiment_shows(
     right.set_yticks(range(3), ["finds it", "undecided", "wrong"])
     right.invert_yaxis()
     right.set(xlim=(0, 118), xlabel="% of 400 experiments")
-    called = shares[0] if true_difference > 0 else shares[1]
     what = f"With {seeds} seeds and {questions} questions"
-    headline(figure, f"{what}, {percent(called)} of experiments call it right")
+    if true_difference > 0:
+        told = f"{percent(shares[0])} of experiments find the difference"
+    else:
+        told = f"{percent(shares[1])} of experiments rightly stay undecided"
+    headline(figure, f"{what}, {told}")
     return figure

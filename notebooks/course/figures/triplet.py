@@ -1,4 +1,4 @@
-"""One triplet in the plane: three vectors that training moves, and the loss surface."""
+"""One triplet in the plane: the three vectors that training moves, and the loss surface."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from l2r_course.figures.common import headline
-from l2r_lite.app.figures.base import BLUE, GREY, ORANGE, PURPLE, RED, new_figure, style
+from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.loop.losses import triplet_loss
 from l2r_lite.runs.show import Table
 
 STEP = 0.04  # learning rate of a step downhill
 NAMES = (("h", "black"), ("h⁺", BLUE), ("h⁻", ORANGE))
+PUSH, ON_THE_LEFT, REAL = RED, GREEN, PURPLE
 
 
 @dataclass(frozen=True)
 class Triplet:
-    """h, h⁺ and h⁻ as unit vectors in the plane, before each step downhill and after the last.
+    """h, h⁺ and h⁻ as unit vectors in the plane: before each step downhill, and after the last.
 
     Attributes:
         margin: ρ.
         path: (steps + 1, 3, 2): the vectors of h, h⁺ and h⁻.
-        pushes: (steps + 1, 3, 2): minus the loss's gradient by each vector.
+        pushes: (steps + 1, 3, 2): minus the gradient of the loss with respect to each vector.
         losses: (steps + 1,).
     """
 
@@ -41,10 +42,10 @@ class Triplet:
     def descend(
         cls, margin: float, angle_positive: float, angle_negative: float, steps: int = 0
     ) -> Triplet:
-        """A triplet with these angles between h and the others, after steps of gradient descent.
+        """Start with these angles between h and the others, and take steps of gradient descent.
 
-        All three move, because all three come from the student. Each step turns them only: lengths
-        do not matter to a cosine.
+        All three vectors move, because all three come from the student. A step only turns them: a
+        cosine does not depend on lengths.
 
         Args:
             margin: ρ ≥ 0.
@@ -69,7 +70,7 @@ class Triplet:
         return cosine_similarity(h, near, -1).tolist(), cosine_similarity(h, far, -1).tolist()
 
     def sum(self) -> str:
-        """The loss as a sum with its numbers, after the last step."""
+        """The loss after the last step, with its numbers filled in."""
         near, far = (values[-1] for values in self.cosines())
         inside = f"{self.margin:.1f} − ({near:.2f}) + ({far:.2f})"
         return f"max(0, {inside}) = {self.losses[-1]:.2f}".replace("-", "−")
@@ -77,7 +78,7 @@ class Triplet:
 
 @style()
 def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Figure:
-    """A triplet as unit vectors with the push on each, beside the loss over the two cosines.
+    """A triplet as unit vectors, with the push on each; beside it the loss over the two cosines.
 
     Args:
         items: (cos(h, h⁺), cos(h, h⁻)) of real items, drawn as dots over the loss.
@@ -88,11 +89,11 @@ def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) 
     _draw_surface(right, triplet.margin)
     if items is not None:
         told = f"real items: {_pushing(triplet.margin, items)} of {len(items[0])} push"
-        right.scatter(*items, s=16, color=PURPLE, lw=0, zorder=3, label=told)
+        right.scatter(*items, s=16, color=REAL, lw=0, zorder=3, label=told)
     near, far = triplet.cosines()
-    right.plot(near, far, "-", color=RED, lw=2, zorder=3)
-    right.scatter(near[-1:], far[-1:], s=190, marker="*", color=RED, ec="white", zorder=4,
-                  label="the vectors on the left")
+    right.plot(near, far, "-", color=ON_THE_LEFT, lw=2, zorder=3)
+    right.scatter(near[-1:], far[-1:], s=190, marker="*", color=ON_THE_LEFT, ec="white", zorder=4,
+                  label="the triplet on the left")
     right.legend(loc="upper left", fontsize=11, framealpha=0.9)
     steps = len(near) - 1
     after = f"After {steps} steps: " if steps else ""
@@ -104,7 +105,7 @@ def triplet_plane(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) 
 
 
 def triplet_table(triplet: Triplet, items: tuple[Tensor, Tensor] | None = None) -> Table:
-    """The same as numbers: each step, and how many real items push at this margin."""
+    """The figure's numbers: each step, and how many real items push at this margin."""
     columns = (
         *triplet.cosines(), triplet.losses.tolist(),
         triplet.pushes[:, 0].norm(dim=-1).tolist())
@@ -125,7 +126,7 @@ def _draw_vectors(axes: Axes, triplet: Triplet) -> None:
     circle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(circle), np.sin(circle), color=GREY, lw=0.8, alpha=0.5)
     for number, (name, colour) in enumerate(NAMES):
-        axes.plot(*triplet.path[:, number].T, color=colour, lw=3, alpha=0.35)  # where it came along
+        axes.plot(*triplet.path[:, number].T, color=colour, lw=3, alpha=0.35)  # its path so far
         x, y = triplet.path[-1, number].tolist()
         _arrow(axes, (0, 0), (x, y), colour)
         axes.text(1.15 * x, 1.15 * y, name, color=colour, fontsize=14, ha="center", va="center",
@@ -133,9 +134,9 @@ def _draw_vectors(axes: Axes, triplet: Triplet) -> None:
         push = triplet.pushes[-1, number]
         if push.norm() > 0.05:
             end = (x + 0.4 * push[0].item(), y + 0.4 * push[1].item())
-            _arrow(axes, (x, y), end, RED)
+            _arrow(axes, (x, y), end, PUSH)
     length = triplet.pushes[-1, 0].norm()
-    axes.text(0, -1.48, f"red: the way down, minus the gradient (on h: {length:.2f})", color=RED,
+    axes.text(0, -1.48, f"red: the push, minus the gradient (on h: {length:.2f})", color=PUSH,
               ha="center", fontsize=12)
     axes.set(xlim=(-1.45, 1.45), ylim=(-1.6, 1.4), aspect="equal")
     axes.axis("off")
@@ -156,7 +157,7 @@ def _draw_surface(axes: Axes, margin: float) -> None:
         shift = level - margin
         colour, width = ("black", 1.8) if level == 0 else (GREY, 0.7)
         axes.plot(line, line + shift, color=colour, lw=width)
-        if -1.8 < shift < 1.3:  # named in the middle of its way through the square
+        if -1.8 < shift < 1.3:  # labelled in the middle of its line
             middle = -shift / 2
             box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
             axes.text(middle, middle + shift, f"{level:g}", fontsize=11, ha="center", va="center",
@@ -165,4 +166,4 @@ def _draw_surface(axes: Axes, margin: float) -> None:
     axes.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="cos(h, h⁺)", ylabel="cos(h, h⁻)", aspect="equal")
     axes.set_xticks([-1, -0.5, 0, 0.5, 1])
     axes.set_yticks([-1, -0.5, 0, 0.5, 1])
-    axes.set_title("loss of one item (grey: higher; white: 0)", fontsize=12, fontweight="normal")
+    axes.set_title("loss of one item (darker: higher; white: 0)", fontsize=12, fontweight="normal")

@@ -1,6 +1,6 @@
-"""Where this repository lives, from pyproject.toml's URL into whatever names it: README, badges, Colab's first cell.
+"""Copy the repository's address from pyproject.toml to README, badges and Colab's first cell.
 
-`make badges` writes what is stale; `make badges REPO=owner/name` moves the project to another address first.
+`make badges` updates what is stale; `make badges REPO=owner/name` first moves the project to another address.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""`make bench`: what a run's one-pass step and its exam cost beside the plain ones, on this machine, in one run.
+"""`make bench`: time of a run's one-pass step and of its exam against the plain ones, on this machine, in one run.
 
     make bench                       # all, about 50 minutes on 2 cores; SmolLM2 where it can be loaded
     make bench ARGS="step-pocket exam-pocket"     # some; ARGS=--list names them
 
-Both sides of a comparison take turns, so that a busy machine slows both; what counts is the median of the ratios. Prints
+Both sides of a comparison take turns, so a busy machine slows both; the result is the median of the ratios. Prints
 ratios, writes build/bench.json with every measurement, and build/bench.png: cost against work.
 """
 

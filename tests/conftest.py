@@ -1,4 +1,4 @@
-"""What the tests share: a tiny student that answers nonsense fast, a finished run of it, and the pocket world's problems."""
+"""Fixtures of all tests: a tiny student with fast nonsense answers, a finished run of it, and pocket-world problems."""
 
 from __future__ import annotations
 

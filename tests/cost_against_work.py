@@ -1,4 +1,4 @@
-"""Time and memory of exams and training against the amount of work, for `make bench`: straight lines, or something is wrong."""
+"""Time and memory of exams and training against the amount of work, for `make bench`; both should grow linearly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure of the course and of a run, drawn from cheap made-up data: DRAWN, by the name of its function."""
+"""Draws every figure of the course and of a run from made-up data: DRAWN, by the name of its function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that speaks the chat protocol, well or badly. Every kind of fault is a function."""
+"""A real HTTP server on loopback that speaks the chat protocol, well or badly; one function per fault."""
 
 from __future__ import annotations
 

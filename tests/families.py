@@ -1,4 +1,4 @@
-"""Tiny models of many families, with random weights: what a student may be made of."""
+"""Tiny models of many families, with random weights, as base models of students."""
 
 from __future__ import annotations
 

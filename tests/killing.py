@@ -1,4 +1,4 @@
-"""Runs in processes of their own that can be killed for real, and quickly: they are forked from one that has imported it all.
+"""Runs in processes that can really be killed, and that start fast: the process they fork from has imported everything.
 
 Imported by multiprocessing's fork server before it forks, so that a run starts in a tenth of a second.
 """

@@ -1,4 +1,4 @@
-"""What the loop panel costs: the same run with a panel and without, in turns, each in a kernel of its own.
+"""Measure the cost of the loop panel: the same run with and without a panel, in turns, each in its own kernel.
 
     .venv/bin/python tests/measure_panel.py --pairs 3        # on a quiet machine; a pair takes two to three minutes
 """

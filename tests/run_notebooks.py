@@ -1,6 +1,6 @@
 """Execute notebooks, keep their outputs without widget state, and write time and memory into their first cell.
 
-`make notebooks` does all, `make notebooks ARGS=notebooks/03_the_exam.ipynb` one.
+`make notebooks` executes all, `make notebooks ARGS=notebooks/03_the_exam.ipynb` one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs as the tests start and compare them."""
+"""Start runs and compare them, for the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On every model family the fast way and the plain way agree, and what cannot be a student is refused in a sentence."""
+"""The fast way and the plain way agree on every model family; unusable models are refused in one sentence."""
 
 from __future__ import annotations
 

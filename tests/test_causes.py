@@ -1,4 +1,4 @@
-"""A round's training watched from inside: the looks are right, and looking changes nothing."""
+"""Measurements inside a round's training are right, and taking them changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: every knob a flag, bad input one sentence, and nothing heavy before it is needed."""
+"""The command line: every setting is a flag, bad input gives one sentence, heavy imports come late."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_every_numeric_knob_refuses_what_is_out_of_its_range_and_a_counting_one_
 
 
 def test_an_unknown_knob_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no knob sampels; there are: .*samples"):
+    with pytest.raises(ConfigError, match="no setting sampels; there are: .*samples"):
         LoopConfig().with_(sampels=3)
 
 

@@ -1,4 +1,4 @@
-"""Colab and Binder: what they bring, what we ask of them, and that every address and badge is the one in pyproject.toml."""
+"""Colab and Binder: what they have installed, what we install, and that addresses and badges match pyproject.toml."""
 
 from __future__ import annotations
 

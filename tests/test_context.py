@@ -1,4 +1,4 @@
-"""A question that is longer than the student can read is named before anything is computed; nothing longer is trained on."""
+"""A question too long for the student is named before anything is computed, and never trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class kit: `make course` builds a site whose links all lead somewhere, `make class` leaves the solutions out; the glossary."""
+"""The class kit: the site of `make course`, the copy of `make class` without solutions, the glossary and the index."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ TEXTS = ["README.md", "evidence/README.md", "for_teachers.md", "glossary.md", "w
 def make(tool: str, *arguments: str | Path) -> None:
     done = subprocess.run([sys.executable, TOOLS / tool, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def markdown_of(file: Path) -> str:
+    """A page's or a notebook's Markdown."""
+    if file.suffix == ".md":
+        return file.read_text(encoding="utf-8")
+    cells = nbformat.read(file, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +136,7 @@ def test_the_class_copy_changes_no_code_no_output_and_no_metadata(class_copy: Pa
 
 def test_links_of_the_class_copy_lead_to_copied_files_or_to_the_repository(class_copy: Path) -> None:
     for file in [*class_copy.glob("*.ipynb"), *class_copy.rglob("*.md")]:
-        is_notebook = file.suffix == ".ipynb"
-        cells = nbformat.read(file, as_version=4).cells if is_notebook else []
-        text = "\n".join(c.source for c in cells if c.cell_type == "markdown") if is_notebook else file.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:|#)([^)\s#]+)", text):
+        for target in re.findall(r"\]\((?!https?:|#)([^)\s#]+)", markdown_of(file)):
             assert (file.parent / target).exists(), f"{file.name}: {target}"
     assert not (class_copy / "for_teachers.md").exists()
 
@@ -156,11 +161,7 @@ def terms() -> list[str]:
 
 
 def all_texts() -> dict[str, str]:
-    """Every notebook's and page's Markdown."""
-    texts = {name: (NOTEBOOKS / name).read_text(encoding="utf-8") for name in TEXTS}
-    for name, cells in cells_of(NOTEBOOKS).items():
-        texts[name] = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return texts
+    return {name: markdown_of(NOTEBOOKS / name) for name in [*FILES, *TEXTS]}
 
 
 def test_every_link_to_the_glossary_has_its_word() -> None:

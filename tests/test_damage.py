@@ -1,4 +1,4 @@
-"""Damaged run folders: what is wrong is named with its remedy, the remedy works, and what is sound is used."""
+"""Damaged run folders: the message names fault and remedy, the remedy works, and undamaged files are used."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_folder_of_the_version_before_seals_is_named_and_used(
     settings = json.loads((copied_run / "config.json").read_text())
     del settings["concurrency"]  # a knob that came later
     (copied_run / "config.json").write_text(json.dumps(settings))
-    with pytest.warns(UserWarning, match="made by an l2r_lite that kept no checksums.*are used as they are"):
+    with pytest.warns(UserWarning, match="made by a version that kept no checksums.*are used as they are"):
         run(tiny_config, copied_run)
     assert_same_run(copied_run, finished_run)
     with warnings.catch_warnings():
@@ -146,7 +146,7 @@ def test_a_run_of_the_version_before_the_decaying_rate_is_not_gone_on_with(tiny_
     seals = json.loads((copied_run / "seals.json").read_text())
     del seals["config"]["rate_decay"]
     edit(copied_run / "seals.json", config=seals["config"])
-    with pytest.raises(RunError, match="an earlier l2r_lite, whose rounds trained otherwise.*take another folder"):
+    with pytest.raises(RunError, match="an earlier l2r_lite, which trained differently.*use another folder"):
         run(tiny_config.with_(rounds=3), copied_run)
 
 

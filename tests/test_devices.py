@@ -1,4 +1,4 @@
-"""Several processes do one run: the same lessons, the same training up to rounding; one dies, all end, and the run goes on."""
+"""Several processes do one run: same lessons, same training up to rounding; if one dies, all end and the run can resume."""
 
 from __future__ import annotations
 

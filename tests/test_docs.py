@@ -1,4 +1,4 @@
-"""README stays one page, its course table is the index notebook's, and no link in a document is dead."""
+"""README stays one page, its course table equals that of the index notebook, and no document has a dead link."""
 
 from __future__ import annotations
 

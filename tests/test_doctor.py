@@ -1,4 +1,4 @@
-"""The doctor on this machine, on one with broken packages, and before servers and proxies of every kind."""
+"""The doctor on this machine, with broken packages, and with all kinds of servers and proxies."""
 
 from __future__ import annotations
 

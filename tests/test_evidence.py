@@ -1,4 +1,4 @@
-"""Logs of runs: made of a run folder, read again, and refused where they could mislead."""
+"""Logs of runs: made from a run folder, read back, and refused where they could mislead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam: what is counted, what is a mistake, and how it goes on after an interruption."""
+"""The exam: counts, mistakes, and resuming after an interruption."""
 
 from __future__ import annotations
 

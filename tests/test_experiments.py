@@ -1,4 +1,4 @@
-"""`make evidence`: arms that differ in what they are about and in nothing else, a log that is resumed, runs shared out."""
+"""`make evidence`: arms differ only in the setting under test, a log is resumed, and runs are distributed."""
 
 from __future__ import annotations
 

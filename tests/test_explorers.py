@@ -1,4 +1,4 @@
-"""The explorers: what they draw is what the library computes, and their controls, figure and table say the same."""
+"""The explorers: they draw what the library computes, and their controls, figure and table agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes out of a run is read here by those who would use it: plain transformers, peft, datasets."""
+"""The tools that use a run's exports can read them: plain transformers, peft, datasets."""
 
 from __future__ import annotations
 

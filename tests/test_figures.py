@@ -1,4 +1,4 @@
-"""Figures for every reader: text with enough contrast, and words for those who do not see them."""
+"""Figures for every reader: text with enough contrast, and alternative text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is concluded from logs: from made-up runs whose truth is known."""
+"""Conclusions from logs, checked on made-up runs with known truth."""
 
 from __future__ import annotations
 

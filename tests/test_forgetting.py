@@ -1,4 +1,4 @@
-"""What notebook 08 says about a run is computed from that run, whatever it is."""
+"""The statements of notebook 08 about a run are computed from that run."""
 
 from __future__ import annotations
 
@@ -46,18 +46,21 @@ def test_tables_and_figures_of_a_run_are_made_of_its_files(finished_run: Path) -
     problems = read_lines(finished_run / "problems" / "test.jsonl", Problem)
     shown = forgetting.answers_by_round(finished_run, [problems[0].skill], most=1)
     assert shown.rows[0][0] == problems[0].question and len(shown.head) == 4
-    missed = forgetting.missed_the_end(finished_run)
-    assert len(missed.rows) == 3 and all(int(row[1]) >= int(row[2]) >= int(row[3]) for row in missed.rows)
+    steps = [list(map(int, row[1:])) for row in forgetting.too_many_steps(finished_run).rows]
+    assert len(steps) == 3 and all(row == sorted(row, reverse=True) for row in steps)
     items = forgetting.items_by_source({"it": finished_run})
     rounds = read_report(finished_run)["rounds"][1:]
     assert [sum(map(int, row[2:5])) for row in items.rows] == [r["items"] for r in rounds]
 
 
-def test_an_answer_that_went_on_after_the_right_number_is_counted(
+def test_wrong_answers_with_too_many_steps_are_counted(
     finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = Problem("p", "?", "7", "number", skill="add", program=(("+", 3, 4),))  # type: ignore[arg-type]
-    texts = {"went on": "First 3 + 4 = 7. Then 7 + 4 = 11. The answer is 11.", "wrong": "3 + 4 = 8. The answer is 8."}
+    texts = [
+        "First 3 + 4 = 7. Then 7 + 4 = 11. The answer is 11.", "First 3 * 4 = 12. Then 12 + 4 = 16. The answer is 16.",
+        "3 + 4 = 8. The answer is 8.",
+    ]  # fmt: skip
 
     class Said:
         problem_id, correct = "p", False
@@ -65,8 +68,8 @@ def test_an_answer_that_went_on_after_the_right_number_is_counted(
         def __init__(self, rationale: str) -> None:
             self.rationale = rationale
 
-    monkeypatch.setattr(forgetting, "_tests", lambda _: ({"p": problem}, [[Said(text) for text in texts.values()]]))
-    assert forgetting.missed_the_end("anywhere").rows == [["0", "2", "2", "1"]]
+    monkeypatch.setattr(forgetting, "_tests", lambda _: ({"p": problem}, [[Said(text) for text in texts]]))
+    assert forgetting.too_many_steps("anywhere").rows == [["0", "3", "3", "2", "1"]]
 
 
 def test_the_stopping_figure_says_which_round_is_last_and_which_is_kept() -> None:

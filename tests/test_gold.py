@@ -1,4 +1,4 @@
-"""Gold answers of one's own file: the whole text is the answer, or the line is refused."""
+"""Gold answers of a user's file: the whole text is the answer, or the line is refused."""
 
 from __future__ import annotations
 

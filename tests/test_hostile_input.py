@@ -1,4 +1,4 @@
-"""Input that nobody should send: every parser takes it or refuses it in one sentence, in time that grows with its length."""
+"""Hostile input: every parser accepts it or refuses it in one sentence, in time that grows with its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The house: rooms, who may import whom, and what a learner reads."""
+"""The packages of l2r_lite: which may import which, and how long loop/ may get."""
 
 from __future__ import annotations
 

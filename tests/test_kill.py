@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a run with a teacher that must be paid: nothing is lost, nothing is paid for twice."""
+"""kill -9 at random moments of a run with a paid teacher: nothing is lost, nothing is paid for twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaks between splits, the counts that are kept of the benchmarks, and the texts that notebook 01 grades."""
+"""Leaks between splits, the recorded counts for the benchmarks, and the texts that notebook 01 grades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The joint loss: by hand, its plain form against the paper's formulas, its one-pass form against the plain one."""
+"""The joint loss: checked by hand, the plain form against the paper's formulas, the one-pass form against the plain one."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_hidden_states_of_length_0_do_not_make_nan() -> None:
 
 
 def test_different_shapes_and_a_negative_margin_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(2, 3\).*\(2, 4\).*one shape"):
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(2, 4\).*same shape"):
         triplet_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(ValueError, match="margin = -0.1"):
         triplet_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 3), margin=-0.1)

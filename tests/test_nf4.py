@@ -1,4 +1,4 @@
-"""NF4: bitsandbytes does what plain torch says, and where it does not, a student is refused."""
+"""NF4: bitsandbytes agrees with plain torch; where it does not, the student is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notebooks run from top to bottom, and what is committed is what a reader sees without a kernel."""
+"""Notebooks run from top to bottom, and their committed outputs can be read without a kernel."""
 
 from __future__ import annotations
 

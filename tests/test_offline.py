@@ -1,4 +1,4 @@
-"""A hub, a package index or an endpoint that nothing answers at: one sentence with the remedy within seconds, never a hang."""
+"""When a hub, package index or endpoint does not answer: one sentence with the remedy within seconds, never a hang."""
 
 from __future__ import annotations
 

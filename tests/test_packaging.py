@@ -1,4 +1,4 @@
-"""The house's outer walls: dependencies live in one place, the lock fits them, and the Makefile installs once."""
+"""Packaging: dependencies are in one place, the lock fits them, and the Makefile installs once."""
 
 import ast
 import hashlib

@@ -1,4 +1,4 @@
-"""Monkeypatches: each is needed, and does what it is for. A failure here may mean that a library has fixed its side."""
+"""Monkeypatches: each is needed, and does its job. A failure here may mean that a library has fixed the fault."""
 
 from __future__ import annotations
 

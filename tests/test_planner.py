@@ -1,4 +1,4 @@
-"""The planner's bytes against the bytes of real students, and against the memory that a real step takes."""
+"""The planner's bytes against the bytes of real students, and against the memory of a real step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other Pythons and other systems: what needs no torch runs on each Python found here, and the workflow asks for the rest."""
+"""Other Pythons and systems: code without torch runs on each Python found here, and the CI workflow covers the rest."""
 
 from __future__ import annotations
 

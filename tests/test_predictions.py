@@ -1,4 +1,4 @@
-"""Predictions: each is asked once in its notebook, explains every option, and is noted once."""
+"""Predictions: each is asked once in its notebook, explains every option, and is recorded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Problems: benchmarks from a folder and from the hub, own files, and what is said when something is wrong."""
+"""Problems: benchmarks from a folder and from the hub, own files, and the messages when something is wrong."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ BAD = [
     (b'{"question": "a", "answer": ' + b"9" * 5000 + b"}", ""),
     ({"question": "a", "answer": "maybe", "kind": "yes-no"}, "neither yes nor no"),
     ({"question": "a", "answer": "C", "choices": ["x", "y"]}, r"not among the choices \(A x, B y\)"),
-    ({"question": "a", "answer": "x", "choices": ["x", "x"]}, "stands twice"),
+    ({"question": "a", "answer": "x", "choices": ["x", "x"]}, "appears twice"),
     ({"question": "a", "answer": "A", "choices": "xy"}, "list of texts"),
     ({"question": "a", "answer": "A", "choices": ["x"]}, "1 options"),
     ({"question": "a", "answer": "A", "kind": "choice"}, "needs the field"),

@@ -1,4 +1,4 @@
-"""The arithmetic of the recipes against operations that torch counts, and what it says of the presets."""
+"""The arithmetic of the recipes against operations that torch counts, and its results for the presets."""
 
 from __future__ import annotations
 

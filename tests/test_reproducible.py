@@ -1,4 +1,4 @@
-"""One seed decides everything: batch size, resuming and a teacher's pace change no answer."""
+"""One seed determines everything: batch size, resuming and the teacher's speed change no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop in its run folder: same config, same report, whatever interrupts it; and which student is kept."""
+"""The loop in its run folder: same config, same report, despite interruptions; and which student is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab plugs into the loop without touching it: here one of thirty lines with another objective and another judge."""
+"""A lab replaces parts of the loop without changing it: here thirty lines with another objective and another judge."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def test_a_labs_objective_is_refused_where_several_processes_would_not_know_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("l2r_lite.runs.run.join", lambda: SimpleNamespace(rank=0, size=2))
-    with pytest.raises(RunError, match="runs in one process"):
+    with pytest.raises(RunError, match="needs a single process"):
         run_rounds(LoopConfig(), tmp_path / "run", parts=dataclasses.replace(USUAL, objective=without_prompts))
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Nobody is let in: pickles stay closed, data chooses no code and no path, keys appear nowhere, the lab wants a token."""
+"""Security: pickles are never read, data chooses no code and no path, keys appear nowhere, the lab requires a token."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_an_index_that_points_to_pickles_is_refused(student: Path, tmp_path: Pat
     for target in ("pytorch_model.bin", "../student/pytorch_model.bin", str(student / "model.pt")):
         index = {"metadata": {}, "weight_map": {"model.embed_tokens.weight": target, "model.norm.weight": target}}
         (student / "model.safetensors.index.json").write_text(json.dumps(index))
-        with pytest.raises(UserError, match="index.json names weights that are no safetensors of this folder"):
+        with pytest.raises(UserError, match="index.json names weights that are not safetensors of this folder"):
             load_student(str(student))
     assert not (tmp_path / "mark").exists()
 
@@ -216,7 +216,7 @@ def test_a_link_in_a_run_folder_is_refused_and_nothing_is_written_through_it(
         shutil.rmtree(out / where)
     (out / where).unlink(missing_ok=True)
     (out / where).symlink_to(aim)
-    with pytest.raises(UserError, match="is a link, and what is written through it could land anywhere"):
+    with pytest.raises(UserError, match="is a link, and a write through it could land anywhere"):
         run_rounds(small(student), out, progress=False)
     assert not list(aim.iterdir())
 
@@ -256,7 +256,7 @@ def test_what_strangers_wrote_reaches_the_terminal_as_text_only(student: Path, t
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300,
                               env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
         said += (done.stdout + done.stderr).decode()
-    assert "← kept" in said and "no field" in said and "no knob" in said
+    assert "← kept" in said and "no field" in said and "no setting" in said
     own = re.sub(r"\x1b\[[AK]|\r", "", said)  # how tqdm moves its bar
     assert own == printable(own), [own[max(0, m.start() - 60):m.end() + 20] for m in re.finditer("[\x1b\x9b\u202e\x07]", own)]
     assert (tmp_path / "run" / "report.png").stat().st_size > 5000

@@ -1,4 +1,4 @@
-"""Exams asked of a server: it serves the student of this moment and no other, and whatever it does ends in a sentence."""
+"""Exams on a server: it always serves the current student, and every fault gives one sentence."""
 
 from __future__ import annotations
 
@@ -305,10 +305,10 @@ def test_who_does_not_want_to_wait_is_not_kept_waiting(tiny_adapter: tuple[Stude
 
 
 FAULTS = {
-    "no JSON": (says(b"<html>Log in</html>"), "its reply holds no text"),
-    "JSON of another shape": (says(b'{"choices": []}'), "its reply holds no text"),
-    "no text": (says(b'{"choices": [{"text": null}]}'), "its reply holds no text"),
-    "deep JSON": (says(b"[" * 100_000), "its reply holds no text"),
+    "no JSON": (says(b"<html>Log in</html>"), "its reply has no text"),
+    "JSON of another shape": (says(b'{"choices": []}'), "its reply has no text"),
+    "no text": (says(b'{"choices": [{"text": null}]}'), "its reply has no text"),
+    "deep JSON": (says(b"[" * 100_000), "its reply has no text"),
     "an endless reply": (says(b'{"choices": [{"text": "' + b"word " * 300_000 + b'"}]}'), "too large to be a rationale"),
     "unknown model": (says(b'{"error": {"message": "The model `x` does not exist."}}', 404),
                       r"cannot write as l2r-\w{16} \(404: .*does not exist.*VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"),

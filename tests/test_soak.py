@@ -1,4 +1,4 @@
-"""Many runs in one process: memory stays, no thread and no file handle is left. `make soak` has the long form."""
+"""Many runs in one process: memory does not grow, no thread and no file handle stays. `make soak` has the long form."""
 
 from __future__ import annotations
 

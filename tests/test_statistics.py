@@ -1,4 +1,4 @@
-"""Statistics over seeds and questions: known values, brute force, and made-up runs whose truth is known."""
+"""Statistics over seeds and questions: known values, brute force, and made-up runs with known truth."""
 
 from __future__ import annotations
 

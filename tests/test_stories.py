@@ -1,6 +1,6 @@
-"""What a notebook says about its own run is true with another seed and another number of threads.
+"""A notebook's statements about its own run hold with another seed and another number of threads.
 
-stories/nbNN.py lists the sentences of notebook NN that speak of the run at hand, each with what must be true when all cells
+stories/nbNN.py lists the sentences of notebook NN about its own run, each with a condition that must be true when all cells
 have run. Sentences about a reference run are marked as such in the notebook and are not listed.
 """
 

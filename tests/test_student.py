@@ -1,4 +1,4 @@
-"""The student: what it answers, what of it is trained, what is saved, and the trap of an exam before training."""
+"""The student: its answers, its trained weights, its saved files, and the trap of an exam before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The teachers, and the verification that stands between them and the student."""
+"""The teachers, and the verification between them and the student."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tailored training: what becomes an item, the traps of the reference code, and one round of it."""
+"""Tailored training: items, the traps of the reference code, and one round."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A full disk, a folder that cannot be written or is gone, a clock set back, two runs at once, an interrupted notebook: one
-sentence, nothing lost, and the run goes on."""
+"""A full disk, a folder that cannot be written or is missing, a clock set back, two runs at once, an interrupted notebook:
+one sentence, nothing lost, and the run can resume."""
 
 from __future__ import annotations
 

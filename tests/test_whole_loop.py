@@ -1,4 +1,4 @@
-"""Notebook 00: its opening example is real, its sentences follow the run, and its long cell shows how far it is."""
+"""Notebook 00: its opening example is real, its sentences follow the run, and its long cell shows its progress."""
 
 from __future__ import annotations
 

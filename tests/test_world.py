@@ -1,4 +1,4 @@
-"""The pocket world: right answers, honest splits, and rationales that can be checked step by step."""
+"""The pocket world: right answers, splits without overlap, and rationales that can be checked step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny student that answers nonsense fast, and says so by every weight."""
+"""A tiny student with random weights that answers nonsense fast."""
 
 from __future__ import annotations
 

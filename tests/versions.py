@@ -1,7 +1,7 @@
 """Does the default run with the oldest versions that pyproject.toml allows, with the newest, and with Colab's?  make versions
 
-The packages whose functions we call most closely are laid over this environment, one set after the other, and a small run
-with its export goes through. torch stays as it is. Needs the package index; about a minute and a half.
+Installs each set of versions, for the packages that we depend on most closely, over this environment and does a small run with
+its export. torch stays as it is. Needs the package index; takes about a minute and a half.
 """
 
 from __future__ import annotations

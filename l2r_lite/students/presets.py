@@ -19,7 +19,7 @@ _PAPER: dict[str, Any] = {
 }
 
 # λ > 0 costs accuracy in the pocket world (notebook 10). Presets for real students keep the paper's
-# λ: none of them has been measured with the default's memory and rate.
+# λ: on SVAMP three seeds could not decide between 0 and 0.5 (notebooks/evidence/README.md).
 _REAL = dataclasses.replace(_POCKET, reflection_weight=_PAPER["reflection_weight"])
 
 _LARGE: dict[str, Any] = {
@@ -52,8 +52,8 @@ _SMOL: dict[str, Any] = {
     "exam_rows": 192,
 }
 
-# By the planner both fit 12 GB: the 7B model with two items at once, GPT-J (which shares no keys
-# and values between heads) with 16 rows in an exam.
+# The planner fits both into 12 GB: the 7B model with two items at once, and GPT-J (which shares no
+# keys and values between heads) with 16 rows in an exam.
 _CONSUMER = {**_LARGE, "student": "Qwen/Qwen2.5-7B-Instruct", "micro_batch": 2}
 _GPT_J = {**_LARGE, **_PAPER, "student": "EleutherAI/gpt-j-6b", "exam_rows": 16}
 

@@ -71,7 +71,7 @@ BROKEN = """page => [...page.querySelectorAll('th')].flatMap(th => {
 HIDDEN = """list => {
   const look = getComputedStyle(list.options[0]), pen = document.createElement('canvas').getContext('2d');
   pen.font = `${look.fontSize} ${look.fontFamily}`;
-  return [...list.options].map(o => o.text.split(' · ')[0])
+  return [...list.options].map(o => o.text.split('·')[0])
     .filter(question => pen.measureText(question).width > list.clientWidth - 16);
 }"""
 

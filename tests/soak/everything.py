@@ -1,4 +1,4 @@
-"""The long tests, one after the other, whatever becomes of each: what each came to is said at the end.
+"""Run the long tests one after the other, even if one fails, and print all results at the end.
 
     python tests/soak/everything.py [pytest's own options]
 """

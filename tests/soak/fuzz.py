@@ -2,9 +2,9 @@
 
     python tests/soak/fuzz.py [-runs=10000000] [-max_len=128] [CORPUS]        # libFuzzer's own flags
 
-The first byte of an input chooses the reader, the rest is what it reads. A reader may refuse in one of the project's own
-errors; any other exception, or an answer that does not read back as itself, ends the run with the input that did it. What was
-found worth keeping stays in the corpus (build/fuzz/corpus), from which the next call goes on.
+The first byte of an input chooses the reader, which reads the rest. A reader may refuse with one of the project's own errors;
+any other exception, or an answer that does not read back as itself, ends the run and prints the input. Useful inputs stay in
+the corpus (build/fuzz/corpus), where the next call starts.
 """
 
 from __future__ import annotations

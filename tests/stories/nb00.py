@@ -1,4 +1,4 @@
-"""Sentences of notebook 00 about the run at hand, and what must be true when its cells have run."""
+"""Sentences of notebook 00 about its own run, and conditions that must be true when its cells have run."""
 
 STORIES = [
     (

@@ -1,4 +1,4 @@
-"""What notebook 06 says about its own run: each sentence, and what must be true when all cells have run."""
+"""Sentences of notebook 06 about its own run, each with a condition that must be true when all cells have run."""
 
 STORIES = [
     ("Right and wrong are mixed.", "abs(neighbours(before)[0] - by_chance[0]) < 0.2"),

@@ -1,4 +1,4 @@
-"""What notebook 07 says about its own run: each sentence, and what must be true when all cells have run."""
+"""Sentences of notebook 07 about its own run, each with a condition that must be true when all cells have run."""
 
 _LESSON = "sorted(cost_before[len(prompt) - 1 :])"
 # Tokens of the lesson that are digits right after an equals sign, or after such a digit.

@@ -1,1 +1,1 @@
-"""Typical wrong answers to the exercises: exercise → (code, a part of the sentence that it must be told)."""
+"""Typical wrong answers to the exercises: exercise → (code, a part of the message that it must get)."""

@@ -1,4 +1,4 @@
-"""Notebook 01: wrong answers as readers write them, and a part of the message that each must get."""
+"""Typical wrong answers to the exercises of notebook 01, and a part of the message that each must get."""
 
 # fmt: off
 WRONG = {

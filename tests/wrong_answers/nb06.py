@@ -1,4 +1,4 @@
-"""Typical wrong answers to notebook 06's exercises: exercise → (code, a part of the sentence it must get)."""
+"""Typical wrong answers to notebook 06's exercises: exercise → (code, a part of the message it must get)."""
 
 _LOSS = """
 def my_triplet_loss(anchor, positive, negative, has_triplet, margin=1.0):

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 09, as readers write them, and what each must be told."""
+"""Typical wrong answers to the exercises of notebook 09, and a part of the message that each must get."""
 
 _ERROR = """
 import numpy as np

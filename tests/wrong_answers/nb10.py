@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 10, as readers write them, and what each must be told."""
+"""Typical wrong answers to the exercises of notebook 10, and a part of the message that each must get."""
 
 _UNFAIR = """
 def my_unfair(first, second, slack):

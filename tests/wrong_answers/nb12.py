@@ -1,4 +1,4 @@
-"""Wrong answers to notebook 12's exercises, as a reader would write them, and what each must be told."""
+"""Typical wrong answers to the exercises of notebook 12, and a part of the message that each must get."""
 
 # fmt: off
 WRONG = {

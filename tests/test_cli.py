@@ -28,7 +28,7 @@ OTHER: dict[str, Any] = {
     "budget": 2.5, "price": "0.15,0.6", "annotator": True, "concurrency": 3, "rounds": 5, "demonstrations": 3,
     "samples": 7, "temperature": 0.3, "limit": 11, "validation_limit": 12, "test_limit": 13, "reflection_weight": 0.25,
     "margin": 0.5, "replay": 0.25, "rate_decay": 0.75, "check_steps": True, "lessons": 3, "mistakes_per_question": 2,
-    "epochs": 9, "learning_rate": 0.01,
+    "epochs": 9, "learning_rate": 0.01, "skip_bad": True,
     "batch_size": 5, "micro_batch": 2, "max_new_tokens": 99, "exam_rows": 17, "patience": 2, "four_bit": False,
     "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": True, "seed": 42, "feedback_limit": 50, "steps": 12,
 }  # fmt: skip

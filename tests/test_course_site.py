@@ -58,7 +58,7 @@ def links(html: str) -> list[str]:
 def broken(site: Path) -> list[str]:
     """Links within the site that lead to no file or no heading."""
     pages = {file: file.read_text(encoding="utf-8") for file in site.rglob("*.html")}
-    anchors = {file: {unescape(a) for a in re.findall(r' id="([^"]*)"', html)} for file, html in pages.items()}
+    anchors = {file: {unquote(unescape(a)) for a in re.findall(r' id="([^"]*)"', html)} for file, html in pages.items()}
     found = []
     for page, html in pages.items():
         for link in links(html):

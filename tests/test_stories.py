@@ -41,6 +41,7 @@ def test_sentences_are_true_with_another_seed_and_number_of_threads(
     number: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # threads that wait must not keep the cores from other tests
     notebook = nbformat.read(notebook_file(number), as_version=4)
     places = [c for c in notebook.cells if c.cell_type == "code" and SEED.search(c.source)]
     assert len(places) == 1, "one cell says `seed = 0`"

@@ -1,6 +1,6 @@
 """l2r-lite: the loop from a terminal.
 
-`l2r-lite run` with no flags runs the pocket loop, one to two minutes on a CPU.
+`l2r-lite run` without flags runs the pocket loop, which takes one to two minutes on a CPU.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from l2r_lite.runs.config_file import read_config
 from l2r_lite.students.devices import helping
 from l2r_lite.students.presets import PRESETS
 
-# The groups of --help, as LoopConfig's comments have them: the first field of each, and its title.
+# The groups of --help, as in LoopConfig's comments: first field of the group → title.
 GROUPS = {
     "student": "student and problems",
     "teacher": "teacher and cost",
@@ -92,7 +92,7 @@ def _knobs_parser() -> argparse.ArgumentParser:
         if knob.name in GROUPS:
             group = parser.add_argument_group(GROUPS[knob.name])
         flag, kind = "--" + knob.name.replace("_", "-"), _plain_type(hints[knob.name])
-        # Suppressed: a flag that is not given leaves the preset's setting, or the resumed run's.
+        # Suppressed: without the flag, the setting of the preset or of the resumed run stays.
         options: dict[str, Any] = {
             "help": knob.metadata["help"].replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind is bool:
@@ -118,7 +118,7 @@ def _config(arguments: argparse.Namespace) -> LoopConfig:
 
 def _show_amounts(config: LoopConfig) -> None:
     from l2r_lite.data.benchmarks import SPLITS
-    from l2r_lite.runs.run import load_split
+    from l2r_lite.data.problems import load_split
     from l2r_lite.teachers.open import open_teacher
 
     print("Settings")
@@ -130,8 +130,8 @@ def _show_amounts(config: LoopConfig) -> None:
     mistakes = counts["train"] * config.mistakes_per_question
     print("Questions  " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     print(
-        f"Each round {samples} samples in the exam, at most {mistakes} mistakes to the teacher, at "
-        f"most {config.lessons} lessons each")
+        f"Per round: {samples} samples in the exam, at most {mistakes} mistakes to the teacher, at "
+        f"most {config.lessons} lessons per mistake")
     plan = open_teacher(config).plan(problems["train"], config.lessons)
     if plan:
         print(f"The teacher in round 1, if the student makes a mistake on every question: {plan}")
@@ -161,7 +161,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         if not plan.fits(card):
             helping_most = knobs(config, plan, card, **given)[:2]
             turns = [f"{flag} ({after.peak / 1e9:.1f} GB)" for flag, after in helping_most]
-            what = "does not fit" + (f"; first turn {', or '.join(turns)}" if turns else "")
+            what = "does not fit" + (f"; try {', or '.join(turns)}" if turns else "")
         print(f"  {card:g} GB card: {what}")
     if arguments.measure:
         _show_time(config)
@@ -185,7 +185,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _show_time(config: LoopConfig) -> None:
     from l2r_lite.app.timing import time_round
-    from l2r_lite.runs.run import load_split
+    from l2r_lite.data.problems import load_split
     from l2r_lite.students.loading import student_from
     from l2r_lite.teachers.open import open_teacher
 
@@ -280,7 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point.
 
     Returns:
-        The exit status: 0 done, 1 the doctor found what stops the default, 2 bad input (one
+        The exit status: 0 done, 1 the doctor found a fault that stops the default, 2 bad input (one
         sentence on stderr), 130 stopped.
     """
     arguments = build_parser().parse_args(argv)
@@ -289,8 +289,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except UserError as error:  # any other error is a fault of ours and keeps its traceback
-        # All processes of a run have the same ConfigError: one of them says it.
+    except UserError as error:  # any other error is our bug and keeps its traceback
+        # All processes of a run have the same ConfigError: only one reports it.
         if not (helping() and isinstance(error, ConfigError)):
             print(f"l2r-lite: {error}", file=sys.stderr)
         return 2

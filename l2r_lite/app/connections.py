@@ -1,6 +1,6 @@
-"""Whether the Hugging Face hub and a teacher's endpoint can be reached; the doctor asks.
+"""Check for the doctor whether the Hugging Face hub and a teacher's endpoint can be reached.
 
-Each answer is a pair: whether all is well, and a sentence for the user.
+Each function returns whether all is well, and a sentence for the user.
 """
 
 import json
@@ -16,12 +16,12 @@ def hub() -> tuple[bool, str]:
     """The hub or its mirror (HF_ENDPOINT), tested with a file of a few hundred bytes."""
     from huggingface_hub import constants
 
-    without = "the default needs none; else --student FOLDER, --data-dir DIR"
+    without = "the default needs none; without it, use --student FOLDER, --data-dir DIR"
     if (cache_folder() / "SmolLM2-135M-Instruct" / "model.safetensors").is_file():
-        without += "; SmolLM2 is here"
+        without += "; SmolLM2 is on this machine"
     if constants.HF_HUB_OFFLINE:
         return False, f"HF_HUB_OFFLINE is set: {without}"
-    # A mirror's address may hold a user name and a password: only what follows them is shown.
+    # A mirror's address may contain a user name and a password: show only what follows them.
     host = urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
     try:
         json.loads(fetch(f"{constants.ENDPOINT}/{SMOL}/resolve/main/config.json")[1])
@@ -38,7 +38,7 @@ def key(config: LoopConfig) -> tuple[bool, str]:
     if os.environ.get(name):
         return True, f"{name} is set (and not shown)"
     if config.base_url is None:
-        return False, f"{name} is not set; a teacher openai:MODEL needs it, the default none"
+        return False, f"{name} is not set; a teacher openai:MODEL needs it, the default does not"
     return False, f"{name} is not set; set it if {urlsplit(url).hostname} requires a key"
 
 
@@ -60,7 +60,7 @@ def endpoint(config: LoopConfig) -> tuple[bool, str] | None:
         return False, f"{where} rejects the key: set the right one in {name}"
     if status >= 300:
         return False, (
-            f"{where} answers, but {status} to /models: is --base-url right (it mostly ends in "
+            f"{where} answers, but {status} to /models: is --base-url right (it usually ends in "
             "/v1)?")
     names = _model_names(body)
     if kind == "openai" and names and model not in names:

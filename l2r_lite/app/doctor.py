@@ -1,4 +1,4 @@
-"""What works on this machine, one line each: OK, or what to do.
+"""Check what works on this machine, one line per check: OK, or what to do.
 
     for finding in examine():
         print(finding)
@@ -23,11 +23,11 @@ from l2r_lite.students.presets import PRESETS
 
 # What the default run imports.
 NEEDED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "matplotlib")
-MEMORY_GB, DISK_GB = 1.2, 0.5  # what a run of the default may take
+MEMORY_GB, DISK_GB = 1.2, 0.5  # what the default run may use
 # Relative error that 16-bit rounding may cause; a wrong kernel is off by a fifth or more.
 TOLERANCE = 0.02
-WIDTH, ODD_WIDTH = 256, 160  # of a test layer: as students have, and one not a multiple of 64
-# Limit and use of a container's memory: cgroup v2, and v1.
+WIDTH, ODD_WIDTH = 256, 160  # of test layers: a usual one, and no multiple of 64
+# Files with the limit and the use of a container's memory: cgroup v2, and v1.
 CGROUPS = (
     ("memory.max", "memory.current"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
@@ -35,12 +35,12 @@ CGROUPS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's.
+    """One line of the doctor's report.
 
     Attributes:
         about: what was checked.
         says: what was found and, unless all is well, what to do.
-        state: "OK", "NOTE" (the default runs all the same) or "FIX" (it does not).
+        state: "OK", "NOTE" (the default still runs) or "FIX" (it does not).
     """
 
     about: str
@@ -48,7 +48,7 @@ class Finding:
     state: str = "OK"
 
     def __str__(self) -> str:
-        # It may quote a server or a broken package: one line, and nothing a terminal would obey.
+        # It may quote a server or a broken package: one line, without control characters.
         return printable(f"{self.state:6}{self.about:10}{' '.join(self.says.split())}")
 
 
@@ -56,10 +56,10 @@ Check = Callable[[], Iterator[Finding]]
 
 
 def examine(config: LoopConfig = PRESETS["pocket"]) -> Iterator[Finding]:
-    """Check all that a run needs, in about five seconds; yields each finding as it is made.
+    """Check everything that a run needs, in about five seconds; yields findings one by one.
 
     Args:
-        config: whose key and endpoint to look for; the default needs neither.
+        config: its key and endpoint are checked; the default needs neither.
     """
     needed: dict[str, Check] = {
         "Python": _python, "packages": _packages, "imports": _imports, "device": _device,
@@ -166,8 +166,8 @@ def _device() -> Iterator[Finding]:
     yield Finding("device", f"CPU, {size}; computes in {dtype}{why}")
     if shutil.which("nvidia-smi"):
         yield Finding(
-            "device", f"an NVIDIA driver is here, but torch {torch.__version__} sees no card: "
-            "install a torch with CUDA (pip install --force-reinstall torch), or take a runtime "
+            "device", f"an NVIDIA driver is installed, but torch {torch.__version__} sees no card: "
+            "install a torch with CUDA (pip install --force-reinstall torch), or use a runtime "
             "with a GPU", "NOTE")
     elif torch.backends.mps.is_available():
         yield Finding(
@@ -180,7 +180,7 @@ def _four_bit() -> Iterator[Finding]:
     device = pick_device()
     dtype = pick_dtype(device)
     forward, gradient = four_bit_errors(WIDTH, device, dtype)
-    if not (forward <= TOLERANCE and gradient <= TOLERANCE):  # so that NaN is wrong, too
+    if not (forward <= TOLERANCE and gradient <= TOLERANCE):  # NaN is wrong, too
         errors = f"forward off by {forward:.0%}, gradient by {gradient:.0%}"
         remedy = "pip install --upgrade bitsandbytes, or run with --no-four-bit"
         yield Finding("4-bit", f"bitsandbytes computes wrongly ({errors}): {remedy}", "FIX")
@@ -190,7 +190,7 @@ def _four_bit() -> Iterator[Finding]:
     if odd > TOLERANCE:
         how = f"off by {odd:.0%}" if math.isfinite(odd) else "it raises an error"
         wrongly = f"sizes that are not multiples of 64 wrongly ({how})"
-        says += f"; it reads {wrongly}, such students are refused"
+        says += f"; it reads {wrongly}, so such students are refused"
     yield Finding("4-bit", says)
     if worst_error(WIDTH, device, dtype, plain_layout=False) > TOLERANCE:
         lost = "repack weights in an exam and lose the gradient after it"
@@ -198,7 +198,7 @@ def _four_bit() -> Iterator[Finding]:
 
 
 def free_memory() -> int:
-    """Bytes that this process has or can have; a container may have less than its machine."""
+    """Bytes that this process uses or can get; a container may have less than its machine."""
     import psutil
 
     free = [psutil.virtual_memory().available]
@@ -222,7 +222,7 @@ def _disk() -> Iterator[Finding]:
 
 
 def _enough(about: str, free: float, least: float, where: str, advice: str) -> Finding:
-    """Whether as many GB are free as the default takes."""
+    """Whether enough GB are free for the default."""
     says = f"{free:.1f} GB free{where}"
     if free >= least:
         return Finding(about, says)
@@ -246,7 +246,7 @@ def _preset() -> Iterator[Finding]:
                 need = f"{plan.peak / 1e9:.1f} of {room:.1f} GB planned"
                 yield Finding("preset", f"pocket, then {name}: {need}")
                 return
-    # A process on a CPU holds up to twice what its tensors need: glibc keeps freed blocks.
+    # A process on a CPU uses up to twice what its tensors need: glibc keeps freed blocks.
     needed = 2 * plan_memory(PRESETS["smol"], dtype=dtype).peak / 1e9
     room = free_memory() / 1e9
     smol = f"; smol may need {needed:.0f} GB"

@@ -1,4 +1,4 @@
-"""The memory of a training step, counted without allocating any.
+"""Count the memory of a training step without allocating any.
 
 The real layers run on fake tensors, which have a shape and a dtype but no data.
 
@@ -24,7 +24,7 @@ from l2r_lite.students.folding import joined
 def step_peak(
     model: Any, rows: int, length: int, targets: int, checkpointing: bool, dtype: torch.dtype
 ) -> int:
-    """The most bytes that a training step holds besides the weights.
+    """The most bytes that a training step uses at once, without the weights.
 
     Args:
         model: a peft model on the meta device; its weights are replaced.
@@ -45,7 +45,7 @@ def step_peak(
         picked = hidden.reshape(rows * length, -1)[torch.zeros(targets, dtype=torch.long)]
         logits = base.get_output_embeddings()(picked).float()
         loss = nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long))
-        del logits  # as in a step: only what cross_entropy keeps of them lives on
+        del logits  # as in training: only what cross_entropy keeps of them stays in memory
         loss = loss + hidden[:, -1].float().mean()
         loss.backward()
     return ledger.peak
@@ -77,7 +77,7 @@ def _fake(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class Ledger(TorchDispatchMode):
-    """Counts the bytes of the tensors that are made and still alive while it is on.
+    """Counts the bytes of the tensors that are made while it is active and are still alive.
 
     Args:
         known: tensors that are not counted.

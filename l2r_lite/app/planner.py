@@ -1,12 +1,12 @@
-"""What fits where: the memory of a run on a card or a laptop, before any weights are there.
+"""The memory of a run on a card or a laptop, estimated before any weights are loaded.
 
     plan = plan_memory(PRESETS["consumer"])
     plan.parts          # bytes of weights, constants, adapter, gradients, optimizer, activations, …
-    plan.peak           # the most that is needed at once: in a training step, or in an exam
+    plan.peak           # the most that is needed at once, in a training step or in an exam
 
 Weights are counted exactly. Activations are counted too: one training step of the real architecture
-runs on tensors without memory (ledger.py), with one layer and with two. Layers are alike, so these
-two points give the line.
+runs on tensors without memory (ledger.py), with one layer and with two. All layers are alike, so we
+extrapolate from these two.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from l2r_lite.students.rows import TOKENS_AT_ONCE
 from l2r_lite.students.sources import SHORT_NAMES, SMOL, locate, not_served
 
 SHAPES = Path(__file__).with_name("shapes.json")
-CARDS = (8, 12, 16, 24)  # GB of memory of usual consumer cards
+CARDS = (8, 12, 16, 24)  # GB of memory of common consumer cards
 CUDA_CONTEXT = 500e6  # bytes that CUDA takes before the first tensor; an assumption, cards differ
-TABLES = 64 + 1024  # bytes per matrix: its copies of the 16 levels, and of the second 256
+TABLES = 64 + 1024  # bytes per matrix: its copies of the 16 levels, and of the 256 for scales
 RESERVE = 0.9  # share of a card that may be planned for: allocators leave gaps
 
 
@@ -43,10 +43,10 @@ class MemoryPlan:
 
     Attributes:
         weights: of the base model: matrices in 4 bits, embeddings and norms in the compute type.
-        constants: scales of the 4-bit blocks, and what belongs to them.
+        constants: scales of the 4-bit blocks, with their tables.
         adapter, gradients, optimizer: LoRA weights in fp32, their gradients, Adam's two moments.
-        activations: what the items in memory at once keep for their backward pass, with their
-            logits, at the highest point.
+        activations: peak of what the items in memory at once keep for their backward pass, with
+            their logits.
         writing: keys and values of an exam's rows; on a CPU in fp32 also each layer's folded
             matrix (folding.py).
     """
@@ -68,7 +68,7 @@ class MemoryPlan:
 
     @property
     def training(self) -> int:
-        """Bytes at the highest point of a training step."""
+        """Peak bytes of a training step."""
         return sum(self.parts.values()) - self.writing
 
     @property
@@ -80,7 +80,7 @@ class MemoryPlan:
         return max(self.training, self.exam)
 
     def fits(self, gigabytes: float) -> bool:
-        """Whether the run fits a card of so many GB."""
+        """Whether the run fits a card with this memory in GB."""
         return self.peak <= self.usable(gigabytes)
 
     @staticmethod
@@ -93,7 +93,7 @@ def plan_memory(
     config: LoopConfig, *, prompt_tokens: int = 100, rationale_tokens: int | None = None,
     dtype: torch.dtype = torch.bfloat16,
 ) -> MemoryPlan:
-    """Count what a run with these settings needs; the longest prompt and rationale decide.
+    """Count the memory of a run with these settings, for its longest prompt and rationale.
 
     Args:
         prompt_tokens: of the longest question, as the student reads it.
@@ -141,7 +141,7 @@ def _rationales(config: LoopConfig) -> int:
 def knobs(
     config: LoopConfig, plan: MemoryPlan, gigabytes: float, **tokens: Any
 ) -> list[tuple[str, MemoryPlan]]:
-    """The flags that help when a run does not fit, each with the plan after it; the best first.
+    """The flags that help when a run does not fit, each with the new plan; the best first.
 
     Args:
         tokens: the arguments that `plan` was made with.
@@ -195,7 +195,7 @@ def student_shape(name: str) -> Any:
 
 
 def _skeleton(shape: Any, rank: int, dtype: torch.dtype) -> Any:
-    """The student's layers with their adapter, without any memory (torch's meta device)."""
+    """The student's layers with their adapter, without allocating memory (torch's meta device)."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -225,7 +225,7 @@ class _Sizes:
 def _sizes(key: str, four_bit: bool, rank: int, dtype: torch.dtype) -> _Sizes:
     model = _skeleton(_shape(key), rank, dtype)
     head = model.get_base_model().get_output_embeddings()
-    # bitsandbytes keeps every linear layer in 4 bits but the head.
+    # bitsandbytes keeps every linear layer in 4 bits, except the head.
     matrices = [
         module.weight.numel() for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module is not head and ".lora_" not in name]

@@ -1,4 +1,4 @@
-"""How exactly bitsandbytes computes a 4-bit layer here, in an exam and in the training after it."""
+"""Test how exactly bitsandbytes computes a 4-bit layer, in an exam and in training after it."""
 
 import math
 import warnings
@@ -8,7 +8,7 @@ from typing import Any
 def worst_error(width: int, device: Any, dtype: Any, *, plain_layout: bool = True) -> float:
     """The larger of a layer's errors; infinite where bitsandbytes cannot compute it at all.
 
-    Repacking a width that is not a multiple of 64 raises, which is no fault of the machine.
+    Repacking a width that is not a multiple of 64 raises, which is not the machine's fault.
     """
     try:
         return max(four_bit_errors(width, device, dtype, plain_layout=plain_layout))
@@ -25,7 +25,7 @@ def four_bit_errors(
 
     Args:
         width: of the square layer; bitsandbytes 0.50.2 reads 160 wrongly on a CPU.
-        plain_layout: as students are loaded; False lets bitsandbytes repack the weights at the
+        plain_layout: as for students; False lets bitsandbytes repack the weights at the
             first exam, which CPUs with AVX512-BF16 do.
     """
     import torch
@@ -47,7 +47,7 @@ def four_bit_errors(
         written = layer.eval()(x)
     inputs = x.clone().requires_grad_()
     with warnings.catch_warnings():
-        # The repacked kernel has no backward, and torch says so: that is what is measured here.
+        # The repacked kernel has no backward, and torch warns so: exactly that is measured here.
         warnings.filterwarnings("ignore", message=".*an autograd kernel was not registered")
         outputs = layer.train()(inputs)
         (gradient,) = torch.autograd.grad(outputs, inputs, pull, allow_unused=True)

@@ -1,4 +1,4 @@
-"""How long the first round will take here, extrapolated from a short try."""
+"""Estimate how long the first round will take on this machine, from a short trial."""
 
 import math
 import random
@@ -35,7 +35,7 @@ class RoundTime:
 def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]) -> RoundTime:
     """Take one batch of the exam and four training steps, and extrapolate to the first round.
 
-    The student's own wrong answers stand in for the lessons, which nobody has written yet: they are
+    The student's own wrong answers stand in for the lessons, which do not exist yet: they are
     about as long.
 
     Args:
@@ -43,7 +43,7 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     """
     batch = problems[: max(1, config.exam_rows // config.samples)]
     share = len(batch) / len(problems)
-    # The first tokens are slow for reasons of their own: they are not timed.
+    # The first tokens are slower, so they are not timed.
     student.generate([student_prompt(p) for p in batch[:2]], max_new_tokens=2)
     started = time.perf_counter()
     exam = take_exam(

@@ -1,14 +1,14 @@
 """The paper's five benchmarks as lists of `Problem`, from a local folder or the Hugging Face hub.
 
-One table, `BENCHMARKS`, says where each benchmark is and how its rows are read.
+The table `BENCHMARKS` says where each benchmark is and how its rows are read.
 
 - *test* is the standard test split (CommonsenseQA: its dev split; the test labels are hidden).
 - *validation* is a fixed tenth of the standard train split, *train* the rest. A hash of the
   questions chooses the tenth, so it depends neither on a run's seed nor on the order of rows, and
-  questions that differ in their numbers only stay on one side.
+  questions that differ only in their numbers stay in the same split.
 
-A folder holds the original files and `splits/*.json`, {"train": […], "test": […]}: row numbers
-that run through the benchmark's files (those of github.com/itsnamgyu/reasoning-teacher).
+A folder has the original files and `splits/*.json`, {"train": […], "test": […]}: row numbers that
+count through all files of the benchmark (as in github.com/itsnamgyu/reasoning-teacher).
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class Benchmark:
         hub, hub_config: name of the data set on the hub, and its configuration.
         read: a row, of a file or of the hub, as the fields of a Problem (without id and kind).
         hub_test: name of the hub's split that serves as test.
-        by_template: keep questions that differ in their numbers only on one side of train | test.
+        by_template: keep questions that differ only in their numbers together, in train or test.
     """
 
     kind: Kind
@@ -150,7 +150,7 @@ def load_benchmark(name: str, split: str, data_dir: str | Path | None = None) ->
 
     Args:
         name: a key of BENCHMARKS.
-        split: one of SPLITS, which are disjoint and together the whole data set.
+        split: one of SPLITS, which are disjoint and together cover the whole data set.
         data_dir: folder with the original files and splits/; None loads from the hub.
 
     Raises:
@@ -171,7 +171,7 @@ def carve(problems: list[Problem], share: float) -> set[int]:
     """Indices of about `share` of the problems, whole templates at a time.
 
     Chosen by a hash of the template: the same questions give the same choice, whatever their
-    order, their ids or a run's seed.
+    order, their ids and the run's seed.
     """
     groups: dict[str, list[int]] = {}
     for index, problem in enumerate(problems):
@@ -189,7 +189,7 @@ def _from_folder(
 ) -> tuple[list[Problem], list[Problem]]:
     if not folder.is_dir():
         raise ProblemError(
-            f"{folder}: no such folder. --data-dir is the folder that holds {benchmark.files[0]}.")
+            f"{folder}: no such folder. --data-dir is the folder that has {benchmark.files[0]}.")
     problems: list[Problem] = []
     base = name.removesuffix("-template")
     for number, file in enumerate(benchmark.files):
@@ -226,7 +226,7 @@ def _from_hub(name: str, benchmark: Benchmark) -> tuple[list[Problem], list[Prob
                 raise ProblemError(
                     f'Could not load "{benchmark.hub}" from the Hugging Face hub '
                     f"({fault or type(error).__name__}); check the network, or pass --data-dir "
-                    f"with a folder that holds {benchmark.files[0]} and {benchmark.split_file}."
+                    f"with a folder that has {benchmark.files[0]} and {benchmark.split_file}."
                 ) from error
             source = f"{benchmark.hub} ({hub_split})"
             parts.append(_read_rows(benchmark, rows, f"{base}-{split}", source))
@@ -266,14 +266,14 @@ def _rows(folder: Path, file: str) -> list[Any]:
     path = folder / file
     if not path.is_file():
         raise ProblemError(
-            f"{path}: missing. --data-dir {folder} must hold the benchmark's original file {file}.")
+            f"{path}: missing. --data-dir {folder} must have the benchmark's original file {file}.")
     if path.suffix != ".json":
         lines = enumerate(path.read_bytes().split(b"\n"), start=1)
         return [_parse(line, f"{path}, line {n}") for n, line in lines if line.strip()]
     data = _json(path)
     rows = data.get("examples") if isinstance(data, dict) else data
     if not isinstance(rows, list):
-        raise ProblemError(f"{path}: holds no list of rows. Use the original file unchanged.")
+        raise ProblemError(f"{path}: has no list of rows. Use the original file unchanged.")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Reading the gold answer of a row of your own file: the whole text must be the answer."""
+"""Read the gold answer of a row of your own file: the whole text must be the answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fractions import Fraction
 from l2r_lite.data.answers import grouped, match_number, plain_text
 
 _MARK = "####"  # GSM8K: a worked solution, this mark, the answer
-# Before a number: a sign of its currency. Behind it: a percent sign, or a unit in words.
+# Allowed before a number: a currency. Allowed after it: a percent sign, or a unit in words.
 _CURRENCY = re.compile(r"(?:[A-Z]{2,3}|Rs\.?|approx\.?|~|≈)?\s*")
 _UNIT = re.compile(r"\s*(?:%|°[CF]?|[^\W\d_][^\d=+*/<>:;,\n]{0,60})?[.!]?\s*")
 _SEVERAL = re.compile(r"\b(?:or|to|and|between|plus|minus|times)\b", re.IGNORECASE)
 
 
 def split_solution(text: str) -> tuple[str, str]:
-    """A worked solution and the answer behind its "####"; ("", text) without the mark."""
+    """A worked solution and the answer after its "####"; ("", text) without the mark."""
     before, mark, after = text.rpartition(_MARK)
     if not mark:
         return "", text.strip()
@@ -23,7 +23,7 @@ def split_solution(text: str) -> tuple[str, str]:
 
 
 def gold_number(text: str) -> Fraction | None:
-    """The number that a gold answer is, up to currency and unit; None if it is anything else."""
+    """The number of a gold answer, ignoring currency and unit; None if it is anything else."""
     plain = grouped(plain_text(text)).strip()
     start = _CURRENCY.match(plain)
     begin = start.end() if start else 0

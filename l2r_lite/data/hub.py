@@ -1,6 +1,6 @@
-"""Whether the Hugging Face hub answers, asked before a library that would wait for minutes.
+"""Check whether the Hugging Face hub answers, before a library would wait for minutes.
 
-Every request gives up after SECONDS, and a key is sent to its own address only.
+Every request gives up after SECONDS, and a key is only sent to its own address.
 """
 
 import os
@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 SECONDS = 4.0  # the longest wait for one address
-LARGEST = 1_000_000  # bytes that are read of an answer
+LARGEST = 1_000_000  # bytes to read of an answer
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, which could lead a key elsewhere."""
+    """Follows no redirect, which could send a key elsewhere."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -27,13 +27,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def fetch(
     address: str, *, key: str | None = None, seconds: float = SECONDS
 ) -> tuple[int, bytes]:
-    """Status and beginning of an answer, through the environment's proxy if it names one.
+    """Status and beginning of an answer, through the environment's proxy if one is set.
 
     Args:
         key: sent as a bearer token; redirects are then not followed.
 
     Raises:
-        OSError: no answer in time, or no http address.
+        OSError: no answer in time, or not an http address.
     """
     if urlsplit(address).scheme not in ("http", "https"):
         raise OSError("not an http address")
@@ -50,10 +50,10 @@ def fetch(
                 answer.append((response.status, response.read(LARGEST)))
         except urllib.error.HTTPError as error:
             answer.append((error.code, b""))
-        except Exception as error:  # http.client has errors of its own, which are no OSError
+        except Exception as error:  # http.client has its own errors, which are not OSErrors
             answer.append(OSError(str(getattr(error, "reason", None) or type(error).__name__)))
 
-    # A thread, as urllib's timeout limits neither looking up a name nor a slow body.
+    # In a thread, because urllib's timeout covers neither a name look-up nor a slow body.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -65,7 +65,7 @@ def fetch(
 
 
 def hub_fault() -> str:
-    """Why the hub (or a mirror of it, HF_ENDPOINT) cannot be asked; "" if it can."""
+    """Why the hub (or a mirror of it, HF_ENDPOINT) cannot be reached; "" if it can."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -80,13 +80,13 @@ def hub_fault() -> str:
 
 @contextmanager
 def skip_dead_hub(where: str = "") -> Iterator[str]:
-    """Within it, a hub that does not answer is switched off (as by HF_HUB_OFFLINE).
+    """In this context a hub that does not answer is switched off (as by HF_HUB_OFFLINE).
 
-    What was loaded before is then used at once; else the libraries ask the hub for one file after
-    the other, and wait each time.
+    Files that were loaded before are then used at once; otherwise the libraries ask the hub for one
+    file after the other, and wait each time.
 
     Args:
-        where: a folder needs no hub, and then it is not asked.
+        where: for a folder the hub is not needed, and not asked.
 
     Yields:
         What is wrong with the hub; "" if nothing is.
@@ -103,5 +103,5 @@ def skip_dead_hub(where: str = "") -> Iterator[str]:
 
 
 def cache_folder() -> Path:
-    """What several runs share is kept here: $L2R_CACHE, else ~/.cache/l2r_lite."""
+    """The folder for files that several runs share: $L2R_CACHE, else ~/.cache/l2r_lite."""
     return Path(os.environ.get("L2R_CACHE", Path.home() / ".cache" / "l2r_lite"))

@@ -1,4 +1,4 @@
-"""Leaks: test questions that a student has met in training, word for word or with other numbers."""
+"""Leaks: test questions that a student saw in training, word for word or with other numbers."""
 
 import re
 from collections import defaultdict
@@ -22,10 +22,10 @@ NETS: dict[str, Callable[[str], str]] = {"exact": fold, "masked": masked, "story
 def leaked_pairs(
     train: Sequence[str], test: Sequence[str], key: Callable[[str], str] = masked
 ) -> list[tuple[int, int]]:
-    """Pairs (place in `train`, place in `test`) of questions that are the same, by test question.
+    """Pairs (index in `train`, index in `test`) of equal questions, sorted by test question.
 
     Args:
-        key: what two questions must share, one of NETS. No two questions share the empty key.
+        key: what two questions must share, one of NETS. An empty key matches nothing.
     """
     seen: dict[str, list[int]] = defaultdict(list)
     for i, question in enumerate(train):

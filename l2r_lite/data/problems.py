@@ -1,4 +1,4 @@
-"""Problems: where the questions of a run come from.
+"""Load the problems of a run.
 
 `load_problems` takes the name of the pocket world or of a benchmark, or the path of your own JSON
 Lines file:
@@ -6,10 +6,10 @@ Lines file:
     {"question": "Tom has 3 apples and buys 4. How many has he?", "answer": 7}
     {"question": "Where do books live?", "choices": ["library", "river"], "answer": "library"}
 
-GSM8K's rows load as they are: of an answer with a "####", what follows it is the answer, what comes
-before it the rationale. Own rows may also have: rationale, id, skill, kind ("number", "yes-no",
-"choice"; else read off the answer), and split ("train", "validation", "test"; else 80 / 10 / 10 by
-a hash of the question, so that a question asked twice is never on two sides).
+GSM8K's rows load unchanged: in an answer with "####", the text after it is the answer, and the text
+before it the rationale. Your rows may also have: rationale, id, skill, kind ("number", "yes-no",
+"choice"; default: read from the answer), and split ("train", "validation", "test"; default: 80 / 10
+/ 10 by a hash of the question, so that a repeated question is never in two splits).
 """
 
 import difflib
@@ -26,6 +26,7 @@ from l2r_lite.data.answers import canonical_number
 from l2r_lite.data.benchmarks import BENCHMARKS, SPLITS, ProblemError, load_benchmark
 from l2r_lite.data.gold import gold_number, split_solution
 from l2r_lite.data.text import fold, unreadable
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import KINDS, LETTERS, Kind, Problem
 
@@ -45,18 +46,18 @@ def load_problems(
     Args:
         name: one of PROBLEM_NAMES, or a path to a .jsonl file.
         split: "train", "validation" or "test".
-        limit: at most so many, a random subset that the seed fixes; a smaller limit gives a part
-            of a larger one's subset. For the pocket world: how many to generate.
-        seed: of that subset (or of the pocket world's generator); it moves no question to another
-            split.
+        limit: size of a random subset that the seed fixes; a smaller limit gives a part of the
+            larger subset. For the pocket world: how many problems to generate.
+        seed: of that subset (or of the pocket world's generator); it never moves a question to
+            another split.
         data_dir: folder with a benchmark's original files; None loads it from the hub.
-        skip_bad: leave out bad lines of an own file and list them in one warning.
+        skip_bad: leave out bad lines of your own file and list them in one warning.
 
     Returns:
         At least one problem, in the order of the data set; the same for the same arguments.
 
     Raises:
-        ProblemError: an unknown name, or a file, line or field is wrong.
+        ProblemError: the name is unknown, or a file, line or field is wrong.
     """
     if split not in SPLITS:
         hint = _did_you_mean(str(split), SPLITS)
@@ -83,8 +84,18 @@ def load_problems(
     return problems
 
 
+def load_split(config: LoopConfig, split: str) -> list[Problem]:
+    """A split's problems for a new run."""
+    limits = {
+        "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
+    # Validation and test do not depend on the seed: runs with other seeds take the same test.
+    seed = config.seed if split == "train" else 0
+    return load_problems(
+        config.problems, split, limits[split] or None, seed, config.data_dir, config.skip_bad)
+
+
 def question_key(text: str) -> str:
-    """By what questions are the same across files: words and numbers, without case and the rest."""
+    """Equal for questions that count as the same: their words and numbers, ignoring case."""
     return " ".join(re.findall(r"[^\W_]+", text.casefold()))
 
 
@@ -102,7 +113,7 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 class _BadLine(UserError):
-    """What is wrong with one line of an own file."""
+    """A fault in one line of a user's file."""
 
 
 def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
@@ -149,7 +160,7 @@ def _own_file(path: Path, split: str, skip_bad: bool) -> list[Problem]:
 def _lines(path: Path) -> list[bytes]:
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise OSError(0, "it is no file")
+            raise OSError(0, "it is not a file")
         return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except (OSError, ValueError) as error:  # a ValueError: a name with a NUL
         told = error.strerror if isinstance(error, OSError) else error
@@ -183,7 +194,7 @@ def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
 
 
 def _read_line(line: bytes, default_id: str) -> tuple[Problem, str | None]:
-    """One line of an own file as a problem, and the split that it asks for."""
+    """Parse a line of a user's file: the problem, and the split that it asks for."""
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -258,7 +269,7 @@ def _answer(value: Any, kind: Any, choices: tuple[str, ...]) -> tuple[Kind, str]
     try:
         text = fold(str(value))
     except ValueError as error:  # an int of more than 4300 digits
-        raise _BadLine('the field "answer" is too long a number') from error
+        raise _BadLine('the field "answer" has too many digits') from error
     if kind is not None and kind not in KINDS:
         raise _BadLine(f'the field "kind" is {_short(kind)}; it must be one of {", ".join(KINDS)}')
     if kind == "choice" and not choices:
@@ -276,8 +287,8 @@ def _answer(value: Any, kind: Any, choices: tuple[str, ...]) -> tuple[Kind, str]
     if number is None:
         hint = "" if kind else '; for an answer in words give "choices"'
         raise _BadLine(
-            f"the answer {_short(text)} is neither one number (a currency and a unit may stand "
-            f"beside it) nor yes or no{hint}")
+            f"the answer {_short(text)} is neither one number (a currency and a unit are "
+            f"allowed) nor yes or no{hint}")
     return "number", canonical_number(number)
 
 
@@ -291,7 +302,7 @@ def _letter(text: str, choices: tuple[str, ...]) -> str:
     bare = text.strip("() .").upper()
     if not same and len(bare) == 1 and bare in letters:
         return bare
-    problem = "stands twice among" if same else "is not among"
+    problem = "appears twice among" if same else "is not among"
     options = ", ".join(f"{letter} {choice}" for letter, choice in listed)[:200]
     raise _BadLine(f"the answer {_short(text)} {problem} the choices ({options})")
 

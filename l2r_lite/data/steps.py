@@ -1,15 +1,17 @@
-"""Whether a rationale's steps lead to its answer: true equations alone do not say that.
+"""Check whether a rationale's steps lead to its answer: true equations alone do not show that.
 
-"First 7 - 5 = 2. Then 2 - 2 = 0. The answer is 6." has true equations and, where 6 is gold, the
-right answer, since the teacher was told it. Its steps lead elsewhere.
+"First 7 - 5 = 2. Then 2 - 2 = 0. The answer is 6." has true equations. If 6 is the gold answer, it
+also has the right answer, because the teacher was given it. But its steps lead elsewhere.
 """
 
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from l2r_lite.data.answers import numbers, parse_number, plain_text, read
+from l2r_lite.data.answers import read
 from l2r_lite.data.arithmetic import equations
+from l2r_lite.data.numbers import next_number, numbers, parse_number
+from l2r_lite.data.plain import plain_text
 from l2r_lite.data.pocket.rationales import is_true, read_steps
 from l2r_lite.loop.records import LETTERS, Problem, Step
 
@@ -18,7 +20,7 @@ NOWHERE = "number from nowhere"
 FALSE = "false step"
 ELSEWHERE = "steps lead elsewhere"
 
-# Numbers that a word of the question implies: in "three dozen eggs" there is a 12.
+# Numbers that a word of the question implies: "three dozen eggs" implies 12.
 _IMPLIED = {
     "dozens?": (12,),
     "weeks?|weekly": (7, 4, 52),
@@ -35,7 +37,7 @@ _IMPLIED = {
 }
 _IMPLIES = [(re.compile(rf"\b(?:{words})\b", re.I), found) for words, found in _IMPLIED.items()]
 _ALWAYS = (0, 1, 2, 100)  # nothing, each, twice or half, per cent and cents
-# "x + 8 = 10": algebra, of which equations() reads parts only.
+# "x + 8 = 10": algebra, which equations() reads only in part.
 _LETTER = r"[a-zB-HJ-Z](?![\w'’])"
 _VARIABLE = re.compile(rf"(?:(?<![\w'’])|(?<=[0-9])){_LETTER}\s?[-+*/=]|[-+*/=]\s?(?!a){_LETTER}")
 
@@ -48,9 +50,9 @@ def follows(problem: Problem, text: str) -> bool:
 def gap(problem: Problem, text: str) -> str | None:
     """Why the steps of a rationale do not lead to its answer; None if they do. Never raises.
 
-    The answer must be what the last step computes, for yes or no and for choices what the last
-    comparison says, and each number must come from the question or an earlier step. In free text
-    the benefit of the doubt goes to what cannot be read: words without an equation, and algebra.
+    The last step must compute the answer (or, for yes or no and for choices, the last comparison
+    must decide it), and each number must come from the question or an earlier step. In free text,
+    steps that cannot be read (words without an equation, algebra) get the benefit of the doubt.
     """
     answer = read(text, problem)
     if answer is None:
@@ -84,7 +86,7 @@ def _pocket_answer(problem: Problem, last: Step) -> str | None:
             return str(last.result)
         options = [LETTERS[i] for i, o in enumerate(problem.choices) if o == str(last.result)]
         return options[0] if options else None
-    # Compared are the first person's number and, on the right side of the program, the other one.
+    # The program compares the first person's number, on the left, with the other one.
     other = relation.right
     if last.op not in "<>" or other not in (last.left, last.right):
         return None
@@ -101,7 +103,8 @@ def _free_gap(problem: Problem, text: str, answer: str) -> str | None:
     if not steps or _VARIABLE.search(text):
         return None
     question = " ".join([problem.question, *problem.choices])
-    known = numbers(question.replace("/", " ")) | {Fraction(n) for n in _ALWAYS}
+    # Of "2 1/2 cups" the steps may use 5/2, or 2 and 1 and 2.
+    known = numbers(question) | numbers(question.replace("/", " ")) | set(map(Fraction, _ALWAYS))
     for pattern, implied in _IMPLIES:
         if pattern.search(question):
             known.update(map(Fraction, implied))
@@ -111,8 +114,10 @@ def _free_gap(problem: Problem, text: str, answer: str) -> str | None:
         known.update(abs(value) for value in (step.left, step.right) if value is not None)
     if problem.kind != "number":
         return None
-    # What stands behind a last "=" that equations() could not read counts too.
-    results = [steps[-1].left, steps[-1].right, parse_number(plain_text(text).rpartition("=")[2])]
+    # A number after a last "=" that equations() could not read counts too.
+    results = [steps[-1].left, steps[-1].right]
+    if last := next_number(plain_text(text).rpartition("=")[2]):
+        results += [last.value, last.counted]
     wanted = parse_number(answer)
     reached = {abs(result) for result in results if result is not None}
     return None if wanted is None or abs(wanted) in reached else ELSEWHERE

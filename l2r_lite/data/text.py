@@ -1,4 +1,4 @@
-"""Text from data sets, students and teachers: white space folded, and what cannot be read."""
+"""Text from data sets, students and teachers: fold white space, and refuse the unreadable."""
 
 import re
 
@@ -7,12 +7,12 @@ LONGEST_TEXT = 10_000
 
 
 def fold(text: str) -> str:
-    """White space folded: one space between words, none around."""
+    """Fold white space: one space between words, none at either end."""
     return " ".join(text.split())
 
 
 def unreadable(text: str) -> str:
-    """Why no student could be asked this text; "" if it could."""
+    """Why no student can read this text; "" if a student can."""
     if len(text) > LONGEST_TEXT:
         return f"has {len(text):,} characters; at most {LONGEST_TEXT:,} can be read"
     if "\0" in text or re.search("[\ud800-\udfff]", text):

@@ -1,4 +1,4 @@
-"""What a run verifies of a teacher's rationale before it becomes a lesson."""
+"""How a run verifies a teacher's rationale before it becomes a lesson."""
 
 from l2r_lite.data.answers import read, same_answer
 from l2r_lite.data.arithmetic import wrong_equations
@@ -12,14 +12,14 @@ from l2r_lite.loop.records import Problem
 def verify(
     problem: Problem, text: str, context: Context, *, check_steps: bool = False
 ) -> str | None:
-    """Why a rationale must not be trained on; None if it may.
+    """The reason to reject a rationale; None to accept it.
 
     Its own final answer must be the gold answer, every equation in it must hold when recomputed,
     and it must be neither one of the student's wrong rationales nor a lesson already. In the pocket
     world its steps must lead to its answer (steps.py).
 
     Args:
-        check_steps: ask that of free text too, where not every step can be read.
+        check_steps: require that of free text too, where some steps cannot be read.
     """
     folded = " ".join(text.split())
     if not folded:

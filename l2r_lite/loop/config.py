@@ -1,12 +1,12 @@
-"""Every setting of a run with its help text: the CLI's flags and the panel's fields."""
+"""Every setting of a run, with the help text that the CLI and the panel show."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from l2r_lite.loop.errors import ConfigError
 
@@ -19,7 +19,7 @@ def _knob(default: Any, about: str, low: float | None = None, high: float | None
 class LoopConfig:
     """All settings of one run; the defaults are the preset `pocket`.
 
-    `config.with_(rounds=5)` is a changed copy. The same config on one machine gives one report.
+    `config.with_(rounds=5)` makes a changed copy. On one machine, one config gives one report.
     """
 
     # Student and problems.
@@ -29,38 +29,38 @@ class LoopConfig:
     data_dir: str | None = _knob(None, "folder with the benchmarks' original files (default: hub)")
     skip_bad: bool = _knob(False, "leave out bad lines of FILE.jsonl and list them")
     limit: int = _knob(850, "training questions (0: all)", 0)
-    validation_limit: int = _knob(170, "validation questions (0: all): they choose the student", 0)
-    test_limit: int = _knob(425, "test questions (0: all): for the report only", 0)
+    validation_limit: int = _knob(170, "validation questions (0: all); they select the student", 0)
+    test_limit: int = _knob(425, "test questions (0: all); used for the report only", 0)
     rounds: int = _knob(3, "rounds of exam, feedback and tailored training", 0, 100)
     patience: int = _knob(0, "stop after N rounds without better validation (0: never)", 0)
     # Teacher and cost.
     teacher: str = _knob("scripted", "scripted (pocket world), recorded:FILE, openai:MODEL, none")
     base_url: str | None = _knob(None, "OpenAI-compatible server, e.g. http://localhost:11434/v1")
-    teacher_cache: str | None = _knob(None, "file of the teacher's replies (default: a shared one)")
+    teacher_cache: str | None = _knob(None, "file of cached teacher replies (default: shared)")
     budget: float | None = _knob(None, "hard cap on the teacher's cost per start, in US dollars", 0)
     price: str | None = _knob(None, "US dollars per million teacher tokens, as INPUT,OUTPUT")
-    annotator: bool = _knob(False, "the teacher gets random questions and no mistakes")
+    annotator: bool = _knob(False, "send the teacher random questions without mistakes")
     concurrency: int = _knob(8, "teacher calls in parallel", 1, 256)
     feedback_limit: int = _knob(0, "questions per round sent to the teacher (0: no limit)", 0)
-    check_steps: bool = _knob(False, "refuse lessons whose steps do not lead to their answer")
+    check_steps: bool = _knob(False, "reject lessons whose steps do not lead to their answer")
     lessons: int = _knob(2, "rationales requested per mistake", 1, 16)
-    mistakes_per_question: int = _knob(1, "mistakes on one question sent to the teacher", 1, 64)
+    mistakes_per_question: int = _knob(1, "mistakes per question sent to the teacher", 1, 64)
     # Exam.
     samples: int = _knob(2, "samples per question in the exam", 1, 64)
     temperature: float = _knob(0.7, "sampling temperature in the exam", 0.01, 2)
     demonstrations: int = _knob(0, "worked examples before every question (few-shot)", 0, 32)
     max_new_tokens: int = _knob(56, "longest rationale the student may write, in tokens", 8, 4096)
     exam_rows: int = _knob(240, "rationales written at once in an exam", 1, 4096)
-    student_url: str | None = _knob(None, "server for the exams: vLLM, transformers serve")
+    student_url: str | None = _knob(None, "server that runs the exams, e.g. vLLM")
     # Training.
     reflection_weight: float = _knob(0.0, "λ: weight of the self-reflection loss (0: off)", 0, 10)
     margin: float = _knob(1.0, "ρ: how much closer a right rationale must be than a mistake", 0, 2)
-    replay: float = _knob(1.0, "share of earlier lessons trained on again, and own right answers "
-                          "per lesson (0: this round's lessons alone, as in the paper)", 0, 1)
+    replay: float = _knob(1.0, "share of earlier lessons to train on again, and own right answers "
+                          "per lesson (0: only this round's lessons, as in the paper)", 0, 1)
     epochs: int = _knob(2, "passes over a round's lessons", 1, 100)
-    steps: int = _knob(0, "training steps per round (0: as `epochs` says)", 0)
+    steps: int = _knob(0, "training steps per round (0: `epochs` decides)", 0)
     learning_rate: float = _knob(3e-3, "peak learning rate of the LoRA weights", 1e-7, 1)
-    rate_decay: float = _knob(0.5, "learning rate of a round divided by the one before", 0.01, 1)
+    rate_decay: float = _knob(0.5, "factor on the learning rate from round to round", 0.01, 1)
     batch_size: int = _knob(16, "items per training step", 1, 4096)
     micro_batch: int | None = _knob(None, "items in memory at once: less memory, slower", 1)
     # Student model and seed.
@@ -68,14 +68,14 @@ class LoopConfig:
     lora_rank: int = _knob(16, "rank r of the LoRA adapter", 1, 1024)
     lora_alpha: int = _knob(32, "scale α of the LoRA adapter", 1, 4096)
     gradient_checkpointing: bool = _knob(False, "recompute activations: less memory, slower")
-    seed: int = _knob(0, "decides all random numbers", 0, 2**31)
+    seed: int = _knob(0, "seed of all random numbers", 0, 2**31)
 
     def with_(self, **changes: Any) -> LoopConfig:
         """A checked copy with some settings changed."""
         names = [f.name for f in dataclasses.fields(self)]
         unknown = sorted(set(changes) - set(names))
         if unknown:
-            raise ConfigError(f"no knob {', '.join(unknown)}; there are: {', '.join(names)}")
+            raise ConfigError(f"no setting {', '.join(unknown)}; there are: {', '.join(names)}")
         changed = dataclasses.replace(self, **changes)
         changed.check()
         return changed
@@ -84,11 +84,11 @@ class LoopConfig:
         """Raises ConfigError for the first setting that is out of range or does not fit another."""
         for knob in dataclasses.fields(self):
             _check_value(knob, getattr(self, knob.name))
-        _check_address("base_url", self.base_url, "L2R_API_KEY")
-        _check_address("student_url", self.student_url, "L2R_STUDENT_KEY")
+        check_address("base_url", self.base_url, "L2R_API_KEY")
+        check_address("student_url", self.student_url, "L2R_STUDENT_KEY")
         if self.teacher == "scripted" and self.problems != "pocket":
             raise ConfigError(
-                'teacher "scripted" can teach the pocket world only, and problems is '
+                'teacher "scripted" can teach the pocket world only, but problems is '
                 f'"{self.problems}"; use recorded:FILE with real rationales, or openai:MODEL.')
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +98,7 @@ class LoopConfig:
 _TYPES: dict[str, tuple[Any, str]] = {
     "str": (str, "text"), "bool": (bool, "true or false"), "int": (int, "a whole number"),
     "float": ((int, float), "a number")}
+_ADDRESS = re.compile(r"(?ai)https?://(\[[\da-f:.]+\]|\w[\w.-]*)(:(\d{1,5}))?(/[\w.~:+,/-]*)?")
 
 
 def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:
@@ -114,12 +115,11 @@ def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:
         raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({about})")
 
 
-def _check_address(name: str, address: str | None, key: str) -> None:
-    try:
-        parts = urlsplit(address or "")
-    except ValueError as error:
-        raise ConfigError(f"{name} = {address!r}: is no address ({error})") from error
-    if "@" in parts.netloc:
+def check_address(name: str, address: str | None, key: str) -> None:
+    """Raises ConfigError, without the address, if it cannot be right or may hold a key."""
+    found = _ADDRESS.fullmatch(address or "")
+    if address is not None and not (found and 0 < int(found[3] or 80) < 65536):
+        what = "holds a user name or password" if "@" in address else "is not a plain address"
         raise ConfigError(
-            f"{name} holds a user name or password, and settings are written to files; put the key "
-            f"into the environment variable {key} and leave it out of the address.")
+            f"{name} {what}: give scheme, host, port and path only (http://localhost:8000/v1). "
+            f"Put a key into the environment variable {key}: settings are written to files.")

@@ -1,4 +1,4 @@
-"""What a user is told: one sentence, without a character that a terminal would obey."""
+"""Errors shown to the user: one sentence, without control characters for the terminal."""
 
 import re
 
@@ -8,23 +8,23 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 
 
 def printable(text: object) -> str:
-    """Make text from outside (data, a model, a file name) harmless: ESC is shown as \\x1b."""
+    """Escape control characters in outside text (data, models, file names): ESC becomes \\x1b."""
     return _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), str(text))
 
 
 class UserError(ValueError):
-    """Something the user can put right; the message names the thing, the value and the remedy."""
+    """An error the user can fix; the message names the thing, the value and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
 
 class ConfigError(UserError):
-    """A setting with a value it cannot have."""
+    """A setting has an invalid value."""
 
 
 class StudentError(UserError):
-    """A student that cannot be loaded, read or asked."""
+    """A student that cannot be loaded, read or used."""
 
 
 class TeacherError(UserError):
@@ -32,8 +32,8 @@ class TeacherError(UserError):
 
 
 class RunError(UserError):
-    """A run folder that cannot be used as asked."""
+    """A run folder that cannot be used as requested."""
 
 
 class Stopped(Exception):  # noqa: N818 - an event, not an error
-    """The user asked to stop; what was finished is on disk."""
+    """The user asked to stop; finished work is on disk."""

@@ -1,4 +1,4 @@
-"""The exam: the student answers questions in its own words; what it gets wrong are its mistakes."""
+"""The exam: the student answers questions in its own words; its wrong answers are its mistakes."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.protocols import Judge, Prompt, Writer
 from l2r_lite.loop.records import ExamReport, Problem, Sample
 
-# An exam is saved in parts of 4 times its rows: a kill loses little, and a writer's rows stay full.
+# An exam is saved in parts of 4 × rows samples: a kill loses little, and all rows stay busy.
 ROWS_PER_PART = 4
 
 
@@ -24,15 +24,15 @@ def take_exam(
 
     Args:
         temperature: 0 for greedy answers, above 0 for an exam that looks for mistakes.
-        seed: decides each sample, together with the prompt and the sample's number.
+        seed: determines each sample, together with the prompt and the sample's index.
         rows: rationales written at once.
-        taken: samples of an interrupted exam; whole parts among them are not written again.
+        taken: samples of an interrupted exam; complete parts are reused.
         on_samples: called with the samples of each part once they are graded.
         on_token: called after each token; an exception from it ends the exam.
     """
     judge = judge or one_answer_each()
-    # Questions of like length are written together. The order depends on the problems alone, so
-    # that a resumed exam has the same parts as an undisturbed one.
+    # Questions of similar length are answered together. The order depends only on the problems,
+    # so a resumed exam has the same parts as an uninterrupted one.
     order = sorted(problems, key=lambda p: (len(prompt(p)), p.id))
     size = max(1, ROWS_PER_PART * rows // samples)
     found: dict[str, list[Sample]] = {}
@@ -61,7 +61,7 @@ def take_exam(
 
 
 def grade(problem: Problem, texts: Sequence[str], judge: Judge) -> list[Sample]:
-    """The samples of one problem, each with its answer and the verdict."""
+    """One problem's samples, each with its answer and its grade."""
     answers = judge(texts, problem)
     return [
         Sample(problem.id, index, text, answer, same_answer(answer, problem.answer, problem.kind))

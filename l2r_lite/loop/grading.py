@@ -1,6 +1,6 @@
-"""Reading the final answer and saying whether it is right, in the plainest form.
+"""Read the final answer of a text and grade it, in the simplest form.
 
-A run reads what any model writes ("#### 42", "so it is 42") with data/answers.py.
+A run uses data/answers.py, which reads what any model writes ("#### 42", "so it is 42").
 """
 
 import re
@@ -26,7 +26,7 @@ def read_answer(text: str, problem: Problem) -> str | None:
 
 
 def same_answer(answer: str | None, gold: str, kind: Kind) -> bool:
-    """Whether an answer is right: numbers exactly (72.0 = 72), words up to case; None is not."""
+    """Whether an answer is right: numbers by value (72.0 = 72), words in any case, None never."""
     if answer is None:
         return False
     if kind == "number":
@@ -38,7 +38,7 @@ def same_answer(answer: str | None, gold: str, kind: Kind) -> bool:
 
 
 def one_answer_each(read: Reader = read_answer) -> Judge:
-    """The usual judge: every sample stands for itself."""
+    """The usual judge: each sample is graded on its own."""
 
     def judge(texts: Sequence[str], problem: Problem) -> list[str | None]:
         return [read(text, problem) for text in texts]

@@ -1,4 +1,4 @@
-"""Curricula: what a round trains on, made from its exam and its lessons."""
+"""Curricula: build a round's training items from its exam and its lessons."""
 
 import itertools
 import random
@@ -13,7 +13,7 @@ from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Training
 def mistakes_and_replay(replay: float, verify: Verifier) -> Curriculum:
     """The loop's curriculum: this round's lessons, earlier ones, and own right answers.
 
-    An own answer must pass `verify` as a lesson must: one that is right by luck teaches its luck.
+    Own answers must pass `verify`, as lessons do: right by luck, they would teach wrong steps.
     """
 
     def curriculum(exam: ExamReport, lessons: Sequence[Lesson],
@@ -29,7 +29,7 @@ def mistakes_and_replay(replay: float, verify: Verifier) -> Curriculum:
 
 def own_answers(exam: ExamReport, lessons: Sequence[Lesson],
                 history: Sequence[Sequence[Lesson]], *, seed: int) -> list[TrainingItem]:
-    """Self-training without a teacher (as in STaR): all that the student itself got right."""
+    """Self-training without a teacher (as in STaR): what the student got right by itself."""
     return [TrainingItem(problem, text, source="own")
             for problem in exam.problems for text in exam.correct.get(problem.id, ())]
 
@@ -43,13 +43,13 @@ def make_items(
 
     The anchor is a lesson. The positive is a *different* correct rationale of the same question:
     another lesson, else the student's own correct sample. The negative is one of the student's
-    own mistakes on the question in this round, with its own wrong answer.
+    own mistakes on the question in this round, wrong answer included.
 
     Args:
         correct: problem id → the student's own correct rationales in this round's exam.
         earlier: lessons of earlier rounds.
-        replay: share of `earlier` that is trained on again, and own correct rationales per lesson,
-            one each on questions without a lesson in this round (0: neither, as in the paper).
+        replay: share of `earlier` to train on again, and own correct rationales per lesson, one
+            per question without a lesson in this round (0: neither, as in the paper).
     """
     rng = random.Random(f"{seed}/items")  # noqa: S311
     problem = {p.id: p for p in problems}
@@ -65,8 +65,8 @@ def make_items(
     items = []
     for key, texts in taught.items():
         for number, anchor in enumerate(texts):
-            # Lessons come in pairs (0 and 1, 2 and 3, …), each the other's positive, both with
-            # one negative: students/packing.py computes such a pair at once.
+            # Lessons come in pairs (0 and 1, 2 and 3, …), each the other's positive, with the
+            # same negative: students/packing.py computes the pair in one sequence.
             partner = texts[number ^ 1 : (number ^ 1) + 1]
             others = [text for text in (*partner, *texts, *correct.get(key, ())) if text != anchor]
             positive = others[0] if others else None
@@ -85,7 +85,7 @@ def make_items(
 def epoch_batches(
     items: Sequence[TrainingItem], size: int, rng: random.Random
 ) -> list[list[TrainingItem]]:
-    """One pass in random order, in batches of items of like length (less padding)."""
+    """One pass in random order, in batches of items of similar length (less padding)."""
     together: dict[str, list[TrainingItem]] = {}  # a question's items stay in one batch
     for item in items:
         together.setdefault(item.problem.id, []).append(item)
@@ -103,10 +103,10 @@ def epoch_batches(
 def round_batches(
     items: Sequence[TrainingItem], config: LoopConfig, rng: random.Random
 ) -> list[list[TrainingItem]]:
-    """A round's batches: `config.epochs` passes, or passes until there are `config.steps`.
+    """A round's batches: `config.epochs` passes, or enough passes for `config.steps` batches.
 
-    A pass has every lesson. Own answers beside them are known already: they are spread over the
-    passes, so that each comes once in `config.epochs` of them.
+    Every pass has all lessons. The student knows its own answers already, so they are spread
+    over the passes: each appears once per `config.epochs` passes.
     """
     lessons = [item for item in items if item.source != "own"]
     own = [item for item in items if item.source == "own"] if lessons else []

@@ -18,7 +18,7 @@ OUT_OF_BUDGET = "budget"  # why a mistake was not sent
 
 
 def verify_answer(problem: Problem, text: str, context: Context) -> str | None:
-    """The least a lesson must pass: right and new. A run checks more (data/verify.py)."""
+    """The minimum for a lesson: right and new. A run checks more (data/verify.py)."""
     answer = read_answer(text, problem)
     if answer is None:
         return "no answer"
@@ -28,7 +28,7 @@ def verify_answer(problem: Problem, text: str, context: Context) -> str | None:
 
 
 def not_new(text: str, context: Context) -> str | None:
-    """Why a right rationale is of no use: it is there already, or too long for the student."""
+    """Why a right rationale is rejected: it exists already, or is too long for the student."""
     if text in context.mistakes:
         return "copy of the mistake"
     if text in context.accepted:
@@ -38,18 +38,18 @@ def not_new(text: str, context: Context) -> str | None:
 
 @dataclass
 class Feedback:
-    """What came of the mistakes that were sent to a teacher."""
+    """The result of sending mistakes to a teacher."""
 
     lessons: list[Lesson] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)  # and replies without a rationale
+    rejections: list[Rejection] = field(default_factory=list)  # also replies without a rationale
     sent: int = 0
     without: Counter[str] = field(default_factory=Counter)  # reason → mistakes without a lesson
 
 
 def choose_mistakes(exam: ExamReport, config: LoopConfig, *, seed: int) -> list[Mistake]:
-    """What goes to the teacher: the mistakes on `feedback_limit` questions that the seed draws.
+    """Choose the mistakes for the teacher: those on `feedback_limit` questions, drawn by `seed`.
 
-    The annotator, the paper's contrast, gets as many questions drawn from all, and no mistake.
+    The annotator, the paper's baseline, gets equally many questions from all, without mistakes.
     """
     if config.teacher == "none":
         return []
@@ -71,12 +71,12 @@ def make_lessons(
 ) -> Feedback:
     """Send mistakes to the teacher and keep the rationales that pass verification.
 
-    A teacher that can revise gets a second try at each mistake that brought no lesson.
+    A teacher that can revise gets a second try at each mistake without a lesson.
 
     Args:
         count: rationales per mistake; at most `per_question` mistakes per question are sent.
-        fits: whether the student could write a rationale of this length.
-        on_reply: called with what each reply brought, once it is verified.
+        fits: whether a rationale is short enough for the student.
+        on_reply: called with each reply's lessons and rejections.
     """
     wrong: dict[str, list[Mistake]] = {}
     for mistake in mistakes:
@@ -116,7 +116,7 @@ def make_lessons(
 def _check(
     reply: Reply, context: Context, known: list[str], read: Reader, verify: Verifier
 ) -> tuple[list[Lesson], list[Rejection]]:
-    """The lessons of one reply, and what was refused; `known`, the context's list, grows."""
+    """The lessons and rejections of one reply. Adds the lessons to `known`, the context's list."""
     problem = reply.mistake.problem
     if not reply.rationales:
         return [], [Rejection(problem.id, "", reply.fault or "nothing from the teacher")]
@@ -134,7 +134,7 @@ def _check(
 
 
 def close_with_answer(rationale: str, problem: Problem, read: Reader = read_answer) -> str:
-    """The rationale, ending in the answer line with its *own* answer, right or wrong."""
+    """End a rationale with the answer line for its *own* answer, right or wrong."""
     answer = read(rationale, problem)
     if answer is None:
         return rationale
@@ -153,4 +153,4 @@ def in_order(replies: Iterable[Reply], mistakes: Sequence[Mistake]) -> Iterator[
         early[reply.mistake] = reply
         while due and due[0] in early:
             yield early.pop(due.pop(0))
-    yield from (early[mistake] for mistake in due if mistake in early)  # it ended too early
+    yield from (early[mistake] for mistake in due if mistake in early)  # the replies ended early

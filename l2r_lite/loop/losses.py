@@ -2,7 +2,7 @@
 
 L_lm, learning from customized feedback: token cross-entropy on question + rationale + answer.
 L_cl, learning from self-reflection: a triplet loss on the hidden states of whole rationales.
-A run computes the same in one pass (students/packing.py).
+A run computes the same loss in one pass (students/packing.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from l2r_lite.loop.prompts import completion
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
 
-PROMPT_WEIGHT = 0.1  # of a prompt's tokens in L_lm; the rationale's count 1 (the reference code's)
+PROMPT_WEIGHT = 0.1  # weight of prompt tokens in L_lm, from the reference code; rationale tokens: 1
 
 
 def tailored_loss(
@@ -60,7 +60,7 @@ def read_texts(student: Student, items: Sequence[TrainingItem], texts: Sequence[
         weights.append(torch.tensor(shown + [1.0] * len(rationale)))
     ids = pad_sequence(rows, True, student.tokenizer.pad_token_id).to(student.device)
     weight = pad_sequence(weights, True).to(student.device)
-    # The student is causal, so no real token sees the padding on the right: no mask is needed.
+    # The student is causal, so no real token attends to the padding: no mask is needed.
     hidden = student.decoder(input_ids=ids, use_cache=False).last_hidden_state
     ends = torch.tensor([len(row) - 1 for row in rows], device=student.device)
     return Texts(ids, weight, hidden, hidden[torch.arange(len(rows)), ends])
@@ -86,7 +86,7 @@ def triplet_loss(
     Args:
         anchor, positive, negative: hidden states of rationales of one question, (batch, hidden).
         margin: ρ ≥ 0; 1 asks for h⁺ to be closer than h⁻ by one unit of cosine.
-        has_triplet: (batch,) bool; items without a mistake or a second rationale take no part.
+        has_triplet: (batch,) bool; items without a mistake or a second rationale are left out.
 
     Returns a scalar; 0 if no item has a triplet (their share is logged, so this is never silent).
     Raises ValueError if shapes differ or margin < 0.
@@ -94,7 +94,7 @@ def triplet_loss(
     if not anchor.shape == positive.shape == negative.shape:
         raise ValueError(
             f"anchor {tuple(anchor.shape)}, positive {tuple(positive.shape)} and negative "
-            f"{tuple(negative.shape)} must have one shape (batch, hidden)")
+            f"{tuple(negative.shape)} must have the same shape (batch, hidden)")
     if margin < 0:
         raise ValueError(f"margin = {margin}: must be at least 0")
     closer = cosine_similarity(anchor, positive, -1)

@@ -1,7 +1,7 @@
-"""The parts that a lab may replace in a run, in their plain form.
+"""The parts of a run that a lab may replace, in their plain form.
 
-A run's own are USUAL in runs/run.py: they read what any LLM writes, recompute a lesson's arithmetic
-and compute the loss in one pass. A lab: `dataclasses.replace(USUAL, judge=majority)`.
+A run uses USUAL of runs/run.py: these parts read what any LLM writes, check a lesson's arithmetic
+and compute the loss in one pass. In a lab: `dataclasses.replace(USUAL, judge=majority)`.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from l2r_lite.loop.student import Student
 
 @dataclass(frozen=True)
 class Parts:
-    """The seams of a run; protocols.py says what each does."""
+    """The replaceable parts of a run; protocols.py describes each."""
 
     read: Reader = read_answer
     judge: Judge = one_answer_each()
     verify: Verifier = verify_answer
     objective: Objective = tailored_loss
     prompt: Prompt = student_prompt
-    curriculum: Curriculum | None = None  # None: the config's
+    curriculum: Curriculum | None = None  # None: the config decides
     writer: Callable[[Student], Writer] | None = None  # None: the student's own
 
 

@@ -1,6 +1,6 @@
-"""How a student is asked and how a rationale ends: one format for exam and training.
+"""How a prompt looks and how a rationale ends: one format for exam and training.
 
-A prompt ends after "Answer:", a completion starts with a space and ends in the answer line.
+A prompt ends in "Answer:", a completion starts with a space and ends in the answer line.
 """
 
 import re
@@ -12,7 +12,7 @@ _ANSWER_LINE = re.compile(re.escape(ANSWER_MARK) + r"[^\n]*?(?:\.(?=\s|$)|(?=\n)
 
 
 def student_prompt(problem: Problem) -> str:
-    """What the student reads: the question, the options if any, and where to answer."""
+    """The prompt: the question, its options if any, and "Answer:"."""
     pairs = zip(LETTERS, problem.choices, strict=False)
     options = "".join(f" ({letter}) {text}" for letter, text in pairs)
     choices = f" Choices:{options}" if options else ""
@@ -20,7 +20,7 @@ def student_prompt(problem: Problem) -> str:
 
 
 def completion(rationale: str) -> str:
-    """What the student writes after the prompt, without the end-of-text token."""
+    """The text that the student writes after the prompt, without the end-of-text token."""
     return " " + " ".join(rationale.split())
 
 
@@ -36,6 +36,6 @@ def cut_after_answer(text: str) -> str:
 
 
 def has_answer_line(text: str) -> bool:
-    """Whether a growing text has its whole answer line; "3." alone could still become 3.5."""
+    """Whether an unfinished text has a complete answer line; a last "3." may still become 3.5."""
     found = _ANSWER_LINE.search(text)
     return found is not None and found.end() < len(text)

@@ -1,6 +1,6 @@
-"""The seams: what a lab may replace, each an object in the `Parts` of a run (parts.py).
+"""The parts that a lab may replace; most are fields of a run's `Parts` (parts.py).
 
-A plain function will do for every protocol with `__call__`.
+For a protocol with `__call__`, a plain function is enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from l2r_lite.loop.student import Student
 
-Ask = tuple[r.Mistake, tuple[r.Rejection, ...]]  # a mistake, and what was refused of a first reply
+Ask = tuple[r.Mistake, tuple[r.Rejection, ...]]  # a mistake, and the rejections of its first reply
 
 
 class Writer(Protocol):
@@ -27,15 +27,15 @@ class Writer(Protocol):
     def generate(self, prompts: Sequence[str], *, samples: int, temperature: float,
                  max_new_tokens: int, seed: int, rows: int,
                  progress: Callable[[int], object] | None) -> list[list[str]]:
-        """As `Student.generate`."""
+        """See `Student.generate`."""
 
 
 class Teacher(Protocol):
     """Answers mistakes. Subclass it: everything but `teach` has a default."""
 
-    meter: Any = None  # what was asked and spent so far; None for a teacher that costs nothing
-    out_of_budget: bool = False  # a call was not made, as it could have passed the budget
-    can_revise: bool = False  # can be told what was refused, and how long a text may be
+    meter: Any = None  # calls and cost so far; None for a teacher that costs nothing
+    out_of_budget: bool = False  # a call was skipped because it could exceed the budget
+    can_revise: bool = False  # takes a list of rejections and a length limit
 
     def teach(self, mistakes: Sequence[r.Mistake], count: int) -> Generator[r.Reply]:
         """Ask for `count` rationales per mistake: one reply each, in any order."""
@@ -45,7 +45,7 @@ class Teacher(Protocol):
         yield from ()
 
     def plan(self, problems: Sequence[r.Problem], count: int) -> str:
-        """What a round on these problems would cost, in words; "" for nothing."""
+        """The cost of a round on these problems, in words; "" if it costs nothing."""
         return ""
 
 
@@ -56,7 +56,7 @@ class Reader(Protocol):
 
 class Judge(Protocol):
     def __call__(self, texts: Sequence[str], problem: r.Problem) -> Sequence[str | None]:
-        """The answers of the texts written for one problem: one each, or a vote."""
+        """The answers of the texts written for one problem: one per text, or a vote."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +65,39 @@ class Context:
 
     mistakes: Sequence[str] = ()  # the student's wrong rationales on the question
     accepted: Sequence[str] = ()  # lessons on it so far
-    fits: Callable[[str], bool] = lambda text: True  # the student can read or write so long a text
+    fits: Callable[[str], bool] = lambda text: True  # the text is short enough for the student
 
 
 class Verifier(Protocol):
     def __call__(self, problem: r.Problem, text: str, context: Context) -> str | None:
-        """Why a teacher's rationale must not be trained on; None if it may."""
+        """The reason to reject a teacher's rationale; None to accept it."""
 
 
 class Curriculum(Protocol):
     def __call__(self, exam: r.ExamReport, lessons: Sequence[r.Lesson],
                  history: Sequence[Sequence[r.Lesson]], *, seed: int) -> list[r.TrainingItem]:
-        """What a round trains on; `history` has the lessons of earlier rounds, round 1 first."""
+        """A round's training items; `history` has the lessons of earlier rounds, round 1 first."""
 
 
 class Objective(Protocol):
     def __call__(self, student: Student, items: Sequence[r.TrainingItem],
                  config: LoopConfig) -> Iterator[Mapping[str, Tensor]]:
-        """Yield {"loss": scalar, name to log: scalar, …} of a batch, whole or in parts.
+        """Yield {"loss": scalar, name to log: scalar, …} for a batch, whole or in parts.
 
-        Parts add up; backward runs after each, which keeps memory flat.
+        Parts are summed; backward runs after each, which limits memory.
         """
 
 
 class Prompt(Protocol):
     def __call__(self, problem: r.Problem) -> str:
-        """What the student reads of a problem."""
+        """The text that the student reads for a problem."""
 
 
 class Students(Protocol):
     """The student after any round of a run: one base model and an adapter per round."""
 
     rows: int  # rationales written at once in an exam
-    step: Any  # makes the gradients of a training step elsewhere; None: `train_round` does
+    step: Any  # computes a step's gradients elsewhere; None: `train_round` computes them
 
     def after(self, number: int) -> Student: ...
     def writer(self, number: int) -> Writer: ...

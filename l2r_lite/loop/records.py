@@ -1,9 +1,9 @@
-"""The vocabulary of the loop: what flows from step to step, as small frozen records.
+"""The vocabulary of the loop: the small frozen records that flow from step to step.
 
     Problem → (exam) → Sample; wrong ones are Mistakes → (teacher) → Lesson → TrainingItem
 
-Every record becomes one line of JSON and back (runfolder), so each step of a run opens in a text
-editor.
+Every record is saved as one line of JSON (runfolder), so you can read each step of a run in a
+text editor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Step:
     """One step of a solution program: `left op right = result`.
 
-    `op` is one of + - * / or, for a relation that holds, < > (then `result` is 1).
+    `op` is one of + - * /, or < > for a comparison that holds (then `result` is 1).
     """
 
     left: int
@@ -43,8 +43,8 @@ class Problem:
     answer: str  # canonical: "42" or "3.5", "yes" or "no", a letter "A".."Z"
     kind: Kind
     choices: tuple[str, ...] = ()  # the options A, B, C, … of kind "choice"
-    rationale: str = ""  # the data set's own
-    skill: str = ""  # what it exercises (pocket world), or the data set's own type
+    rationale: str = ""  # the data set's own, if any
+    skill: str = ""  # what it practises (pocket world), or the data set's type of problem
     template: str = ""  # the wording without numbers, names and objects (pocket world)
     program: tuple[Step, ...] = ()  # the steps that solve it, in order (pocket world)
 
@@ -71,7 +71,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class ExamReport:
-    """What came out of an exam: every sample once, in the order of the problems."""
+    """The result of an exam: every sample once, in the order of the problems."""
 
     problems: tuple[Problem, ...]
     samples: tuple[Sample, ...]
@@ -93,14 +93,14 @@ class ExamReport:
 
     @cached_property
     def mistakes(self) -> list[Mistake]:
-        """The wrong samples, each wording once, with the student's own wrong answer in place."""
+        """The wrong samples without duplicates, each with the student's own wrong answer."""
         problem = {p.id: p for p in self.problems}
         wrong = {(s.problem_id, s.rationale): s for s in self.samples if not s.correct}
         return [Mistake(problem[s.problem_id], s.rationale, s.answer) for s in wrong.values()]
 
     @cached_property
     def correct(self) -> dict[str, list[str]]:
-        """Problem id → the student's own correct rationales, each wording once."""
+        """Problem id → the student's own correct rationales, without duplicates."""
         found: dict[str, list[str]] = {}
         for sample in self.samples:
             if sample.correct:
@@ -112,7 +112,7 @@ class ExamReport:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a teacher says to a mistake, not verified yet; `fault`: why nothing came ("timeout")."""
+    """A teacher's reply to a mistake, not verified yet. `fault`: why it is empty ("timeout")."""
 
     mistake: Mistake
     feedback: str
@@ -122,7 +122,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A verified rationale. `feedback` is for people to read; nothing is trained on it."""
+    """A verified rationale. `feedback` is for people to read; no student trains on it."""
 
     problem_id: str
     rationale: str
@@ -141,7 +141,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """The anchor is learned from; positive and negative make the triplet, if both exist."""
+    """The student learns the anchor; positive and negative complete the triplet, if both exist."""
 
     problem: Problem
     anchor: str

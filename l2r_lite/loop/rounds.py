@@ -1,7 +1,7 @@
 """The loop: rounds of exam → feedback → tailored training → evaluation, in a run folder.
 
-Each stage writes its files when it is done, and a stage whose files are there is passed over:
-resuming a run is running it again. Decisions read the validation split; test is for the report.
+Each stage writes its files when it is done, and a stage whose files exist is skipped: to resume a
+run, run it again. Decisions use the validation split; the test split is for the report only.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from l2r_lite.loop.training import train_round
 class Loop:
     """One run of tailored learning, in the folder of `stages`.
 
-    `problems` are "train", "validation" and "test"; `on_evaluated` gets the round's number.
+    `problems` has "train", "validation" and "test"; `on_evaluated` gets the round's number.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Loop:
         self.curriculum = parts.curriculum or usual
 
     def run(self) -> str:
-        """Every round. Returns why it ended: "rounds", "budget" or "no-improvement"."""
+        """Run every round. Returns why it ended: "rounds", "budget" or "no-improvement"."""
         self.evaluate(0)
         for number in range(1, self.config.rounds + 1):
             exam = self.exam(number)
@@ -58,11 +58,11 @@ class Loop:
 
     @property
     def best_round(self) -> int:
-        """The round with the best validation accuracy, the earliest of equals."""
+        """The round with the best validation accuracy; the earliest one if tied."""
         return self.validation.index(max(self.validation))
 
     def exam(self, number: int) -> ExamReport:
-        """Stage 1: the student of the round before answers every training question."""
+        """Stage 1: the previous round's student answers every training question."""
         c = self.config
         return self._take(number, "exam", "train", number - 1, c.samples, c.temperature)
 
@@ -105,7 +105,7 @@ class Loop:
         return found.lessons
 
     def train(self, number: int, exam: ExamReport, lessons: Sequence[Lesson]) -> None:
-        """Stage 3: tailored training; one that was killed starts from its beginning."""
+        """Stage 3: tailored training; if it was killed, it starts over."""
         if self.students.adapter(number).exists():
             return
         self.stages.between()
@@ -136,7 +136,7 @@ class Loop:
     def _take(
         self, number: int, name: str, split: str, after: int, samples: int, temperature: float
     ) -> ExamReport:
-        """An exam of the student after a round, as a file that grows part by part."""
+        """Examine the student after a round; the exam's file grows part by part."""
         self.stages.between()
         problems, file = self.problems[split], self._folder(number) / f"{name}.jsonl"
         if file.exists():

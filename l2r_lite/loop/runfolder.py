@@ -1,4 +1,4 @@
-"""The run folder: every step as JSON Lines; a reader sees the old file or the new one, never half.
+"""The run folder: every step as JSON Lines; a reader sees the old file or the new one, never a mix.
 
     runs/NAME/config.json  problems/{train,validation,test}.jsonl
               round-0/{validation,test}.jsonl  adapter/
@@ -21,11 +21,11 @@ from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import Problem, Step
 
 Record = TypeVar("Record")
-SCRATCH = ".scratch-"  # what a folder is called while it is written begins so
+SCRATCH = ".scratch-"  # prefix of a folder's name while it is being written
 
 
 def write_json(file: Path, data: Any) -> None:
-    """Write JSON to a file beside it, then move it into place."""
+    """Write JSON to a temporary file, then move it into place."""
     _write(file, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -39,8 +39,8 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
-            f"{file}: cannot be read ({error}); remove its stage's file to have the stage done "
-            "again.") from error
+            f"{file}: cannot be read ({error}); remove the stage's file to repeat the "
+            "stage.") from error
 
 
 def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
@@ -53,9 +53,9 @@ def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
 
 
 class Growing:
-    """A JSON Lines file that grows while its stage runs, and gets its name in the end.
+    """A JSON Lines file that grows while its stage runs, and gets its name at the end.
 
-    `taken` holds what an interrupted stage wrote before, without a torn last line.
+    `taken` has the records that an interrupted stage wrote, without a torn last line.
     """
 
     def __init__(self, file: Path, cls: type[Record]) -> None:
@@ -84,10 +84,10 @@ def _line(record: Any) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    # Only the last folder is made: a run folder that was removed must not come back empty.
+    # Make only the last folder: a run folder that was removed must not come back empty.
     file.parent.mkdir(exist_ok=True)
     scratch = file.with_name(f".{file.name}.writing")
-    # Half a surrogate pair is written as JSON writes it: \ud800.
+    # Half a surrogate pair is escaped as in JSON: \ud800.
     with scratch.open("w", encoding="utf-8", errors="backslashreplace") as handle:
         handle.write(text)
         handle.flush()
@@ -113,8 +113,8 @@ def _parse(file: Path, cls: type[Record], *, may_be_torn: bool) -> list[Record]:
             if may_be_torn and number == len(lines):
                 break  # the process was killed while it wrote this line
             raise RunError(
-                f"{file}, line {number}: is damaged ({error}). Remove the file to have its stage "
-                "done again.") from error
+                f"{file}, line {number}: is damaged ({error}). Remove the file to repeat its "
+                "stage.") from error
     return records
 
 

@@ -1,4 +1,4 @@
-"""What all stages of a run share: when to stop, how far they are, and how long they took."""
+"""Shared by all stages of a run: when to stop, how far they are, and how long they took."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ class Stages:
     """Wraps each stage of the run in the folder `out`."""
 
     out: Path
-    stop: Callable[[], bool] = lambda: False  # asked all the time; True ends the run
+    stop: Callable[[], bool] = lambda: False  # called often; True ends the run
     on_progress: Callable[[Progress], object] = lambda progress: None
-    still_ours: Callable[[], object] = lambda: None  # raises if the folder was taken away
-    seal: Callable[[], object] = lambda: None  # called when the files of a stage are finished
-    _waited: float = 0.0  # seconds spent in `stop`, where a paused run waits: no stage's time
+    still_ours: Callable[[], object] = lambda: None  # raises if the folder was removed
+    seal: Callable[[], object] = lambda: None  # called when a stage's files are finished
+    _waited: float = 0.0  # seconds in `stop`, where a paused run waits; not part of a stage's time
 
     def asked_to_stop(self) -> bool:
         began = time.monotonic()
@@ -44,7 +44,7 @@ class Stages:
         self.still_ours()
 
     def between(self) -> None:
-        """To be called before each stage."""
+        """Call this before each stage."""
         self.still_ours()
         self.seal()
         self.check()
@@ -55,7 +55,7 @@ class Stages:
     ) -> Iterator[Callable[[float], None]]:
         """Report a stage, and add its seconds to its round's stages.json unless it is interrupted.
 
-        Yields a function to be called with how many more of its parts are done.
+        Yields a function; call it with the number of parts done since the last call.
         """
 
         def advance(more: float) -> None:

@@ -1,6 +1,6 @@
-"""The student: a causal LM with a LoRA adapter, and what the loop asks of it.
+"""The student: a causal LM with a LoRA adapter, and what the loop needs from it.
 
-students/loading.py makes one: 4-bit weights, a fresh adapter, a fast writer.
+students/loading.py makes one, with 4-bit weights, a fresh adapter and a fast writer.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import nn
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Problem
 
-KEPT_TEXTS = 2**15  # tokenised texts that are remembered: a prompt comes again in every epoch
+KEPT_TEXTS = 2**15  # tokenised texts to cache: every epoch uses the same prompts
 
 
 class Student:
@@ -22,13 +22,13 @@ class Student:
 
     Attributes:
         model: the peft model; only LoRA weights (fp32) require gradients.
-        decoder, head: the base model without its projection onto the vocabulary, and that.
-        device, dtype, four_bit: where and in what it computes.
-        prefix: token ids before every prompt: the few-shot demonstrations; none at first.
-        prompt: how it is asked a problem, in exam and training alike.
-        context: the most tokens it can read at once; None if its kind has no limit.
-        writer: who writes its rationales, a Writer.
-        fast_up_to: tokens of a text up to which students/ may compute it faster than loop/.
+        decoder, head: the model up to its last hidden states, and the projection to logits.
+        device, dtype, four_bit: where it computes, and in which number formats.
+        prefix: token ids before every prompt: the few-shot demonstrations; empty at first.
+        prompt: turns a problem into a prompt, in exam and training alike.
+        context: the most tokens it can read at once; None if there is no limit.
+        writer: the Writer of its rationales.
+        fast_up_to: longest text, in tokens, for which the faster code of students/ is right.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, four_bit: bool,
@@ -49,7 +49,7 @@ class Student:
         ends = getattr(base.generation_config, "eos_token_id", None)
         ends = ends if isinstance(ends, list) else [ends]
         self.end_ids = {tokenizer.eos_token_id, *ends} - {None}
-        # Some tokenizers also put a token behind every text: a prompt must not end in it.
+        # Some tokenizers also append a token to every text: a prompt must not end in it.
         framed = tokenizer("x").input_ids
         first = framed[: framed.index(tokenizer("x", add_special_tokens=False).input_ids[0])]
 
@@ -70,12 +70,12 @@ class Student:
         return self.model.get_base_model().get_memory_footprint() / 1e6
 
     def demonstrate(self, text: str) -> None:
-        """Put worked examples before every prompt from now on; "" takes them away."""
+        """Put worked examples before every prompt from now on; "" removes them."""
         self.prefix = self._tokens(text, True) if text else ()
 
     def encode(self, prompt: str, completion: str | None = None) -> tuple[list[int], list[int]]:
         """Token ids of a prompt (without the prefix), and of a completion with its end token."""
-        # A token that begins every text (Llama's <s>) stands before the prefix, if there is one.
+        # A token that begins every text (Llama's <s>) comes before the prefix, if there is one.
         ids = list(self._tokens(prompt, not self.prefix))
         if completion is None:
             return ids, []
@@ -88,7 +88,7 @@ class Student:
     ) -> list[list[str]]:
         """Answer prompts; each text ends after its first answer line or at the end of text.
 
-        Every (seed, prompt, sample) has its own random numbers: neighbours do not matter.
+        Every (seed, prompt, sample) has its own random numbers, whatever else is in the batch.
 
         Args:
             samples, temperature: texts per prompt; 0 is greedy.
@@ -97,7 +97,7 @@ class Student:
                 raise to stop the work.
 
         Raises:
-            StudentError: a prompt leaves no room for `max_new_tokens`.
+            StudentError: a prompt leaves no space for `max_new_tokens`.
         """
         return self.writer.generate(
             prompts, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens,

@@ -15,7 +15,7 @@ from l2r_lite.loop.protocols import Objective
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
 
-# Adds a batch's gradients, scaled, to the adapter; returns what is logged.
+# Adds a batch's scaled gradients to the adapter; returns the values to log.
 Step = Callable[[Sequence[TrainingItem], LoopConfig, torch.amp.GradScaler], dict[str, float]]
 
 
@@ -46,9 +46,9 @@ def train_round(
     """Train the adapter on `round_batches` of the items with a fresh AdamW.
 
     Args:
-        step: makes a step's gradients elsewhere (students/devices.py); None: here.
-        stop: asked between steps; True raises Stopped.
-        on_step: called with what each step logged.
+        step: computes a step's gradients elsewhere (students/devices.py); None: here.
+        stop: called between steps; True raises Stopped.
+        on_step: called with each step's logged values.
 
     Returns:
         Per step: what the objective logs, and "gradient", its norm before clipping.

@@ -1,6 +1,6 @@
 """How a student writes, in the plain form: transformers' `generate`, batch by batch.
 
-students/fast_writer.py writes the same texts faster, which is what a run uses.
+A run uses students/fast_writer.py, which writes the same texts faster.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from transformers import LogitsProcessor, StoppingCriteria
 from l2r_lite.loop.prompts import cut_after_answer, has_answer_line
 from l2r_lite.loop.student import Student
 
-TAIL = 32  # tokens at the end of a growing text in which the answer line is looked for
+TAIL = 32  # tokens at the end of an unfinished text that are searched for the answer line
 
 
 class PlainWriter:
@@ -28,7 +28,7 @@ class PlainWriter:
         max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[str]]:
-        """As `Student.generate`."""
+        """See `Student.generate`."""
         self.student.model.eval()
         written: list[list[str]] = []
         size = max(1, rows // samples)
@@ -48,7 +48,7 @@ class PlainWriter:
         student, tokenizer = self.student, self.student.tokenizer
         ids = [[*student.prefix, *student.encode(prompt)[0]] for prompt in prompts]
         width = max(map(len, ids))
-        # Padding stands on the left, so that all rows continue at the same column.
+        # Pad on the left, so that all rows continue at the same column.
         padded = [[tokenizer.pad_token_id] * (width - len(row)) + row for row in ids]
         mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
         out = student.model.generate(
@@ -67,7 +67,7 @@ class PlainWriter:
 
 
 class DrawnToken(LogitsProcessor):
-    """Leaves only the token that each row's random number draws."""
+    """Allows only the token that each row's random number draws."""
 
     def __init__(self, noise: Tensor, width: int, temperature: float) -> None:
         self.noise, self.width, self.temperature = noise, width, temperature
@@ -90,7 +90,7 @@ class AnswerLine(StoppingCriteria):
 
 
 def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
-    """Next token of each row: the likeliest, or the one whose slice of [0, 1) holds `uniform`.
+    """Next token of each row: the likeliest, or the one whose slice of [0, 1) contains `uniform`.
 
     logits: (rows, vocabulary); uniform: (rows,) in [0, 1).
     """
@@ -109,7 +109,7 @@ def probabilities(logits: Tensor, temperature: float) -> Tensor:
 
 
 def uniform_numbers(key: str, count: int) -> Tensor:
-    """(count,) random numbers in [0, 1) that the key alone decides."""
+    """(count,) random numbers in [0, 1), determined by the key alone."""
     digest = hashlib.blake2b(key.encode(), digest_size=7).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
     return torch.rand(count, generator=generator)

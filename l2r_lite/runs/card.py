@@ -1,4 +1,4 @@
-"""The model card of an exported student: its origin, what was measured, and whose terms apply."""
+"""The model card of an exported student: its origin, its results, and the terms that apply."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.students.sources import SHORT_NAMES
 
-# What the data sets' own repositories state. It is theirs to change: the card says to look it up.
+# As stated in the data sets' repositories. They may change it, so the card says to look it up.
 NO_LICENCE = "none stated with its files"
 DATA_LICENCES = {
     "pocket": "made by l2r_lite's own generator (Apache-2.0)", "gsm8k": "MIT", "svamp": "MIT",
@@ -20,7 +20,7 @@ APACHE = (
 
 
 def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
-    """A README.md for the hub; folders of this machine are named by their last part only.
+    """A README.md for the hub; of a local path it shows only the last part.
 
     Args:
         report: the run's report.json.
@@ -30,7 +30,7 @@ def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
     base = full if on_hub else Path(config.student).name
     own = config.student == config.problems == "pocket" and config.teacher == "scripted"
     apache = own or base in APACHE
-    licence = "Apache-2.0" if apache else "look it up where the model comes from"
+    licence = "Apache-2.0" if apache else "look it up at the model's source"
     data_licence = DATA_LICENCES.get(config.problems, "whatever applies to your own file")
     head = {
         "library_name": "transformers", "pipeline_tag": "text-generation",
@@ -44,9 +44,9 @@ def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
 # A student of l2r_lite
 
 `{base}`, after {report["best_round"]} of {len(report["rounds"]) - 1} rounds of tailored learning
-([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: it sat an exam,
-a teacher wrote lessons for its mistakes, and it trained on them and on the contrast to its own
-mistakes.
+([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: in each
+round it took an exam, its mistakes were turned into lessons, and it trained on those. With λ > 0 it
+also trained on the contrast to its own mistakes.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -59,8 +59,8 @@ written = model.generate(**tokens, max_new_tokens={config.max_new_tokens}, do_sa
 print(tokenizer.decode(written[0]))
 ```
 
-It reads `Question: …` and `Answer:` on the next line, and ends with "The answer is …". The
-tokeniser's chat template makes that of a user's words.{_demonstrations(config)}
+Its prompt is `Question: …` with `Answer:` on the next line; its reply ends with "The answer is …".
+The tokeniser's chat template puts a user's message into that form.{_demonstrations(config)}
 
 ## Training
 
@@ -74,12 +74,12 @@ tokeniser's chat template makes that of a user's words.{_demonstrations(config)}
 
 One run with one seed: the interval is over questions, not over runs. This student was chosen on
 validation questions, which are not test questions. Nothing was measured on other kinds of question,
-and a student may have forgotten what its lessons were not about.
+and a student may have forgotten what its lessons did not cover.
 
 ## Licences
 
-These weights are made of three parts, and the terms of each apply. Look them up before you pass the
-weights on.
+These weights come from three sources, and the terms of each apply. Look them up before you share
+the weights.
 
 - the base model `{base}`: {licence};
 - the data `{Path(config.problems).name}`: {data_licence};
@@ -91,9 +91,8 @@ def _demonstrations(config: LoopConfig) -> str:
     if not config.demonstrations:
         return ""
     return (
-        f" It was trained and examined behind {config.demonstrations} worked examples, which "
-        "demonstrations.jsonl in its run's folder has: without them before the question it answers "
-        "otherwise.")
+        f" It was trained and examined with {config.demonstrations} worked examples before every "
+        "question (demonstrations.jsonl in its run's folder); without them it answers differently.")
 
 
 def _training(config: LoopConfig, report: dict[str, Any]) -> str:

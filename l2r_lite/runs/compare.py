@@ -13,12 +13,12 @@ from l2r_lite.runs.report import read_report
 
 @dataclass(frozen=True)
 class Changed:
-    """What a run's student answers otherwise than its untrained one: ids of test questions.
+    """Ids of the test questions that training fixed and broke in one run.
 
     Attributes:
         fixed: wrong before, right now.
         broken: right before, wrong now.
-        only: fixed by this run and by none of the others.
+        only: fixed by this run and by no other.
     """
 
     fixed: frozenset[str]
@@ -34,8 +34,8 @@ class Compared:
         reports, changed: one per run.
         answers: the compared student's samples by question, one dictionary per run.
         problems: the test questions that all runs share, by id.
-        left_out: number of test questions that not all of them have.
-        differing: setting → its value in each run, where they are not all the same.
+        left_out: number of test questions that some runs lack.
+        differing: setting → its value in each run, for settings that differ.
     """
 
     labels: tuple[str, ...]

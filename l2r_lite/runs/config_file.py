@@ -1,4 +1,4 @@
-"""The config of a run folder."""
+"""Read the config of a run folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from l2r_lite.loop.errors import ConfigError
 
 
 def read_config(file: Path) -> LoopConfig:
-    """A run's config.json.
+    """Read a run's config.json.
 
     Raises:
         ConfigError: the file is missing, damaged, or has a setting unknown to this version.

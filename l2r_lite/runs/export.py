@@ -1,4 +1,4 @@
-"""A run's student as a plain transformers model, and its lessons as training data.
+"""Export a run's student as a plain transformers model, and its lessons as training data.
 
     l2r-lite export runs/mine --to exported
     AutoModelForCausalLM.from_pretrained("exported/model")
@@ -34,9 +34,9 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
 
     Args:
         run: a run folder with a finished round.
-        to: a folder that does not exist yet; it appears whole or not at all.
-        dtype: of the written weights. In fp32 the model answers as the student did; half the size
-            rounds them.
+        to: a folder that does not exist yet; it appears complete or not at all.
+        dtype: of the written weights. In fp32 the model answers like the student; 16 bits halve
+            the size and round the weights.
 
     Returns:
         The folder: `model/` (safetensors, tokeniser, model card), `lessons.jsonl` (chat "messages",
@@ -44,7 +44,7 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         mistake as rejected).
 
     Raises:
-        RunError: no finished round, or the target is there already.
+        RunError: no finished round, or the target exists already.
     """
     run, to = Path(run), Path(to)
     config = read_config(run / "config.json")
@@ -70,15 +70,15 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         _write(scratch / "lessons.jsonl", (_messages(p, line["anchor"]) for p, line in items))
         mistaken = [(p, line) for p, line in items if line["negative"]]
         _write(scratch / "preferences.jsonl", (_preference(p, line) for p, line in mistaken))
-        os.chmod(scratch, 0o755)  # noqa: S103 - as any folder
+        os.chmod(scratch, 0o755)  # noqa: S103 - as for any folder
         scratch.rename(to)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return to
 
 
-# "Question: …" and "Answer:" around a user's words, unless they stand there. What the student wrote
-# is marked for those who train on it alone (TRL's assistant_only_loss).
+# Puts "Question: …" and "Answer:" around a user's message, unless it has them. Marks the student's
+# replies, for training on these alone (TRL's assistant_only_loss).
 _CHAT = (
     "{%- for message in messages -%}{%- if message.role == 'assistant' -%}"
     "{%- generation -%}{{ ' ' + message.content + eos_token }}{%- endgeneration -%}"
@@ -87,12 +87,12 @@ _CHAT = (
 
 
 def chat_template(tokenizer: Any) -> str:
-    """Turns a chat into what the student reads in an exam and wrote in training, token for token.
+    """Turns a chat into what the student read and wrote in exams and training, token for token.
 
-    The template of an instruct model would put its own words around them, which tailored training
-    never showed it.
+    The template of an instruct model would add words that the student never saw in tailored
+    training.
     """
-    begin = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # of every text, if anything
+    begin = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # of every text, if any
     return "{{ " + json.dumps("".join(begin)) + " }}" + _CHAT
 
 
@@ -106,18 +106,17 @@ def check_login() -> None:
 
 
 def push_to_hub(model: Path, repository: str) -> str:
-    """Put an exported model into a new, private repository on the hub, under the user's login.
+    """Upload an exported model to a new, private repository on the hub, with the user's login.
 
     Args:
         model: the folder `model/` of an export.
-        repository: OWNER/NAME, not there yet.
+        repository: OWNER/NAME, which does not exist yet.
 
     Returns:
-        Its address. To make it public is the user's decision, once the licences in its card allow
-        it.
+        Its address. The user may make it public, once the licences in its card allow it.
 
     Raises:
-        RunError: no login, or the hub does not take it.
+        RunError: no login, or the hub refuses it.
     """
     from huggingface_hub import HfApi
 
@@ -127,7 +126,7 @@ def push_to_hub(model: Path, repository: str) -> str:
         url = api.create_repo(repository, private=True)
         api.upload_folder(
             repo_id=url.repo_id, folder_path=model, commit_message="A student of l2r_lite")
-    except Exception as error:  # whatever the hub and the way there bring about
+    except Exception as error:  # any error of the hub or the network
         reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise RunError(
             f"{repository}: the hub refused the upload ({reason}). The export is complete in "
@@ -136,7 +135,7 @@ def push_to_hub(model: Path, repository: str) -> str:
 
 
 def _training_lines(run: Path) -> Iterator[tuple[Problem, dict[str, Any]]]:
-    """Every lesson trained on, once, with its problem; replayed and own answers are none."""
+    """Every lesson trained on, once, with its problem; no replayed lessons and no own answers."""
     problems = {p.id: p for p in read_lines(run / "problems" / "train.jsonl", Problem)}
     found = run.glob("round-*/training.jsonl")
     files = {int(file.parent.name.removeprefix("round-")): file for file in found}

@@ -1,7 +1,7 @@
-"""A run folder belongs to one process at a time, and what is read from it is what was written.
+"""Give a run folder to one process at a time, and check that its files were not changed.
 
-    run.lock      locked by the process that holds the folder; the system frees it when that ends
-    running.json  {"host", "pid", "since"}: who holds it, for the next process that wants it
+    run.lock      locked by the process that holds the folder; freed when that process ends
+    running.json  {"host", "pid", "since"}: which process holds it, for the message to others
     seals.json    {"format", "config", "sha256": {file of a finished stage: digest}}: finds a
                   flipped byte or an edit
 """
@@ -30,7 +30,7 @@ from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json
 FORMAT = 1  # of a run folder; raised when older versions cannot read what newer ones write
 SEALED = (
     "problems/*.jsonl", "round-*/*.jsonl", "round-*/feedback.json", "round-*/adapter/*.safetensors")
-# A file is finished once its stage's last one is there; until then a resumed stage writes it again.
+# A file is final once its stage's last file exists; until then a resumed stage writes it again.
 LAST_OF_STAGE = {
     "rejected.jsonl": "lessons.jsonl", "feedback.json": "lessons.jsonl",
     "training.jsonl": "adapter", "losses.jsonl": "adapter"}
@@ -54,14 +54,14 @@ class HeldFolder:
         self._held = self._identity()
 
     def _identity(self) -> tuple[int, int] | None:
-        """Device and inode of the lock file: another folder in this place has other ones."""
+        """Device and inode of the lock file: a folder that replaced this one has different ones."""
         with suppress(FileNotFoundError):
             found = (self.out / "run.lock").stat()
             return found.st_dev, found.st_ino
         return None
 
     def check(self) -> None:
-        """Raises RunError if the folder was removed or replaced: what is written would be lost."""
+        """Raises RunError if the folder was removed or replaced: more output would be lost."""
         if self._held is None or self._identity() != self._held:
             raise RunError(
                 f"{self.out}: the run folder was removed while its run was in progress. Put it "
@@ -70,7 +70,7 @@ class HeldFolder:
 
 @contextmanager
 def hold(out: Path) -> Iterator[HeldFolder]:
-    """Hold a run folder, made if need be; faults of the disk become one sentence meanwhile.
+    """Hold a run folder, made if necessary; disk errors become messages of one sentence.
 
     Raises:
         RunError: another process holds it, or it cannot be written.
@@ -83,7 +83,7 @@ def hold(out: Path) -> Iterator[HeldFolder]:
         except Timeout:
             raise RunError(
                 f"{out}: another run is using this folder ({_holder(out)}). Wait for it, stop it, "
-                "or take another folder with --out.") from None
+                "or use another folder with --out.") from None
         try:
             since = datetime.now().astimezone().isoformat(timespec="seconds")
             holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
@@ -107,7 +107,7 @@ def _holder(out: Path) -> str:
         holder = read_json(out / "running.json")
         return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (RunError, KeyError, TypeError):
-        return "by a process that has just begun"
+        return "by a process that has just started"
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _explain_trouble(out: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         number = getattr(error, "errno", None)
-        if not number:  # safetensors and copytree have it in their text only
+        if not number:  # safetensors and copytree have the number only in their text
             found = re.search(r"(?:os error|Errno) ([0-9]+)", str(error))
             number = int(found[1]) if found else 0
         if number not in TROUBLE:
@@ -128,7 +128,7 @@ def _explain_trouble(out: Path) -> Iterator[None]:
 
 
 def sealed_config(out: Path) -> dict[str, Any]:
-    """The settings that a folder's files were made with; {} if it does not say.
+    """The settings that a folder's files were made with; {} if it has no seals.
 
     Raises:
         RunError: the folder was written by a newer version, or its seals are damaged.
@@ -143,12 +143,12 @@ def sealed_config(out: Path) -> dict[str, Any]:
             raise TypeError("its fields have other types")
     except (KeyError, TypeError) as error:
         raise RunError(
-            f"{file}: is damaged ({error}). Remove it, and the run's files are used as they are."
+            f"{file}: is damaged ({error}). Remove it to use the run's files as they are."
         ) from error
     if number > FORMAT:
         raise RunError(
             f"{out}: was written by a newer l2r_lite (format {number}; this one reads {FORMAT}). "
-            "Update l2r_lite, or take another folder.")
+            "Update l2r_lite, or use another folder.")
     return config
 
 
@@ -157,7 +157,7 @@ class Checksums:
 
     Args:
         out: a folder that this process holds.
-        config: what the run is made with.
+        config: the settings of the run.
     """
 
     def __init__(self, out: Path, config: dict[str, Any]) -> None:
@@ -167,19 +167,19 @@ class Checksums:
             self.digests = read_json(self.file)["sha256"]
 
     def check(self) -> None:
-        """Compare every file with its seal, then seal what has none.
+        """Compare every file with its seal, then seal the files that have none.
 
         Raises:
-            RunError: a file is not what was written, is gone, or is a link out of the folder.
+            RunError: a file was changed, is missing, or is a link.
         """
         for path in self.out.rglob("*"):
             if path.is_symlink():
                 raise RunError(
-                    f"{path}: is a link, and what is written through it could land anywhere. Put "
-                    "what it points to in its place.")
+                    f"{path}: is a link, and a write through it could land anywhere. Replace it "
+                    "by what it points to.")
         if not self.file.exists() and any(self._finished()):
             warnings.warn(
-                f"{self.out}: was made by an l2r_lite that kept no checksums (or seals.json was "
+                f"{self.out}: was made by a version that kept no checksums (or seals.json was "
                 "removed); its files are used as they are.", stacklevel=4)
         found = {self._name(file): _digest(file) for file in self._finished()}
         for name, digest in found.items():
@@ -188,9 +188,9 @@ class Checksums:
         for file in map(self.out.joinpath, self.digests):
             if file.suffix == ".safetensors" and not file.exists() and file.parent.exists():
                 raise RunError(
-                    f"{file}: is missing. Remove the folder {file.parent} to have its round "
-                    "trained again; everything else is used.")
-        # What is gone will be made again, and must not be compared with what it was.
+                    f"{file}: is missing. Remove the folder {file.parent} to train its "
+                    "round again; everything else is kept.")
+        # Missing files will be made again, and must not be compared with the old ones.
         self._seal(found)
 
     def sweep(self) -> None:
@@ -214,14 +214,14 @@ class Checksums:
         return file.relative_to(self.out).as_posix()
 
     def _raise_changed(self, file: Path) -> None:
-        """Say which file is not what was written and, if it cannot be read, which line of it."""
+        """Name the file that was changed and, if it cannot be read, its damaged line."""
         if file.suffix == ".jsonl":
             in_problems = file.parent.name == "problems"
             read_lines(file, Problem if in_problems else RECORDS.get(file.stem, dict))
         thing = f"the folder {file.parent}" if file.suffix == ".safetensors" else "the file"
         raise RunError(
-            f"{file}: is not what the run wrote (a flipped byte, or edited by hand). Remove "
-            f"{thing} to have its stage done again; if you meant to change it, remove {self.file}, "
+            f"{file}: is not what the run wrote (a flipped byte, or an edit by hand). Remove "
+            f"{thing} to repeat its stage; if you meant to change it, remove {self.file}, "
             "and every file is used as it is.")
 
 
@@ -231,7 +231,7 @@ def _digest(file: Path) -> str:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Replace `target` by a copy of `source`; the copy appears whole."""
+    """Replace `target` with a copy of `source`; the copy appears complete."""
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
     shutil.copytree(source, scratch / "copy")
     if target.exists():
@@ -241,7 +241,7 @@ def copy_folder(source: Path, target: Path) -> None:
 
 
 def clear_scratch(out: Path) -> None:
-    """Remove what a killed process left half written."""
+    """Remove files and folders that a killed process left half written."""
     for left in [*out.rglob(f"{SCRATCH}*"), *out.rglob(".*.writing")]:
         if left.is_dir():
             shutil.rmtree(left)

@@ -1,4 +1,4 @@
-"""report.json: what a run did and reached, computed from its folder's files alone."""
+"""report.json: a run's work and results, computed only from the files in its folder."""
 
 import os
 import platform
@@ -15,9 +15,9 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
 from l2r_lite.runs.statistics import accuracy_interval, mean_interval
 
-# What may differ between two runs of one config on one machine; tests compare everything else.
+# These may differ between two runs of one config on one machine; tests compare everything else.
 TIMES = ("exam_seconds", "feedback_seconds", "train_seconds", "evaluation_seconds")
-# The files of a finished round; round 0 has the first two.
+# The files of a finished round; round 0 has only EVALUATED.
 EVALUATED = ("validation.jsonl", "test.jsonl")
 TRAINED = ("exam.jsonl", "feedback.json", "rejected.jsonl", "lessons.jsonl", "training.jsonl")
 
@@ -27,7 +27,7 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
 
     Returns:
         {"config", "environment", "rounds": [one entry per finished round, entry 0 before any
-        training], "best_round", "accuracy": that of the student handed back, "peak_rss_mb",
+        training], "best_round", "accuracy": that of the student kept, "peak_rss_mb",
         "stopped"}. Accuracies are shares of the test questions, `validation_accuracy` of the
         validation questions; the latter decides `best_round`.
     """
@@ -41,7 +41,7 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
         if not all((place / name).exists() for name in files):
             break
         rounds.append(_entry(number, place, problems))
-    # Of equals the earliest. It is chosen by validation: test is for the report only.
+    # The earliest one if tied. Chosen by validation: test is for the report only.
     best = max(rounds, key=lambda r: r["validation_accuracy"], default={"round": 0})
     return {
         "config": config.to_json(), "environment": environment(), "rounds": rounds,
@@ -50,10 +50,10 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
 
 
 def read_report(out: Path) -> dict[str, Any]:
-    """The report of a run folder, with all that a table or a figure of it needs.
+    """Read the report of a run folder, and check that tables and figures can use it.
 
     Raises:
-        RunError: there is none, or it is damaged.
+        RunError: it is missing or damaged.
     """
     report = folder.read_json(out / "report.json")
     try:
@@ -89,7 +89,7 @@ def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -
 def _taught(
     place: Path, problems: Sequence[Problem], seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """What a round's exam, feedback and training add to its entry."""
+    """The part of a round's entry that comes from its exam, feedback and training."""
     exam = folder.read_lines(place / "exam.jsonl", Sample)
     feedback = folder.read_json(place / "feedback.json")
     items = folder.read_lines(place / "training.jsonl", dict)
@@ -121,7 +121,7 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    torch = sys.modules.get("torch")  # a report needs no torch: it is not imported for it
+    torch = sys.modules.get("torch")  # a report does not need torch, so it is not imported here
     cuda = torch is not None and torch.cuda.is_available()
     return {
         "python": platform.python_version(),
@@ -141,7 +141,7 @@ def _cpu_name() -> str:
 
 
 def peak_rss_mb() -> float | None:
-    """The most memory that this process has held, in MB (10⁶ bytes); None on Windows."""
+    """The most memory that this process has used, in MB (10⁶ bytes); None on Windows."""
     try:
         import resource
     except ImportError:
@@ -170,7 +170,7 @@ def _seconds(entry: dict[str, Any]) -> float:
 
 
 def summarise(reports: list[dict[str, Any]]) -> str:
-    """Finished runs, one per line, and their means: test accuracy by round and of the kept."""
+    """Runs, one per line, and their means: test accuracy per round and of the student kept."""
     rounds = min(len(r["rounds"]) for r in reports)
     columns = ["before", *(f"round {n}" for n in range(1, rounds)), "kept"]
     rows = [[*(e["accuracy"] for e in r["rounds"][:rounds]), r["accuracy"]] for r in reports]

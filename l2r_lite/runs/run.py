@@ -1,4 +1,4 @@
-"""Start or resume a run: everything that the loop needs, put together."""
+"""Start or resume a run: put together everything that the loop needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from l2r_lite.data.answers import read
 from l2r_lite.data.benchmarks import SPLITS
-from l2r_lite.data.problems import load_problems
+from l2r_lite.data.problems import load_split
 from l2r_lite.data.verify import verify
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError, Stopped
@@ -30,7 +30,7 @@ from l2r_lite.students.run_student import RunStudent
 from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
 from l2r_lite.teachers.open import open_teacher
 
-# What a run uses where a lab replaces nothing.
+# The parts of a run, unless a lab replaces some.
 USUAL = Parts(read=read, judge=one_answer_each(read), verify=verify, objective=packed_loss)
 
 OnRound = Callable[[dict[str, Any]], object]
@@ -44,22 +44,22 @@ def run_rounds(
 ) -> dict[str, Any]:
     """Run the loop in the folder `out`, or resume it.
 
-    A finished run continues if it is given more `rounds`. Several processes that accelerate started
-    do one run together: each calls this, and only the first's arguments count.
+    A finished run continues if it is given more `rounds`. Processes that accelerate started do one
+    run together: each calls this, and only the arguments of the first count.
 
     Args:
         teacher: None opens the one that the config names.
-        parts: the seams, for labs: `dataclasses.replace(USUAL, judge=majority)`. The folder does
-            not note them: give a lab's run a folder of its own.
-        stop: asked between tokens and steps; True ends the run, ready to be resumed.
+        parts: what a lab replaces: `dataclasses.replace(USUAL, judge=majority)`. The folder does
+            not record it: give a lab's run a folder of its own.
+        stop: called between tokens and steps; True ends the run, ready to be resumed.
         on_round: called with the report so far after each evaluation.
-        on_step: called with what each training step logged.
+        on_step: called with the logged values of each training step.
         on_progress: called when a stage begins and as it advances.
         progress: show a bar for each stage.
 
     Returns:
         The report, as in `out`/report.json. The best student's adapter by validation accuracy (the
-        untrained one if no round was better) lies in `out`/student.
+        untrained one if no round was better) is in `out`/student.
 
     Raises:
         UserError: one sentence on what is wrong; nothing is lost.
@@ -69,9 +69,9 @@ def run_rounds(
     if config.check_steps and parts.verify is verify:
         parts = dataclasses.replace(parts, verify=partial(verify, check_steps=True))
     alone = parts.objective is not USUAL.objective or parts.prompt is not USUAL.prompt
-    if team and alone:  # the other processes would compute the usual ones
+    if team and alone:  # the other processes would use the usual ones
         raise RunError(
-            "a lab's own objective or prompt runs in one process; start it without accelerate.")
+            "a lab's own objective or prompt needs a single process; start it without accelerate.")
     if team and team.rank:
         return team.help()
 
@@ -101,11 +101,11 @@ def run_rounds(
 def _go(
     loop: Loop, students: RunStudent, held: guard.HeldFolder, on_round: OnRound
 ) -> dict[str, Any]:
-    """The run, in a folder that this process holds."""
+    """Do the run, in a folder that this process holds."""
     config, out = loop.config, loop.stages.out
     check_same_run(out, config)  # again: another process may have begun a run there since
     if not (out / "config.json").exists():
-        students.load()  # what cannot be loaded must not leave a folder behind either
+        students.load()  # a student that fails to load must not leave a folder behind either
     checksums = guard.Checksums(out, config.to_json())
     checksums.check()
     loop.stages.still_ours, loop.stages.seal = held.check, checksums.sweep
@@ -141,19 +141,9 @@ def _go(
 
 
 def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:
-    """A split's problems: those of the folder, if it has them."""
+    """A split's problems, from the run folder if it has them."""
     file = _problem_file(out, split)
     return read_lines(file, Problem) if file.exists() else load_split(config, split)
-
-
-def load_split(config: LoopConfig, split: str) -> list[Problem]:
-    """A split's problems as a new run has them."""
-    limits = {
-        "train": config.limit, "validation": config.validation_limit, "test": config.test_limit}
-    # Validation and test do not depend on the seed: runs with other seeds sit the same test.
-    seed = config.seed if split == "train" else 0
-    return load_problems(
-        config.problems, split, limits[split] or None, seed, config.data_dir, config.skip_bad)
 
 
 def _problem_file(out: Path, split: str) -> Path:
@@ -161,7 +151,7 @@ def _problem_file(out: Path, split: str) -> Path:
 
 
 def _demonstrations(loop: Loop) -> str:
-    """The teacher's worked examples; their problems leave the training set."""
+    """The teacher's worked examples; their problems are removed from the training set."""
     file, train = loop.stages.out / "demonstrations.jsonl", loop.problems["train"]
     if not file.exists():
         made = make_demonstrations(

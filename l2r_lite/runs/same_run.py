@@ -1,4 +1,4 @@
-"""Whether a folder's run has the settings that are asked for."""
+"""Check that a folder's run has the requested settings."""
 
 import dataclasses
 from pathlib import Path
@@ -18,15 +18,15 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
     """Check that a run in the folder has this config, except for MAY_CHANGE.
 
     Raises:
-        RunError: the folder holds another run, or one of an earlier version, or its config.json was
+        RunError: the folder has another run, or one of an earlier version, or its config.json was
             edited.
     """
     file, made = Path(out) / "config.json", guard.sealed_config(Path(out))
     if made and "rate_decay" not in made:
         raise RunError(
-            f"{out} holds a run of an earlier l2r_lite, whose rounds trained otherwise: all at one "
-            "learning rate, and replay meant another thing. Its report and panels still open; for "
-            "new rounds, take another folder.")
+            f"{out} holds a run of an earlier l2r_lite, which trained differently: all rounds at "
+            "one learning rate, and with another kind of replay. Its report and panels still open; "
+            "for new rounds, use another folder.")
     there = read_config(file).to_json() if file.exists() else made
     names = [f.name for f in dataclasses.fields(config)]
     deciding = [name for name in names if name in there and name not in MAY_CHANGE]
@@ -34,12 +34,12 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
         if made.get(name, there[name]) != there[name]:
             raise RunError(
                 f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made "
-                f"with {made[name]!r}. Put that back, or take another folder for other settings.")
+                f"with {made[name]!r}. Put that back, or use another folder for other settings.")
     differing = [name for name in deciding if there[name] != getattr(config, name)]
     if differing:
         told = ", ".join(
             f"{name} = {there[name]!r} there, {getattr(config, name)!r} asked for"
             for name in differing)
         raise RunError(
-            f"{out} holds a run with other settings: {told}. Take another folder, or those "
+            f"{out} holds a run with other settings: {told}. Use another folder, or those "
             "settings.")

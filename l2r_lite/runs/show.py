@@ -10,7 +10,7 @@ PLAIN = "mathjax_ignore tex2jax_ignore"  # classes: "$3 and $4" in a question is
 
 
 def safe(text: object) -> str:
-    """Text from outside as HTML that is nothing but text, with invisible characters escaped."""
+    """Text from outside as HTML without markup, with invisible characters escaped."""
     return escape(printable(text)).replace("\n", "<br>")
 
 
@@ -21,7 +21,7 @@ _LONG = 24  # characters of a word that may break anywhere
 
 
 class Table:
-    """Rows under a head, as HTML in a notebook and as columns elsewhere; all cells are escaped.
+    """Rows under a heading, as HTML in a notebook and as columns elsewhere; all cells are escaped.
 
         Table(["skill", "right"], [["add", 0.9], …])
     """

@@ -1,4 +1,4 @@
-"""Intervals of accuracies: over the questions of one run, and over seeds."""
+"""Confidence intervals of accuracies: over the questions of one run, and over seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from l2r_lite.loop.records import ExamReport
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share; unlike mean ± 2·σ it stays in [0, 1] and is honest at 0 and 1."""
+    """95 % interval of a share; unlike mean ± 2·σ it stays in [0, 1] and is valid at 0 and 1."""
     from scipy.stats import binomtest  # takes half a second to import
 
     if total == 0:

@@ -1,4 +1,4 @@
-"""Following mistakes through a run, from its folder: exam → teacher → training → next exam."""
+"""Follow mistakes through a run folder: exam → teacher → training → next exam."""
 
 import itertools
 import re
@@ -22,17 +22,17 @@ Place = tuple[int, int] | None  # from where to where in a text
 
 @dataclass(frozen=True)
 class Story:
-    """What a student got wrong in one question of an exam, and what became of it.
+    """A question that a student got wrong in an exam, and what happened next.
 
     Attributes:
-        round: whose exam it was.
+        round: the round of the exam.
         mistake: the student's wrong rationale.
         feedback, lessons: what the teacher said, and the verified rationales trained on.
-        afterwards: what the student wrote to the same question in the next exam, if there was one.
+        afterwards: what the student wrote on the same question in the next exam, if there was one.
         right_before, right_after: shares of right samples in this exam and the next one; None
             without a next exam.
         others: its other wrong rationales in the same exam.
-        rejected: what the teacher wrote and verification refused.
+        rejected: the teacher's rationales that verification rejected.
         right_earlier: share of right samples in the exam before this one; None without one.
         split: "exam" (training questions, with lessons) or "validation" (without).
     """
@@ -59,11 +59,11 @@ class Story:
 
     @property
     def new(self) -> bool:
-        """Whether all its samples were right in the exam before: the student has forgotten."""
+        """Whether all its samples were right in the previous exam: the student has forgotten."""
         return self.right_earlier == 1
 
     def _repr_html_(self) -> str:
-        """A table for notebooks. What a model, a teacher or a data set said is escaped."""
+        """A table for notebooks. Text from models, teachers and data sets is escaped."""
         exam = "Exam" if self.split == "exam" else "Validation"
         place, why = first_wrong(self.problem, self.mistake)
         before = f"({self.right_before:.0%} of its samples right)"
@@ -116,10 +116,10 @@ def _marked(text: str, place: Place) -> str:
 
 
 def first_wrong(problem: Problem, rationale: str) -> tuple[Place, str]:
-    """The first wrong step of a rationale: where it stands (None: nowhere), and a sentence.
+    """The first wrong step of a rationale: its place in the text (or None), and a sentence.
 
-    A pocket-world rationale is compared with the problem's solution program. Of any other text only
-    its equations can be checked: where all hold, the steps answer another question.
+    A pocket-world rationale is compared with the problem's solution program. In any other text only
+    the equations can be checked: if all hold, the steps answer another question.
     """
     if problem.program:
         return _off_the_program(problem, rationale)
@@ -154,7 +154,7 @@ def read_stories(out: str | Path, split: str = "exam") -> list[Story]:
         split: "exam" for the exams on training questions, "validation" for the validations.
 
     Raises:
-        RunError: the folder is no run, or its files are damaged.
+        RunError: the folder is not a run, or its files are damaged.
     """
     exams = _finished_exams(Path(out), split)
     samples = {number: _by_problem(exam.samples) for number, exam in exams.items()}
@@ -183,7 +183,7 @@ def read_stories(out: str | Path, split: str = "exam") -> list[Story]:
 
 
 def follow_mistakes(out: str | Path, number: int = 1) -> Iterator[Story]:
-    """The stories of a round's mistakes with lessons; those repaired in the next exam come first.
+    """The stories of a round's mistakes with lessons; those fixed in the next exam come first.
 
     Raises:
         RunError: the round has not been run, or its files are damaged.

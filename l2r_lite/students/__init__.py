@@ -1,1 +1,1 @@
-"""How a student is loaded, made fast, and run on a server or on several devices."""
+"""Load a student, make it fast, and run it on a server or on several devices."""

@@ -1,4 +1,4 @@
-"""A student's adapter on disk: safetensors, whole or not at all."""
+"""Save and load a student's adapter, as safetensors."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from l2r_lite.loop.student import Student
 
 
 def save_adapter(student: Student, folder: Path) -> None:
-    """Write the adapter as safetensors; the folder appears whole or not at all."""
+    """Write the adapter as safetensors; the folder appears complete or not at all."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder.parent))
@@ -23,10 +23,10 @@ def save_adapter(student: Student, folder: Path) -> None:
 
 
 def load_adapter(student: Student, folder: Path) -> None:
-    """Replace the adapter's weights by saved ones.
+    """Replace the adapter's weights with saved ones.
 
     Raises:
-        StudentError: there is no adapter, or one of another shape.
+        StudentError: there is no adapter, or it has another shape.
     """
     from peft import set_peft_model_state_dict
     from safetensors import SafetensorError
@@ -41,7 +41,7 @@ def load_adapter(student: Student, folder: Path) -> None:
         weights = load_file(file, device=str(student.device))
     except (SafetensorError, OSError) as error:
         raise StudentError(
-            f"{file}: is damaged ({error}); remove the folder to have its round trained again."
+            f"{file}: is damaged ({error}); remove the folder to train its round again."
         ) from error
     misfit = StudentError(
         f"{folder}: this adapter was made for another student or LoRA rank than {student.name}.")

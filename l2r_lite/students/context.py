@@ -1,6 +1,6 @@
-"""Whether a student can read its questions: past their context, most models write noise.
+"""Check that questions fit a student's context: beyond it, most models write noise.
 
-They were never trained on later positions; models with a table of positions end in an IndexError.
+They were never trained on later positions; models with a position table raise an IndexError.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from l2r_lite.loop.student import Student
 
 
 def room(student: Student, prompts: Iterable[str]) -> float:
-    """Tokens left for a rationale behind the longest of these prompts; negative if too long."""
+    """Tokens left for a rationale after the longest of these prompts; negative if too long."""
     longest = max((len(student.encode(prompt)[0]) for prompt in prompts), default=0)
     return (student.context or math.inf) - len(student.prefix) - longest
 
 
 def check_room(student: Student, prompts: Mapping[str, str], new_tokens: int) -> None:
-    """Check that a rationale of so many tokens has room behind each prompt.
+    """Check that a rationale of `new_tokens` tokens fits after each prompt.
 
     Args:
-        prompts: what to call it in the message → what the student reads.
+        prompts: name for the message → prompt.
 
     Raises:
         StudentError: names the first one that is too long.
@@ -36,5 +36,5 @@ def check_room(student: Student, prompts: Mapping[str, str], new_tokens: int) ->
     raise StudentError(
         f"{long[0][:120]} is too long{more}: its {size:,} tokens{before} and {new_tokens:,} for "
         f"the rationale (max_new_tokens) are more than the {student.context:,} that student "
-        f'"{student.name}" can read at once. Shorten the question or leave it out, or take a '
+        f'"{student.name}" can read at once. Shorten the question or leave it out, or use a '
         "student with a longer context.")

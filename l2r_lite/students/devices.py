@@ -1,11 +1,11 @@
-"""One run on several devices: a process each, started by accelerate. The first one leads.
+"""One run on several devices: one process per device, started by accelerate; the first leads.
 
     accelerate launch --multi_gpu --num_processes 2 -m l2r_lite run …     # --multi_gpu on CPUs, too
 
-The leader runs the loop as if it were alone: teacher, lock, files and report are its own. It shares
-out exams and training steps. A helper has nothing but a base model; each order brings the present
-adapter and its share of the work, so that processes cannot drift apart, and a run can be resumed
-with any number of them.
+The leader runs the loop as if it were alone: it owns teacher, lock, files and report. It splits
+exams and training steps among all processes. A helper has only a base model; each order brings the
+current adapter and the work, so processes cannot drift apart, and a run can be resumed with any
+number of them.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from l2r_lite.loop.records import TrainingItem
     from l2r_lite.loop.student import Student
 
-# Engines of accelerate that cut a model into parts, as they announce themselves.
+# Engines of accelerate that split a model, as named in its environment variables.
 _OTHER_ENGINES = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-# A helper waits while the leader asks its teacher, for hours if need be. The launcher, not a
-# timeout, finds out that a process has died.
+# A helper waits while the leader calls its teacher, for hours if necessary. The launcher, not a
+# timeout, detects that a process has died.
 PATIENCE = timedelta(days=30)
 
 Report = dict[str, Any]
 
 
 def helping() -> bool:
-    """Whether this process is one of several and not their leader. Imports nothing."""
+    """Whether this process is a helper: one of several, not the leader. Imports nothing."""
     return int(os.environ.get("RANK", "0")) > 0
 
 
@@ -49,21 +49,21 @@ def join() -> Team | None:
     """The processes that a launcher started together with this one; None if it is alone.
 
     Raises:
-        ConfigError: the launcher was asked for something unsupported; the same in every process.
+        ConfigError: the launcher uses an unsupported mode; every process raises the same.
     """
     env = os.environ
     if int(env.get("WORLD_SIZE", "1")) < 2:
         launched = "MASTER_ADDR" in env and "ACCELERATE_MIXED_PRECISION" in env
         if launched and "RANK" not in env:
             raise ConfigError(
-                "accelerate was asked for several processes and started one, as it does without "
+                "accelerate was asked for several processes but started one, as it does without "
                 "--multi_gpu; write: accelerate launch --multi_gpu --num_processes N -m l2r_lite "
                 "run …, on CPUs, too.")
         return None
     for engine in _OTHER_ENGINES:
         if env.get(f"ACCELERATE_USE_{engine}", "").lower() in ("true", "1"):
             raise ConfigError(
-                f"{engine}: accelerate's configuration cuts the student into parts, and here each "
+                f"{engine}: accelerate's configuration splits the student, but here each "
                 "device holds a whole one (70 billion weights in 4 bits are about 40 GB); choose "
                 "plain multi-GPU in `accelerate config`, or train your lessons elsewhere: l2r-lite "
                 "export writes them for TRL.")
@@ -72,8 +72,8 @@ def join() -> Team | None:
 
     on_cpu = not torch.cuda.is_available()
     _end_at_once_on_signals()
-    # gloo sends the orders, which are objects, and waits without computing; NCCL sends weights and
-    # gradients.
+    # gloo sends the orders (Python objects) and does not compute while it waits; NCCL sends weights
+    # and gradients.
     backend = "gloo" if on_cpu else "cuda:nccl,cpu:gloo"
     state = PartialState(cpu=on_cpu, backend=backend, timeout=PATIENCE)
     team = Team(state.process_index, state.num_processes, state.device)
@@ -85,10 +85,10 @@ class Team:
     """All processes of a run, as one of them sees them.
 
     Attributes:
-        rank, size: this process's number, from 0 (the leader), and how many there are.
+        rank, size: this process's number, from 0 (the leader), and the number of processes.
         student: this process's own; the leader sets its own here.
-        others_wait: the others wait for something that this process has to send. If it fails now,
-            it must not begin anything else with them: they end when it does.
+        others_wait: the others wait for this process to send something. If it fails now, it must
+            not start anything else with them: they end when it ends.
     """
 
     def __init__(self, rank: int, size: int, device: torch.device) -> None:
@@ -99,7 +99,7 @@ class Team:
     # --- the leader ---
 
     def lead(self, work: Callable[[], Report]) -> Report:
-        """Do the run's work; the helpers may go when it is done, or has failed."""
+        """Do the run's work; release the helpers when it is done or has failed."""
         report = None
         try:
             report = work()
@@ -115,7 +115,7 @@ class Team:
         self.others_wait = False
 
     def demonstrate(self, text: str) -> None:
-        """As Student.demonstrate, for everybody's student."""
+        """See Student.demonstrate; applies to the students of all processes."""
         self._order("demonstrate", text)
         self.others_wait = False
         self._student.demonstrate(text)
@@ -124,7 +124,7 @@ class Team:
         self, prompts: Sequence[str], *, rows: int,
         progress: Callable[[int], object] | None = None, **options: Any,
     ) -> list[list[str]]:
-        """As Student.generate; each process writes its share.
+        """See Student.generate; each process writes its share.
 
         A sample depends on its prompt and the seed, not on the process that writes it.
 
@@ -153,7 +153,7 @@ class Team:
     def step(
         self, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler
     ) -> dict[str, float]:
-        """A training step's gradients of the whole batch: the sum of each process's share."""
+        """Compute a training step's gradients: the sum of all processes' shares of the batch."""
         self._order("step", list(items), config, scaler.get_scale())
         self._send_adapter()
         return self._share_of_step(items, config, scaler)
@@ -161,7 +161,7 @@ class Team:
     # --- a helper ---
 
     def help(self) -> Report:
-        """Do what the leader orders until the run is done; return the leader's report."""
+        """Follow the leader's orders until the run is done; return the leader's report."""
         from l2r_lite.students.loading import student_from
 
         while True:
@@ -180,7 +180,7 @@ class Team:
             else:
                 self.others_wait = False
                 if rest[0] is None:
-                    raise SystemExit(0)  # the leader says why, and its status counts
+                    raise SystemExit(0)  # the leader reports why, and its exit status counts
                 return rest[0]
 
     def _help_with_step(
@@ -200,7 +200,7 @@ class Team:
 
     @property
     def _student(self) -> Student:
-        assert self.student is not None, "nobody has loaded a student"  # noqa: S101
+        assert self.student is not None, "no student is loaded"  # noqa: S101
         return self.student
 
     def _write(self, prompts: Sequence[str], **options: Any) -> list[list[str]]:
@@ -236,7 +236,7 @@ class Team:
             return reduce(numbers, "sum")
 
     def _send_adapter(self) -> None:
-        """The leader's LoRA weights become everybody's."""
+        """Copy the leader's LoRA weights to all processes."""
         import torch
         from accelerate.utils import broadcast
         from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -248,7 +248,7 @@ class Team:
                 vector_to_parameters(vector, weights)
 
     def _order(self, *order: Any) -> tuple[Any, ...]:
-        """The leader's order, to everybody."""
+        """Send the leader's order to all processes; a helper receives it."""
         from accelerate.utils import broadcast_object_list
 
         box = [order]
@@ -268,7 +268,7 @@ class Team:
 
 @contextmanager
 def _collective() -> Iterator[None]:
-    """Around what takes all processes: if one of them has died, end this one with a message."""
+    """Wrap an operation of all processes: if one of them has died, end this one with a message."""
     try:
         yield
     except RuntimeError as error:
@@ -281,19 +281,19 @@ _end_reported = threading.Lock()
 
 
 def _report_end(why: str) -> None:
-    """Say once why this process ends. One helper says it too, as the leader may be who died."""
+    """Print once why this process ends. Rank 1 prints it too, in case the leader has died."""
     if int(os.environ.get("RANK", "0")) < 2 and _end_reported.acquire(blocking=False):
-        message = (f"\nl2r-lite: {why}. Finished work is kept; resume with as many "
-                   "processes as you like: l2r-lite run --resume with the run's folder")
+        message = (f"\nl2r-lite: {why}. Finished work is kept; resume with any "
+                   "number of processes: l2r-lite run --resume with the run's folder")
         print(printable(message), file=sys.stderr, flush=True)
 
 
 def _end_at_once_on_signals() -> None:
     """End on SIGTERM, which the launcher sends to all when one process has died, and on Ctrl+C.
 
-    Python's own handlers wait for the main thread, which may hang in a sum with the dead process.
-    So a thread of its own waits for signals. Nothing needs tidying up: a run folder survives a kill
-    at any moment.
+    Python's own handlers run in the main thread, which may hang in a sum with the dead process. So
+    a separate thread waits for signals. No cleanup is needed: a run folder survives a kill at any
+    moment.
     """
     if not hasattr(signal, "sigwait"):  # Windows, where the launcher kills processes
         return
@@ -303,8 +303,8 @@ def _end_at_once_on_signals() -> None:
     def wait() -> None:
         number = signal.sigwait(awaited)
         if number == signal.SIGTERM:
-            _report_end("ended by the launcher, as all are when one process of a run dies (killed, "
-                        "out of memory, an error above)")
+            _report_end("ended by the launcher because one process of the run died (killed, "
+                        "out of memory, or an error above)")
         elif not helping():
             _report_end("stopped")
         os._exit(128 + number)

@@ -1,7 +1,7 @@
-"""How a student writes fast: many rationales at once; one that is done makes room for the next.
+"""The fast writer: many rationales at once; when one is done, its slot goes to the next.
 
-A prompt is computed once for all its samples. The texts are those of loop/writing.py, which writes
-itself where a text could be longer than the model's attention window (trial.py).
+A prompt is computed once for all its samples. The texts are those of loop/writing.py, which takes
+over where a text could be longer than the model's attention window (trial.py).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from l2r_lite.students.folding import folded
 from l2r_lite.students.prefix import prefix_cache
 from l2r_lite.students.slots import Slots
 
-PREFILL_TOKENS = 8192  # of prompts that are read at once
-REFILL_AT = 8  # read prompts once one slot in so many is free: reading few at a time is slow
-SHRINK_AT = 0.8  # share of busy slots below which the others are dropped: moving the cache costs
+PREFILL_TOKENS = 8192  # prompt tokens that are read at once
+REFILL_AT = 8  # read prompts once 1 slot in 8 is free: reading few at a time is slow
+SHRINK_AT = 0.8  # drop free slots below this share of busy ones: moving the cache takes time
 
 Noise = Callable[[int, int], Tensor]
 
@@ -41,7 +41,7 @@ class FastWriter:
         max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[str]]:
-        """As `Student.generate`."""
+        """See `Student.generate`."""
         student = self.student
         names = {f"“{' '.join(prompt.split())[:60]}…”": prompt for prompt in prompts}
         check_room(student, names, max_new_tokens)
@@ -105,7 +105,7 @@ class FastWriter:
 
     @cached_property
     def may_end_sentence(self) -> list[bool]:
-        """Per token: whether it has a full stop or a line break, so that a sentence may end."""
+        """Per token: whether it has a full stop or a line break, so it may end a sentence."""
         ids = [[token] for token in range(self.student.head.out_features)]
         texts = self.student.tokenizer.batch_decode(ids)
         return ["." in text or "\n" in text for text in texts]
@@ -141,7 +141,7 @@ class Board:
 
     def read(self, chosen: list[int], prompts: Sequence[Sequence[int]],
              noise: Noise | None) -> None:
-        """Compute prompts, given in the order of their length, and give each sample a slot."""
+        """Compute prompts, sorted by length, and give each sample a slot."""
         free = deque(self.free)
         while chosen:
             count = max(1, min(len(chosen), PREFILL_TOKENS // len(prompts[chosen[-1]])))
@@ -169,7 +169,7 @@ class Board:
         return choose(self.student.head(self.hidden), temperature, uniform)
 
     def note(self, tokens: Tensor, written: list[list[list[int]]]) -> list[tuple[int, int]]:
-        """Write the tokens down; finished rationales leave their slots and are returned."""
+        """Store the new tokens; free the slots of finished rationales, and return those."""
         finished, looked_at = [], []
         for slot, token in enumerate(tokens.tolist()):
             if slot not in self.busy:
@@ -216,7 +216,7 @@ class Board:
 def _read(student: Student, prompts: list[Tensor]) -> tuple[Tensor, Tensor, Any]:
     """The last hidden state of each prompt, the column of its last token, and the cache.
 
-    Padding stands on the right, where no real token looks: the student is causal.
+    Padding is on the right, where no real token attends to it: the student is causal.
     """
     ids = pad_sequence(prompts, True, student.tokenizer.pad_token_id)
     cache = prefix_cache(student, len(prompts))

@@ -1,9 +1,9 @@
 """Monkeypatch: a layer and its adapter as one matrix, W + (α/r)·BA, instead of peft's two paths.
 
-Replaces the forward of peft's LoRA layers; known to work with peft 0.18 to 0.21, watched by
-tests/test_patches.py. peft computes W x and (α/r)·B A x side by side: right for any student, but in
-a small one on a CPU the two thin multiplications, the scaling and the sum cost as much again as
-W x itself. Only where the compute type is fp32: half precision would round the update away.
+Replaces the forward of peft's LoRA layers; known to work with peft 0.18 to 0.21, checked by
+tests/test_patches.py. peft computes W x and (α/r)·B A x separately. That is right for any student,
+but in a small one on a CPU the two thin multiplications, the scaling and the sum take as long as
+W x itself. Used only where the compute type is fp32: half precision would round the update away.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +16,15 @@ from torch.nn.functional import linear
 
 from l2r_lite.students.four_bit import full_weight
 
-FOLD_AT_MOST = 2e9  # bytes; the matrices of larger students are not kept, not even for an exam
+FOLD_AT_MOST = 2e9  # bytes; the matrices of larger students are not kept, not even in an exam
 
 
 @contextmanager
 def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Within it each layer computes with one matrix that is made once. For exams: no gradients.
+    """In this context each layer uses one matrix, computed once. For exams: no gradients.
 
-    An exam runs each layer hundreds of times, and else would dequantise its weight and take the
-    adapter's path every time. The texts are the same up to rounding.
+    An exam runs each layer hundreds of times, and would otherwise dequantise its weight and run
+    the adapter's path every time. The texts are the same up to rounding.
     """
     layers = _adapted_layers(model, dtype)
     numbers = sum(layer.in_features * layer.out_features for layer in layers)
@@ -36,7 +36,7 @@ def folded(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
 
 @contextmanager
 def joined(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Within it each layer makes its one matrix whenever it needs it. For training.
+    """In this context each layer computes its one matrix whenever it needs it. For training.
 
     The adapter gets its gradients. One matrix exists at a time, as with any 4-bit weight.
     """
@@ -55,7 +55,7 @@ def _adapted_layers(model: nn.Module, dtype: torch.dtype) -> list[Any]:
 
 @contextmanager
 def _forwards(layers: list[Any], make: Callable[[Any], Callable[..., Tensor]]) -> Iterator[None]:
-    """Give layers another forward function, and in the end their class's own back."""
+    """Replace the layers' forward functions, and restore them at the end."""
     try:
         for layer in layers:
             layer.forward = make(layer)
@@ -89,7 +89,7 @@ class _Made:
 class _JoinedLinear(torch.autograd.Function):
     """y = (W + s·BA) x + bias, with gradients for x, A and B.
 
-    W is not kept for the backward pass, but dequantised again.
+    The backward pass dequantises W again instead of keeping it.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Students in 4 bits: what bitsandbytes stores, read in plain torch, and checked once per layer."""
+"""4-bit students: read what bitsandbytes stores in plain torch, and check each layer once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from l2r_lite.loop.errors import StudentError
 
 BLOCK = 64  # weights that share a scale
 SECOND_BLOCK = 256  # scales that share a scale of their own
-# NF4's sixteen levels: quantiles of the normal distribution, the largest made 1.
+# NF4's sixteen levels: quantiles of the normal distribution, scaled to at most 1.
 LEVELS = torch.tensor([
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
     -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
     0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 ])  # fmt: skip
-TOLERANCE = 0.01  # relative error of a layer; rounding to half precision costs 0.004 at most
+TOLERANCE = 0.01  # relative error of a layer; rounding to half precision adds at most 0.004
 
 
 def four_bit_layers(model: nn.Module) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def dequantise(weight: Tensor, state: Any) -> Tensor:
 
 
 def full_weight(layer: nn.Linear) -> Tensor:
-    """A linear layer's weight (out, in) as numbers, whether it is kept in 4 bits or not."""
+    """A linear layer's weight (out, in), dequantised if it is kept in 4 bits."""
     from bitsandbytes.functional import dequantize_4bit
 
     state = getattr(layer.weight, "quant_state", None)
@@ -66,7 +66,7 @@ def full_weight(layer: nn.Linear) -> Tensor:
 
 
 def relative_error(weight: Tensor, stored: Tensor, where: Tensor | None = None) -> float:
-    """‖stored − weight‖ / ‖weight‖, over all numbers or those that the mask `where` picks."""
+    """‖stored − weight‖ / ‖weight‖, over all numbers or those that the mask `where` selects."""
     kept = torch.ones_like(weight, dtype=torch.bool) if where is None else where
     return ((stored - weight)[kept].norm() / weight[kept].norm()).item()
 
@@ -75,7 +75,7 @@ def relative_error(weight: Tensor, stored: Tensor, where: Tensor | None = None) 
 def check_four_bit_layers(model: nn.Module, name: str) -> None:
     """Compare every 4-bit layer, as bitsandbytes reads it, with NF4 in plain torch.
 
-    bitsandbytes 0.50.2 misreads layers on a CPU whose width is a multiple of 32 but not of 64.
+    On a CPU, bitsandbytes 0.50.2 misreads layers whose width is a multiple of 32 but not of 64.
 
     Raises:
         StudentError: a layer differs by more than rounding.

@@ -1,4 +1,4 @@
-"""Loading a student: 4-bit NF4 weights, a fresh LoRA adapter, a fast writer."""
+"""Load a student: 4-bit NF4 weights, a fresh LoRA adapter, a fast writer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from l2r_lite.students.quick_import import import_quickly
 from l2r_lite.students.sources import SHORT_NAMES, locate
 from l2r_lite.students.trial import try_out
 
-SMALL = 50e6  # bytes of weights up to which a student in a folder computes in fp32 on every CPU
+SMALL = 50e6  # bytes; a student in a folder with fewer weights computes in fp32 on every CPU
 
 
 def load_student(
@@ -36,8 +36,8 @@ def load_student(
         name: "pocket", "smol", a folder of safetensors, or a hub id.
         four_bit: NF4 with double quantisation; False keeps the weights in `dtype`.
         lora_rank, lora_alpha: size r ≥ 1 of the adapter and its scale α (the update is α/r · BA).
-        seed: draws the adapter's A; B starts at 0, so a fresh student answers as its base model.
-        device, dtype: None picks the GPU if there is one, and what `pick_dtype` says.
+        seed: draws the adapter's A; B starts at 0, so a fresh student answers like its base model.
+        device, dtype: None picks the GPU if there is one, and the type from `pick_dtype`.
         gradient_checkpointing: recompute activations in the backward pass: slower, less memory.
 
     Raises:
@@ -62,7 +62,7 @@ def load_student(
             model = get_peft_model(base, lora)
     except ValueError as error:
         raise StudentError(
-            f'student "{name}": peft puts no adapter on this kind of model '
+            f'student "{name}": peft cannot put an adapter on this kind of model '
             f"({base.config.model_type}). Choose a Llama, Qwen, SmolLM, Mistral, Phi or GPT "
             "model.") from error
     if gradient_checkpointing:
@@ -76,7 +76,7 @@ def load_student(
 
 
 def student_from(config: LoopConfig, device: torch.device | None = None) -> Student:
-    """The fresh student of a run."""
+    """Load the fresh student of a run."""
     return load_student(
         config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
         lora_alpha=config.lora_alpha, seed=config.seed, device=device,
@@ -88,10 +88,10 @@ def pick_device() -> torch.device:
 
 
 def pick_dtype(device: torch.device, where: str = "") -> torch.dtype:
-    """The compute type that the device has in hardware.
+    """The compute type that the device supports in hardware.
 
-    A GPU has bf16, or else fp16 (a T4); a CPU has bf16 or else fp32. A SMALL student in the folder
-    `where` computes in fp32 on every CPU: bf16 would save little, and CPUs would disagree.
+    That is bf16, else fp16 on a GPU (a T4) and fp32 on a CPU. A SMALL student in the folder `where`
+    computes in fp32 on every CPU: bf16 would save little, and results would differ between CPUs.
     """
     if device.type == "cuda":
         has_bf16 = torch.cuda.get_device_capability(device)[0] >= 8
@@ -141,13 +141,13 @@ def _load_base(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the loading chatter of transformers (bars, advice); errors still come through."""
+    """Hide the progress bars and advice of transformers while it loads; errors still appear."""
     from transformers.utils import logging as chatter
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     level = chatter.get_verbosity()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft and transformers to each other
+        warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers
         chatter.set_verbosity_error()
         chatter.disable_progress_bar()
         try:

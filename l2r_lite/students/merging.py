@@ -1,4 +1,4 @@
-"""A student as one plain transformers model, its adapter merged into the weights."""
+"""Merge a student's adapter into its weights, as one plain transformers model."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from l2r_lite.loop.student import Student
 from l2r_lite.students.four_bit import full_weight
 from l2r_lite.students.sources import locate
 
-# Largest relative difference of logits that is rounding.
+# Largest relative difference of logits that rounding explains.
 _ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
 _ROUNDING_16_BIT = 0.15
 
 
 @torch.no_grad()
 def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
-    """A plain transformers model that computes what the student does: W as rounded, plus α/r · BA.
+    """A plain transformers model that computes the same as the student: rounded W plus α/r · BA.
 
-    Merging into the *original* weights would give another model: the adapter was trained on the
-    rounded ones.
+    Merging into the *original* weights would give a different model: the adapter was trained with
+    the rounded ones.
 
     Raises:
-        StudentError: the merged model's logits are not the student's.
+        StudentError: the merged model's logits differ from the student's.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -63,7 +63,7 @@ def _check_merged(student: Student, merged: Any) -> None:
 def _merge_layer(layer: Any, plain: Any) -> None:
     """Write a layer's rounded weight and its update into the layer of the plain model.
 
-    peft adapts a mixture's experts and routers as parameters of any name, nested in one another.
+    In a mixture of experts, peft adapts experts and routers as nested parameters of any name.
     """
     original = layer.get_base_layer()
     name = getattr(layer, "parameter_name", "weight")

@@ -1,9 +1,9 @@
 """The joint loss in one pass: prompt | anchor | positive | negative as one packed sequence.
 
-The prompt is computed once for all three texts. A token sees the prompt and the earlier tokens of
-its own part, and each part's positions follow the prompt's, so every part is computed as if it
-stood alone behind the prompt. The losses are those of loop/losses.py, up to rounding; a batch with
-a text longer than the model's attention window (trial.py) is computed by loop/losses.py itself.
+The prompt is computed once for all three texts. A token attends to the prompt and to the earlier
+tokens of its own part, and each part's positions continue the prompt's, so every part is computed
+as if it alone followed the prompt. The losses are those of loop/losses.py, up to rounding; a batch
+with a text longer than the model's attention window (trial.py) is left to loop/losses.py.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def packed_loss(
     """The objective of a run: `tailored_loss`, in one pass per piece of the batch.
 
     Args:
-        share: compute these rows only; the sum over all processes is the batch's.
+        share: compute these rows only; the sum over all processes is the loss of the batch.
     """
     with_triplets = config.reflection_weight > 0
     if _longest_text(student, items) > student.fast_up_to:
@@ -77,7 +77,7 @@ def packed_loss(
 
 
 def _longest_text(student: Student, items: Sequence[TrainingItem]) -> int:
-    """Tokens of the longest prompt with a rationale behind it, demonstrations included."""
+    """Tokens of the longest prompt plus rationale, demonstrations included."""
     texts = [
         (student.prompt(item.problem), completion(text))
         for item in items for text in (item.anchor, item.positive, item.negative) if text]
@@ -87,7 +87,7 @@ def _longest_text(student: Student, items: Sequence[TrainingItem]) -> int:
 def _plain_loss(
     student: Student, items: Sequence[TrainingItem], config: LoopConfig, share: Share | None
 ) -> Iterator[dict[str, Tensor]]:
-    """The same sums by `tailored_loss`, piece by piece."""
+    """The same losses from `tailored_loss`, piece by piece."""
     mine = list(items[share.rank :: share.size] if share else items)
     size = config.micro_batch or len(mine)
     pieces = [mine[i : i + size] for i in range(0, len(mine), size)]
@@ -107,7 +107,7 @@ def _plain_loss(
 
 
 def _labels(student: Student, item: TrainingItem) -> float:
-    """How much the tokens of an item count in L_lm."""
+    """Total weight of an item's tokens in L_lm."""
     prompt, rationale = student.encode(student.prompt(item.problem), completion(item.anchor))
     return PROMPT_WEIGHT * (len(prompt) - 1) + len(rationale)
 
@@ -133,7 +133,7 @@ def hidden_states(student: Student, batch: Packed) -> Tensor:
     """The last layer's state of every token, (rows, length, hidden).
 
     Demonstrations (student.prefix) are the same for every row: they are computed once for the
-    batch, and their gradients are the sum of what all rows give back.
+    batch, and their gradients are summed over all rows.
     """
     start = len(student.prefix)
     mask = pad(batch.mask(student.dtype), (start, 0))  # (rows, 1, length, start + length)
@@ -146,7 +146,7 @@ def hidden_states(student: Student, batch: Packed) -> Tensor:
 
 
 def _with_prefix_in_every_row(student: Student, batch: Packed, mask: Tensor) -> Tensor:
-    """Checkpointing knows no cache, so the prefix is computed again in every row."""
+    """Checkpointing works without a cache, so the prefix is computed again in every row."""
     start, lowest = len(student.prefix), torch.finfo(mask.dtype).min
     prefix = torch.tensor(student.prefix, device=student.device).expand(len(batch.ids), -1)
     among = torch.full((start, start), lowest, dtype=mask.dtype, device=mask.device).triu(1)

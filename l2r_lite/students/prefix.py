@@ -1,4 +1,4 @@
-"""The prefix of a student, its demonstrations: computed once, shown to many rows."""
+"""The prefix of a student (its demonstrations): computed once, shared by many rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from l2r_lite.loop.student import Student
 
 
 def prefix_cache(student: Student, rows: int) -> Any:
-    """Keys and values of the prefix for so many rows, without copies; gradients pass.
+    """Keys and values of the prefix for `rows` rows, without copies; gradients flow through.
 
     Empty if the student has no prefix. Layers keep all keys, whatever the model's attention window:
     no text computed with this cache is longer (`Student.fast_up_to`).

@@ -1,8 +1,9 @@
 """Monkeypatch: import bitsandbytes without torch's compiler.
 
 Needed by bitsandbytes up to 0.50.2 at least: it wraps its fallback kernels in `torch.compile` at
-import, which loads the compiler although nothing is compiled: 3 of the 6 seconds until the pocket
-student is there. tests/test_patches.py fails when the patch no longer works or is no longer needed.
+import, which loads the compiler although nothing is compiled: 3 of the 6 seconds that the pocket
+student takes to load. tests/test_patches.py fails when the patch no longer works or is no longer
+needed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 
 
 def import_quickly() -> None:
-    """Import bitsandbytes; as usual where a GPU may want its kernels compiled."""
+    """Import bitsandbytes; in the usual way on a GPU, whose kernels may need compiling."""
     if "bitsandbytes" in sys.modules or torch.cuda.is_available():
         return
     compile_ = torch.compile

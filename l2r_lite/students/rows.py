@@ -1,4 +1,4 @@
-"""How training items are laid out for one pass: rows of prompt | anchor | positive | negative."""
+"""Lay out training items for one pass: rows of prompt | anchor | positive | negative."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from l2r_lite.loop.prompts import completion
 from l2r_lite.loop.records import TrainingItem
 from l2r_lite.loop.student import Student
 
-# Tokens in one forward pass, padding included: on a CPU more is no faster, and memory stays flat.
+# Tokens in one forward pass, padding included: more is no faster on a CPU and needs more memory.
 TOKENS_AT_ONCE = 2048
 
 
@@ -27,9 +27,9 @@ class Row:
         part: 0 prompt, 1 anchor, 2 positive, 3 negative.
         before: the column that predicts this token: the one before it in its own text.
         weight: how much predicting this token counts in L_lm.
-        ends: where anchor, positive and negative have their last token.
-        has_triplet: whether positive and negative are there for L_cl.
-        mirrored: the row stands for two items that are each other's mirror: the positive is an
+        ends: the columns of the last tokens of anchor, positive and negative.
+        has_triplet: whether the row has positive and negative for L_cl.
+        mirrored: the row covers two items, with anchor and positive swapped: its positive is an
             anchor too.
     """
 
@@ -66,7 +66,7 @@ class Packed:
         return self.has_triplet.sum() + (self.has_triplet & self.mirrored).sum()
 
     def mask(self, dtype: torch.dtype) -> Tensor:
-        """Additive attention mask (rows, 1, length, length): 0 where a token may look."""
+        """Additive attention mask (rows, 1, length, length): 0 where a token may attend."""
         length = self.ids.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
         query, key = self.part[:, :, None], self.part[:, None, :]
@@ -81,7 +81,7 @@ def pack(
     """Tokenise and lay out a batch.
 
     Args:
-        with_triplets: False (λ = 0) leaves out negatives, and positives that are no anchor.
+        with_triplets: False (λ = 0) leaves out negatives, and positives that are not anchors.
     """
     return collate(student, make_rows(student, items, with_triplets=with_triplets))
 
@@ -89,7 +89,7 @@ def pack(
 def make_rows(
     student: Student, items: Sequence[TrainingItem], *, with_triplets: bool = True
 ) -> list[Row]:
-    """Items as rows. Two items that are each other's mirror share one."""
+    """Turn items into rows. Two items with anchor and positive swapped share one."""
     folded: dict[tuple[str, ...], list[tuple[TrainingItem, bool]]] = {}
     for item in items:
         texts = sorted((item.anchor, item.positive or ""))
@@ -123,17 +123,17 @@ def _row(student: Student, item: TrainingItem, mirrored: bool, triplet: bool) ->
         part += [number] * len(tokens)
         ids += tokens
         ends.append(len(ids) - 1)
-    anchors = 2 if mirrored else 1  # parts that are learned from, each with the prompt before it
+    anchors = 2 if mirrored else 1  # parts that the student learns, each with the prompt before it
     weight = [PROMPT_WEIGHT * anchors if p == 0 else float(p <= anchors) for p in part]
     weight[0] = 0.0  # nothing predicts the first token
-    ends = (ends * 3)[:3]  # a part that is missing points anywhere: it takes no part in L_cl
+    ends = (ends * 3)[:3]  # a missing part points anywhere: L_cl ignores it
     return Row(ids, positions, part, before, weight, ends, triplet, mirrored)
 
 
 def cut(
     rows: Sequence[Row], *, most: int | None = None, tokens: int = TOKENS_AT_ONCE
 ) -> list[list[Row]]:
-    """Rows, shortest first, as pieces of like length: little padding, and flat memory.
+    """Cut rows, shortest first, into pieces of similar length: little padding, bounded memory.
 
     Args:
         most: items per piece.

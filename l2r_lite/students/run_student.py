@@ -22,8 +22,8 @@ from l2r_lite.students.sources import locate
 if TYPE_CHECKING:
     from l2r_lite.students.served import ServedStudent
 
-# Loading sets torch's seed and default dtype and swaps initialisers for the whole process, so two
-# panels' runs take turns.
+# Loading sets torch's seed and default dtype and swaps initialisers for the whole process, so the
+# runs of two panels take turns.
 _LOADING = threading.Lock()
 
 
@@ -31,9 +31,9 @@ class RunStudent:
     """The loop's `Students`.
 
     Args:
-        out: the run folder; adapters lie in round-N/adapter.
-        problems: of each split; the student must be able to read every question.
-        team: this process's, if the run has several.
+        out: the run folder; adapters are in round-N/adapter.
+        problems: split → problems; the student must be able to read every question.
+        team: all processes of the run, if there are several.
         on_loading: called before the base model is loaded, with the round it is loaded for.
     """
 
@@ -48,7 +48,7 @@ class RunStudent:
         self.demonstrations = ""
         self._student: Student | None = None
         self._served: ServedStudent | None = None
-        self._fresh = True  # nothing but loaded yet
+        self._fresh = True  # loaded, but not used yet
         self._round = -1  # whose adapter the student has now; -1: unknown
 
     def after(self, number: int) -> Student:
@@ -67,13 +67,13 @@ class RunStudent:
         return student
 
     def load(self, number: int = 0) -> Student:
-        """The base model, checked to be able to read every question."""
+        """Load the base model once, and check that it can read every question."""
         if self._student is None:
             self.on_loading(number)
             from l2r_lite.students.loading import student_from
 
             if self.team:
-                # Fetch and convert what must be, before the other processes look for it.
+                # Download and convert the model before the other processes look for it.
                 locate(self.config.student)
                 self.team.load(self.config)
             with _LOADING:
@@ -95,12 +95,12 @@ class RunStudent:
         return student
 
     def save(self, number: int) -> None:
-        """Keep the present adapter as that of a round."""
+        """Save the current adapter as that of a round."""
         save_adapter(self.load(), self.adapter(number))
         self._round = number
 
     def writer(self, number: int) -> Writer:
-        """Who writes in an exam: the student, its team, a server, or the writer of a lab."""
+        """The writer of an exam: the student, its team, a server, or the writer of a lab."""
         student = self.after(number)
         if self.parts.writer:
             return self.parts.writer(student)
@@ -114,10 +114,10 @@ class RunStudent:
         return self._served
 
     def fits(self, number: int, *, written: bool) -> Callable[[str], bool]:
-        """Whether a rationale can be read behind any training question.
+        """Returns a check whether a rationale fits after every training question.
 
         Args:
-            written: whether it can be written in an exam, which is shorter.
+            written: check what can be written in an exam, which is shorter.
         """
         student = self.after(number)
         most = room(student, map(student.prompt, self.problems["train"]))
@@ -126,7 +126,7 @@ class RunStudent:
         return lambda text: len(student.encode("", completion(text))[1]) <= most
 
     def close(self) -> None:
-        """Let the server and the base model go."""
+        """Release the server and the base model."""
         if self._served:
             self._served.close()
         self._student = self._served = None

@@ -1,11 +1,11 @@
-"""A student behind a server: its exams are asked of vLLM, or of another server with /completions.
+"""A student on a server: vLLM, or another server with /completions, writes its exams.
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL --quantization bitsandbytes --enable-lora
     transformers serve                                      # or this one, for small students
     l2r-lite run --student MODEL --student-url http://localhost:8000/v1 …
 
-Before each exam the server gets the present student. vLLM loads its adapter (/load_lora_adapter)
-over its own 4-bit base. A server without that call gets a folder as the model's name: the student
+Before each exam the server gets the current student. vLLM loads its adapter (/load_lora_adapter)
+onto its own 4-bit base. A server without that call gets a folder as the model's name: the student
 merged into one model. Either way the server reads this machine's files.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 KEY = "L2R_STUDENT_KEY"  # a teacher's key never goes to a student's server
 SECONDS = 600.0  # the longest wait for one rationale: it may queue behind all others of an exam
-# vLLM takes what a request leaves open from the model's generation_config.json; Qwen's would cut
+# vLLM takes what a request omits from the model's generation_config.json; Qwen's would truncate
 # the distribution.
 NOTHING_CUT = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 HINT = (
@@ -49,8 +49,8 @@ class ServedStudent:
     """The Writer of a student on a server. Samples depend on the server's own random numbers.
 
     Args:
-        url: e.g. http://localhost:8000/v1; its key, if any, is the environment's L2R_STUDENT_KEY.
-        folder: for a merged student, if the server wants one; removed by `close`.
+        url: e.g. http://localhost:8000/v1; its key, if any, is in the variable L2R_STUDENT_KEY.
+        folder: for a merged student, if the server needs one; removed by `close`.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -62,12 +62,12 @@ class ServedStudent:
         self._takes_adapters = False
 
     def serve(self, student: Student, adapter: Path) -> None:
-        """Have the server serve the student with this adapter, which is the student's own now.
+        """Have the server serve the student with this adapter, the one it has now.
 
         Raises:
             StudentError: the server does not answer, or cannot serve it.
         """
-        # A name per content: a server keeps what it loaded under a name when the files change.
+        # One name per content: a server keeps what it loaded under a name even if the files change.
         content = (adapter / "adapter_model.safetensors").read_bytes()
         name = "l2r-" + hashlib.sha256(content).hexdigest()[:16]
         if name == self._name:
@@ -76,7 +76,7 @@ class ServedStudent:
             lambda put: self._load(name, adapter.absolute(), put))
         if student.prefix and not self._takes_adapters:
             raise self._error(
-                "demonstrations go before a question as tokens, and this server may take text "
+                "demonstrations go before a question as tokens, but this server may take text "
                 "only. Use vLLM, or leave out --student-url.")
         self._model = name if self._takes_adapters else str(self._merged(student, name))
         self._name, self._student = name, student
@@ -86,7 +86,7 @@ class ServedStudent:
         max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[str]]:
-        """As Student.generate; `rows` is how many rationales are asked for at once.
+        """See Student.generate; `rows` is the number of requests at once.
 
         Raises:
             StudentError: the server fails; the message says what to do.
@@ -101,7 +101,7 @@ class ServedStudent:
 
         def unwanted() -> bool:
             if progress:
-                progress(0)  # raises if the exam is no longer wanted
+                progress(0)  # raises if the user has stopped the exam
             return False
 
         work = in_background(lambda put: self._ask(requests, rows, put), unwanted)
@@ -149,17 +149,17 @@ class ServedStudent:
             text = None
         if not isinstance(text, str):
             raise self._error(
-                "its reply holds no text. Is it a server with OpenAI's /completions?")
+                "its reply has no text. Is it a server with OpenAI's /completions?")
         text = text.encode("utf-8", "replace").decode()  # half a character becomes "?"
         return cut_after_answer(text.replace("\0", ""))
 
     async def _load(self, name: str, adapter: Path, put: Put) -> None:
-        """Put out whether the server has taken the adapter (True), or takes none (False)."""
+        """Put True if the server loaded the adapter, False if it has no call for adapters."""
         async with open_client(self.url, self._key, seconds=SECONDS) as client:
             body = {"lora_name": name, "lora_path": str(adapter)}
             status, said = await self._post(client, "/load_lora_adapter", body)
         loaded = status == 200 or b"already been loaded" in said
-        # An adapter that vLLM does not find is a 404, too, but names the adapter.
+        # If vLLM does not find the adapter, that is a 404 too, but the reply names the adapter.
         unknown = status in (404, 405) and b"adapter" not in said.lower()
         if not loaded and not unknown:
             raise self._error(
@@ -185,7 +185,7 @@ class ServedStudent:
                 error = error.__cause__  # type: ignore[assignment]
             raise self._error(
                 f"the server does not answer ({type(error).__name__}). Is it running, and is the "
-                "address right (it mostly ends in /v1)?") from None
+                "address right (it usually ends in /v1)?") from None
         return 200, raw.content
 
     def _quote(self, said: bytes) -> str:
@@ -212,7 +212,8 @@ class ServedStudent:
         self.folder.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self.folder))
         model = merge(student)
-        # transformers serve samples only if this file says so, else from the 50 likeliest tokens.
+        # transformers serve samples only if this file says so, and only from the top 50 tokens
+        # unless it says otherwise.
         model.generation_config = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
             eos_token_id=sorted(student.end_ids), pad_token_id=student.tokenizer.pad_token_id)

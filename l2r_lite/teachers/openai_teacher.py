@@ -6,22 +6,30 @@
 
 import getpass
 import os
+import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from l2r_lite.loop.config import check_address
 from l2r_lite.loop.errors import TeacherError
+from l2r_lite.loop.lessons import OUT_OF_BUDGET
 from l2r_lite.loop.protocols import Ask, Teacher
 from l2r_lite.loop.records import Mistake, Problem, Reply
 from l2r_lite.teachers.background import for_each, in_background
 from l2r_lite.teachers.cost import Budget, Meter, Price, likely_tokens, price_of
+from l2r_lite.teachers.dialect import UNREADABLE, Dialect, known_to_think
 from l2r_lite.teachers.endpoint import OPENAI, Endpoint, PaidEndpoint, public_address
+from l2r_lite.teachers.heard import CUT_OFF, Heard, clean
 from l2r_lite.teachers.prompt import read_teaching, reply_schema, teacher_messages
 from l2r_lite.teachers.replies import ReplyCache, key_of
 
 KEY, OTHER_KEY = "OPENAI_API_KEY", "L2R_API_KEY"  # OpenAI's key never goes to another address
-REASONS_FIRST = ("o1", "o3", "o4", "gpt-5")  # their hidden thoughts count as completion tokens
-UNREADABLE = "reply without rationales"
+THINKING = "L2R_THINKING_TOKENS"  # the environment variable of `thinking_tokens`
+THOUGHTS = 6000  # tokens, for a model that thinks before it writes
+SILENT = 3  # so many first questions that are refused or not answered do, too
+FAILURES = 25  # so many calls in a row that are refused or not answered stop the run
 
 
 class OpenAITeacher(Teacher):
@@ -38,10 +46,14 @@ class OpenAITeacher(Teacher):
         max_tokens: the longest rationale that the student can write, in its tokens.
         concurrency: calls at once.
         seconds: the longest that a call may take.
+        thinking_tokens: what a model may think before it writes, beyond the tokens of its reply.
+            None takes the environment's L2R_THINKING_TOKENS, or else THOUGHTS if the model's name
+            or its first reply shows that it thinks.
         stop: asked several times a second; True ends `teach` early.
 
     Attributes:
         form: how this endpoint can be asked, "json" or "tags"; None until that is known.
+        thinks: whether the model thinks before it writes.
     """
 
     can_revise = True
@@ -50,8 +62,10 @@ class OpenAITeacher(Teacher):
         self, model: str, *, base_url: str | None = None, key: str | None = None,
         cache: str | Path | None = None, budget: float | None = None, price: Price | None = None,
         annotator: bool = False, max_tokens: int = 96, concurrency: int = 8,
-        seconds: float = 120.0, stop: Callable[[], bool] = lambda: False,
+        seconds: float = 120.0, thinking_tokens: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
+        check_address("base_url", base_url, OTHER_KEY)
         self.model, self._key = model, key
         self.annotator, self.max_tokens = annotator, max_tokens
         self.concurrency, self.seconds, self.stop = concurrency, seconds, stop
@@ -64,10 +78,25 @@ class OpenAITeacher(Teacher):
         self.cache = ReplyCache(cache)
         self.budget, self.meter = Budget(budget), Meter()
         self.url = (base_url or OPENAI).rstrip("/")
+        self.thinks, self.thinking_tokens = known_to_think(model), _thinking(thinking_tokens)
+        # max_tokens is the older name, which all other servers know.
+        usual = Dialect(limit="max_completion_tokens" if self.url == OPENAI else "max_tokens")
+        self._usual, self._dialect, self._known = usual, usual, False
         self._form_key = key_of(self.url, model, [], {"form": "?"})
-        found = self.cache.get(self._form_key)
-        self.form: str | None = found["form"] if found else None
-        self._tries = 0
+        found = self.cache.get(self._form_key) or {}
+        if kept := Dialect.from_json(found, usual) if "form" in found else None:
+            self._dialect, self._known = kept, True
+            self.thinks = self.thinks or found.get("thinks") is True
+        self._tries = self._failed = 0  # questions while no form is known; calls in a row
+        self._warned = False
+
+    @property
+    def form(self) -> str | None:
+        return self._dialect.form if self._known else None
+
+    @form.setter
+    def form(self, form: str) -> None:
+        self._dialect, self._known = replace(self._dialect, form=form), True
 
     @property
     def out_of_budget(self) -> bool:  # type: ignore[override]
@@ -101,19 +130,26 @@ class OpenAITeacher(Teacher):
         completion = len(problems) * (40 + count * self.max_tokens)
         told = (f"{len(problems)} calls, about {prompt:,} tokens to the teacher and "
                 f"{completion:,} from it")
+        if self._thoughts:
+            told += f", and up to {self._thoughts:,} of its thoughts per call"
         if self.price is None:
             return f"{told}; what {self.model} costs is not known (--price INPUT,OUTPUT)"
         return f"{told}: about ${self.price.of(prompt, completion):.2f}"
 
     def parameters(self, count: int, form: str) -> dict[str, Any]:
         """What is sent beside the messages. No temperature: some models refuse it."""
-        limit = 200 + 2 * count * self.max_tokens
-        if self.model.startswith(REASONS_FIRST):
-            limit += 6000
-        # max_tokens is the older name, which all other servers know.
-        name = "max_completion_tokens" if self.url == OPENAI else "max_tokens"
+        return self._parameters(count, form, self._thoughts)
+
+    @property
+    def _thoughts(self) -> int:
+        if self.thinking_tokens is not None:
+            return self.thinking_tokens
+        return THOUGHTS if self.thinks else 0
+
+    def _parameters(self, count: int, form: str, thoughts: int) -> dict[str, Any]:
+        limit = 200 + 2 * count * self.max_tokens + thoughts
         schema = {"response_format": reply_schema()} if form == "json" else {}
-        return {name: limit, **schema}
+        return {self._usual.limit: limit, **schema}
 
     def _open(self) -> Endpoint:
         own = self.url == OPENAI
@@ -150,48 +186,61 @@ class OpenAITeacher(Teacher):
             await line.close()
 
     async def _reply(self, line: PaidEndpoint, ask: Ask, count: int) -> Reply:
-        if self.form is not None:
-            entry = await self._asked(line, ask, count, self.form)
-        else:
-            entry = await self._find_form(line, ask, count)
-        rationales = tuple(entry["rationales"][:count])
-        return Reply(ask[0], entry["feedback"], rationales, entry["fault"])
+        """Ask; while the endpoint refuses or ignores how it is asked, ask in another way."""
+        dialect = self._dialect
+        tried = [dialect]
+        entry, heard = await self._asked(line, ask, count, dialect)
+        while not self._known or heard.refuses:
+            other = dialect.instead(heard, tried)
+            if other is None:
+                break
+            dialect = other
+            tried.append(dialect)
+            entry, heard = await self._asked(line, ask, count, dialect)
+        if not self._known and "<rationale>" in entry["text"]:
+            dialect = replace(dialect, form="tags")  # it ignores the schema
+        if entry["fault"] == "":
+            self._remember(dialect)
+        elif not self._known:
+            self._tries += 1
+            self._give_up(heard)
+            if self._tries >= SILENT:  # it answers, but badly: ask about the others at once
+                self._dialect, self._known = dialect, True
+        return Reply(ask[0], entry["feedback"], tuple(entry["rationales"][:count]), entry["fault"])
 
-    async def _find_form(self, line: PaidEndpoint, ask: Ask, count: int) -> dict[str, Any]:
-        """Ask with a JSON schema; if that is refused or ignored, ask again in the plain form."""
-        self._tries += 1
-        form = "json"
-        entry = await self._asked(line, ask, count, form)
-        if entry["fault"].startswith("request refused") or entry["fault"] == UNREADABLE:
-            form = "tags"
-            entry = await self._asked(line, ask, count, form)
-        elif "<rationale>" in entry["text"]:  # it ignored the schema, and wrote tags all the same
-            form = "tags"
-        if entry["fault"] == "" or self._tries >= 3:
-            self.form = form
-            found = {"endpoint": public_address(self.url), "model": self.model, "form": form}
+    def _remember(self, dialect: Dialect | None) -> None:
+        """Keep in the cache how the endpoint can be asked, if that is known."""
+        if dialect:
+            self._dialect, self._known = dialect, True
+        found: dict[str, Any] = {"endpoint": public_address(self.url), "model": self.model}
+        if self._known:
+            found |= self._dialect.to_json()
+        if self.thinks and not known_to_think(self.model):
+            found["thinks"] = True
+        if self.cache.get(self._form_key) != {"key": self._form_key, **found}:
             self.cache.put(self._form_key, found)
-        return entry
 
     async def _asked(
-        self, line: PaidEndpoint, ask: Ask, count: int, form: str
-    ) -> dict[str, Any]:
+        self, line: PaidEndpoint, ask: Ask, count: int, dialect: Dialect
+    ) -> tuple[dict[str, Any], Heard]:
         """The cache's entry for this question, or the endpoint's reply as one."""
         mistake, refused = ask
         problem = mistake.problem
         shown = None if self.annotator or not mistake.rationale else mistake
         messages = teacher_messages(
-            problem, shown, count, self.max_tokens, form=form, refused=refused)
-        parameters = self.parameters(count, form)
-        key = key_of(self.url, self.model, messages, parameters)
-        if known := self.cache.get(key):
+            problem, shown, count, self.max_tokens, form=dialect.form, refused=refused)
+        thoughts = self._thoughts
+        if known := self._kept(messages, count, dialect.form):
             self.meter.cached += 1
-            return known
-        heard = await line.call(messages, parameters)
-        step, why, rationales = read_teaching(heard.text) or ("", "", [])
-        fault = heard.fault
-        if not fault and not rationales:
-            fault = UNREADABLE
+            return known, Heard(known["text"], known["fault"])
+        parameters = self._parameters(count, dialect.form, thoughts)
+        heard = await line.call(*dialect.words(messages, parameters))
+        taught = read_teaching(heard.text)
+        if heard.fault == "empty reply":  # some servers take the whole reply for thoughts
+            taught = read_teaching(heard.thoughts)
+        step, why, rationales = taught or ("", "", [])
+        fault = "" if rationales else heard.fault or UNREADABLE
+        heard = replace(heard, fault=fault)
         entry = {
             "endpoint": public_address(self.url), "model": self.model, "problem_id": problem.id,
             "question": problem.question, "mistake": shown.rationale if shown else None,
@@ -201,8 +250,105 @@ class OpenAITeacher(Teacher):
         }
         # Keep what was paid for; a call that failed on the way may be tried again.
         if heard.text or heard.prompt_tokens is not None:
-            self.cache.put(key, entry)
-        return entry
+            # The key has the usual words: how this endpoint wants to be asked changes no reply.
+            self.cache.put(key_of(self.url, self.model, messages, parameters), entry)
+        self._count(heard)
+        if fault == CUT_OFF and heard.thinks and not thoughts and self.thinking_tokens is None:
+            self.thinks = True  # from now on it has more tokens, for this question too
+            self._remember(None)
+            return await self._asked(line, ask, count, dialect)
+        return entry, heard
+
+    def _kept(
+        self, messages: list[dict[str, str]], count: int, form: str
+    ) -> dict[str, Any] | None:
+        """The cache's entry under this token limit, or one with rationales under another."""
+        for thoughts in (self._thoughts, 0, THOUGHTS):
+            parameters = self._parameters(count, form, thoughts)
+            known = self.cache.get(key_of(self.url, self.model, messages, parameters))
+            if known and (thoughts == self._thoughts or known.get("rationales")):
+                return _sound(known)
+        return None
+
+    def _count(self, heard: Heard) -> None:
+        """Count the calls that brought nothing, and say early what was paid for them.
+
+        Raises:
+            TeacherError: FAILURES calls in a row were refused or not answered.
+        """
+        meter = self.meter
+        if heard.fault == OUT_OF_BUDGET:
+            return
+        self._failed = self._failed + 1 if heard.status != 200 else 0
+        if self._failed >= max(FAILURES, 2 * self.concurrency):
+            raise self._useless(f"{self._failed} calls in a row", heard)
+        if heard.fault == "" or heard.status != 200:
+            return
+        meter.lost += 1
+        meter.lost_tokens += (heard.prompt_tokens or 0) + (heard.completion_tokens or 0)
+        if not self._warned and meter.lost >= 10 and 5 * meter.lost >= meter.calls:
+            self._warned = True
+            what = f"{meter.lost} of {meter.calls} calls so far"
+            warnings.warn(str(self._useless(what, heard)), stacklevel=2)
+
+    def _give_up(self, heard: Heard) -> None:
+        """Stop if the first questions show that no other would be answered.
+
+        Raises:
+            TeacherError: SILENT questions were refused or not answered, or a model that thinks
+                spent two large token limits on thoughts.
+        """
+        spent = heard.fault == CUT_OFF and heard.thinks
+        failed = heard.status != 200 and heard.fault != OUT_OF_BUDGET
+        if (spent and self._tries >= 2) or (failed and self._tries >= SILENT):
+            raise self._useless(f"the first {self._tries} questions", heard)
+
+    def _useless(self, calls: str, heard: Heard) -> TeacherError:
+        """What failed, what it cost, and what would help."""
+        said = f' The endpoint says: "{heard.said}"' if heard.said else ""
+        paid = f" {self.meter.lost_tokens:,} tokens were paid for them." if self.meter.lost else ""
+        if heard.refuses == "length" and not self._thoughts:
+            remedy = "The request is too long for the model: ask for fewer rationales (--lessons)."
+        elif heard.refuses == "length" or heard.fault == CUT_OFF:
+            remedy = (f"Give the model {'fewer' if heard.refuses else 'more'} tokens to think: set "
+                      f"the environment variable {THINKING} (now {self._thoughts:,}).")
+        elif heard.fault == UNREADABLE:
+            remedy = "It does not write in the form that is asked for: take another model."
+        elif heard.fault.startswith("rate limit"):
+            remedy = "Resume later, with fewer calls at once (--concurrency)."
+        else:
+            remedy = "Resume when the endpoint works again."
+        return TeacherError(
+            f'teacher "openai:{self.model}" at {public_address(self.url)}: {calls} brought no '
+            f"rationale, the last one for this reason: {heard.fault}.{said}{paid} {remedy} Replies "
+            "received so far are kept.")
+
+
+def _sound(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a cache, which may be another's, with fields of the right kind."""
+    rationales = entry.get("rationales")
+    known = rationales if isinstance(rationales, list) else []
+    texts = [clean(r) for r in known if isinstance(r, str)]
+    named = {name: clean(str(entry.get(name, ""))) for name in ("feedback", "fault", "text")}
+    if named["fault"] == UNREADABLE and (taught := read_teaching(named["text"])):
+        step, why, texts = taught  # an earlier version could not read what it had paid for
+        named |= {"feedback": " ".join(f"{step} {why}".split()), "fault": ""}
+    return {**entry, **named, "rationales": texts}
+
+
+def _thinking(tokens: int | None) -> int | None:
+    """The knob, or the environment's; None if both are unset.
+
+    Raises:
+        TeacherError: no whole number from 0 to a million.
+    """
+    given = os.environ.get(THINKING) if tokens is None else str(tokens)
+    if not given:
+        return None
+    if not (given.isdecimal() and int(given) <= 1_000_000):
+        raise TeacherError(
+            f"{THINKING} = {given}: must be a whole number of tokens, from 0 to 1,000,000.")
+    return int(given)
 
 
 def ask_for_key(name: str = KEY) -> None:

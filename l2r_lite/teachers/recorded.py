@@ -10,6 +10,7 @@ from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.prompts import ANSWER_MARK
 from l2r_lite.loop.protocols import Teacher
 from l2r_lite.loop.records import Mistake, Reply
+from l2r_lite.teachers.heard import clean
 
 
 class RecordedTeacher(Teacher):
@@ -43,9 +44,9 @@ class RecordedTeacher(Teacher):
                 'and a rationale ("rationale", "chain" or "completion").')
 
     def _add(self, key: str, entry: dict[str, Any]) -> None:
-        texts = _texts(entry)
+        texts = [clean(text) for text in _texts(entry)]
         if texts and isinstance(entry.get("mistake"), str):
-            self.replies[key, entry["mistake"]] = str(entry.get("feedback", "")), texts
+            self.replies[key, entry["mistake"]] = clean(str(entry.get("feedback", ""))), texts
         known = self.rationales.setdefault(key, [])
         known += [text for text in texts if text not in known]
 

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from l2r_course.show import Markdown
+from l2r_lite.data.arithmetic import equations
 from l2r_lite.data.pocket.world import KNOWN
 from l2r_lite.loop.records import Problem, Sample
 from l2r_lite.loop.runfolder import read_lines
@@ -76,9 +77,9 @@ def answers_by_round(folder: str | Path, skills: Sequence[str], most: int = 4) -
     return Table(["question", "before", *after], rows)
 
 
-def missed_the_end(folder: str | Path) -> Table:
-    """One-step test questions by round: how many are wrong, and in how many of these the student
-    had the right number and wrote on.
+def too_many_steps(folder: str | Path) -> Table:
+    """One-step test questions by round: how many are wrong, how many of these answers have more
+    than one step, and how many of those had the right number on the way.
     """
     problems, tests = _tests(folder)
     one_step = {p.id for p in problems.values() if len(p.program) == 1 and p.kind == "number"}
@@ -86,11 +87,12 @@ def missed_the_end(folder: str | Path) -> Table:
     for number, test in enumerate(tests):
         said = [sample for sample in test if sample.problem_id in one_step]
         wrong = [sample for sample in said if not sample.correct]
-        reached = [s for s in wrong if f"= {problems[s.problem_id].answer}." in s.rationale]
-        rows.append([number, len(said), len(wrong), len(reached)])
+        longer = [sample for sample in wrong if len(equations(sample.rationale)) > 1]
+        reached = [s for s in longer if f"= {problems[s.problem_id].answer}." in s.rationale]
+        rows.append([number, len(said), len(wrong), len(longer), len(reached)])
     return Table(
-        ["after round", "one-step questions (+ − × ÷)", "wrong",
-         "of these: right number, then another step"], rows)
+        ["after round", "one-step questions (+ − × ÷)", "wrong", "with more than one step",
+         "right number on the way"], rows)
 
 
 def _tests(folder: str | Path) -> tuple[dict[str, Problem], list[list[Sample]]]:

@@ -27,6 +27,7 @@ ROOT = NOTEBOOKS.parent
 TEXTS = ("README.md", "glossary.md", "why_this.md", "for_teachers.md", "evidence/README.md")
 HEADING = re.compile(r'<h([1-6]) id="([^"]*)">(.*?)</h\1>', re.S)
 UNSEEN = re.compile(r'<a class="anchor-link".*?</a>|<(script|style|annotation)\b.*?</\1>', re.S)
+INLINE = re.compile(r"</?(?:a|b|code|em|i|m[ino]|span|strong|sub|sup)\b[^>]*>")
 LINK = re.compile(r'(?<= )(href|src)="([^"]*)"')
 BADGE = re.compile(r'<img (?=[^>]*src="https?://)[^>]*alt="([^"]*)"[^>]*>')
 
@@ -79,7 +80,8 @@ def read_page(file: Path, source: str) -> Page:
 
 def plain_text(html: str) -> str:
     """What a reader sees of HTML, white space folded."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", UNSEEN.sub("", html))).split())
+    text = re.sub(r"<[^>]+>", " ", INLINE.sub("", UNSEEN.sub("", html)))
+    return " ".join(unescape(text).split())
 
 
 def repository_address() -> str:

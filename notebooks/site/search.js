@@ -30,14 +30,15 @@ function score(section, words) {
 function excerpt(text, words) {
   const at = Math.max(0, ...words.slice(0, 1).map(word => fold(text).search(new RegExp(`(?<![\\p{L}\\p{N}])${word}`, "u"))));
   const start = at > 60 ? text.lastIndexOf(" ", at - 40) + 1 : 0;
+  const end = start + 130 < text.length ? text.lastIndexOf(" ", start + 130) : text.length;
   const line = document.createElement("small");
   line.append(start ? "… " : "");
-  for (const piece of text.slice(start, start + 130).split(/(?<![\p{L}\p{N}])(?=[\p{L}\p{N}])|(?<=[\p{L}\p{N}])(?![\p{L}\p{N}])/u)) {
+  for (const piece of text.slice(start, end).split(/(?<![\p{L}\p{N}])(?=[\p{L}\p{N}])|(?<=[\p{L}\p{N}])(?![\p{L}\p{N}])/u)) {
     const hit = words.some(word => fold(piece).startsWith(word));
     if (hit) line.append(Object.assign(document.createElement("mark"), { textContent: piece }));
     else line.append(piece);
   }
-  line.append(start + 130 < text.length ? " …" : "");
+  line.append(end < text.length ? " …" : "");
   return line;
 }
 

@@ -45,7 +45,7 @@ def test_a_search_finds_a_section_and_opens_it(site: Path, page: Page) -> None:
     expect(page.locator(".pages")).to_be_hidden()
     page.screenshot(path=SCREENSHOTS / "site-search.png")
     first.click()
-    expect(page.get_by_role("heading", name="triplet").first).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="the triplet loss").first).to_be_in_viewport()
     page.get_by_label("Search the course").fill("zzzz")
     expect(page.locator("#found")).to_contain_text("Nothing found")
     page.keyboard.press("Escape")

@@ -1,4 +1,4 @@
-"""What all figures share: the palette, the style, and a figure that a notebook shows by itself."""
+"""Shared by all figures: the palette, the style, and a figure that a notebook shows by itself."""
 
 import io
 import threading
@@ -34,7 +34,7 @@ _STYLING = threading.RLock()
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, whichever matplotlib backend it has."""
+    """A figure that a notebook shows by itself, with any matplotlib backend."""
 
     def draw(self, renderer: Any) -> None:
         darken_text(self)
@@ -77,24 +77,24 @@ def as_html(figure: Figure) -> str:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Every figure is drawn within `with style():`."""
+    """The style of all figures; draw each one in `with style():`."""
     with _STYLING, matplotlib.rc_context(STYLE):
         yield
 
 
 def shorten(text: str, most: int) -> str:
-    """A name on one line of at most `most` characters; what cannot be drawn becomes □."""
+    """A name on one line of at most `most` characters; characters that do not print become □."""
     line = "".join(c if c.isprintable() else "□" for c in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches; 10 inches are 1000 px in a notebook and 1280 px in a file."""
+    """An empty figure; sizes in inches: 10 are 1000 px in a notebook and 1280 px in a file."""
     return Picture(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, file: Path) -> Path:
-    """Write a figure as PNG at 1280 px for 10 inches; the file appears whole."""
+    """Write a figure as PNG, 128 px per inch; a reader never sees half a file."""
     scratch = file.with_name(f".{file.name}.writing")
     figure.savefig(scratch, dpi=128, format="png")
     return scratch.replace(file)

@@ -62,7 +62,7 @@ def _draw_losses(axes: Axes, logs: Mapping[int, Log], key: str, colour: str) -> 
 
 
 def running_mean(values: Sequence[float]) -> list[float]:
-    """Of each value and up to WINDOW − 1 before it."""
+    """The mean of each value and up to WINDOW − 1 values before it."""
     windows = (values[max(0, end - WINDOW) : end] for end in range(1, len(values) + 1))
     return [sum(window) / len(window) for window in windows]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from l2r_lite.runs.stories import Story
 
 def mistakes_by_fate(stories: Sequence[Story]) -> Figure:
-    """What became of the questions answered wrong, by skill: fixed, still wrong, not asked yet."""
+    """Questions answered wrong, by skill and outcome: fixed, still wrong, not asked again."""
     from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG
 
     rows: dict[str, Counter[str]] = {}
@@ -73,7 +73,7 @@ def runs_compared(
 ) -> Figure:
     """Several runs: accuracy by round with intervals, and the test questions fixed and broken.
 
-    A run has one colour in both panels; full, hatched or crossed says what became of questions.
+    A run has the same colour in both panels; the hatch of a bar shows the outcome.
 
     Args:
         changed: per run, the questions that its student answers differently after training.

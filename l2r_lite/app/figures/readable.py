@@ -29,7 +29,7 @@ def _luminance(colour: str) -> float:
 
 
 def text_on(colour: str) -> str:
-    """Colour of text written on a mark of this colour: white where that is readable, else black."""
+    """Colour of text on a mark of this colour: white where that is readable, else black."""
     return "white" if contrast("white", colour) >= ENOUGH else "black"
 
 
@@ -42,12 +42,12 @@ def darken_text(figure: Figure) -> None:
 
 
 def describe(figure: Figure, words: str) -> None:
-    """Set what a screen reader says of a figure after its title, in place of `alt_text`'s words."""
+    """Set the words that follow the title in a figure's alternative text."""
     figure.words = words  # type: ignore[attr-defined]
 
 
 def alt_text(figure: Figure) -> str:
-    """A figure in words: its title, then what `describe` set, or its axes and the text in them."""
+    """A figure in words: its title, then the words of `describe`, or its axes and their text."""
     parts = [figure.get_suptitle()]
     words = getattr(figure, "words", "")
     for axes in figure.axes:

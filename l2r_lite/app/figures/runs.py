@@ -16,7 +16,7 @@ NOTICED = 0.10  # a smaller change of a skill is not mentioned in words
 
 
 def run_overview(report: dict[str, Any]) -> Figure:
-    """A run at a glance: accuracy by round beside accuracy by skill."""
+    """Accuracy by round and, beside it, accuracy by skill."""
     with style():
         if not report["rounds"][0]["by_skill"]:
             figure = new_figure(7, 4.5)

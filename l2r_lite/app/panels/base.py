@@ -1,4 +1,4 @@
-"""What the panels share: their look, safe text, and their form on a page without a kernel."""
+"""Shared by all panels: their look, safe text, and their form on a page without a kernel."""
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from l2r_lite.app import figures
 from l2r_lite.runs.show import PLAIN, Table
 
-# JupyterLab's own variables follow its theme; the values behind them are for pages without one.
+# JupyterLab's variables follow its theme; the second values are for pages without a theme.
 LOOK = """<style>
 .l2r-panel {color: var(--jp-ui-font-color1, #212121); overflow-wrap: anywhere;
   --jp-widgets-margin: 0px; row-gap: 4px}
@@ -34,7 +34,7 @@ LOOK = """<style>
 
 
 def say(html: str, kind: str = "say") -> str:
-    """A line of a panel. Text from outside must have gone through `safe` before."""
+    """A line of a panel. Pass text from outside through `safe` first."""
     return f'<div class="l2r-{kind} {PLAIN}">{html}</div>'
 
 
@@ -46,13 +46,13 @@ def stack(*children: w.Widget) -> w.VBox:
 
 
 def side_by_side(*children: w.Widget) -> w.HBox:
-    """Widgets beside each other as far as the page is wide."""
+    """Widgets side by side, wrapped at the width of the page."""
     layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 16px")
     return w.HBox(children, layout=layout)
 
 
 def alive(widget: w.Widget) -> dict[str, Any]:
-    """A widget's MIME bundle; ipywidgets 7, which Colab has, does not make one."""
+    """A widget's MIME bundle; ipywidgets 7, as in Colab, does not make one."""
     if hasattr(widget, "_repr_mimebundle_"):
         return widget._repr_mimebundle_()
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
@@ -67,7 +67,7 @@ def shown(widget: w.Widget, figure: Figure, table: Table) -> Bundle:
     data = {
         **alive(widget),
         "image/png": b64encode(figures.as_png(figure)).decode(),
-        # Pages that show HTML show no image beside it: the HTML has the figure, too.
+        # Pages that show HTML ignore the image, so the HTML contains the figure too.
         "text/html": figures.as_html(figure) + table._repr_html_(),
         "text/plain": repr(table),
     }
@@ -75,17 +75,17 @@ def shown(widget: w.Widget, figure: Figure, table: Table) -> Bundle:
 
 
 class Panel(ABC):
-    """Widgets beside a kernel; elsewhere a figure and a table of the same data."""
+    """Widgets with a kernel; without one, a figure and a table of the same data."""
 
     panel: w.Widget
 
     @abstractmethod
     def figure(self) -> Figure:
-        """The panel's figure as it is now."""
+        """The panel's current figure."""
 
     @abstractmethod
     def table(self) -> Table:
-        """The same as a table."""
+        """The figure's data as a table."""
 
     def _repr_mimebundle_(self, **_: Any) -> Bundle:
         return shown(self.panel, self.figure(), self.table())

@@ -1,1 +1,1 @@
-"""The pocket world (generated word problems) and the pocket student, pretrained on a part of it."""
+"""The pocket world (generated word problems) and the pocket student, pretrained on part of it."""

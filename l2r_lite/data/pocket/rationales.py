@@ -1,11 +1,11 @@
-"""Rationales of the pocket world: written from a solution program, and checked against it."""
+"""Rationales of the pocket world: write them from a solution program, and check them."""
 
 import re
 
 from l2r_lite.loop.prompts import answer_line
 from l2r_lite.loop.records import LETTERS, Problem, Step
 
-# How a step is put into words; {0} is the step itself, e.g. "12 + 7 = 19".
+# Wordings of a step; {0} is the step itself, e.g. "12 + 7 = 19".
 _PHRASES: dict[str, tuple[str, ...]] = {
     "+": ("Add: {0}.", "Together {0}."),
     "-": ("Take away: {0}.", "That leaves {0}."),
@@ -41,7 +41,7 @@ def write_rationale(problem: Problem, style: int) -> str:
 
 
 def read_steps(rationale: str) -> list[Step]:
-    """The steps a rationale writes out, in order.
+    """The steps that a rationale writes out, in order.
 
     A missing result is read as -1, which is in no program.
     """
@@ -53,12 +53,12 @@ def read_steps(rationale: str) -> list[Step]:
 
 
 def step_places(rationale: str) -> list[tuple[int, int]]:
-    """Where the steps of `read_steps` stand in the text: (start, end) of each."""
+    """Where the steps of `read_steps` are in the text: (start, end) of each."""
     return [match.span() for match in _STEP.finditer(rationale)]
 
 
 def is_true(step: Step) -> bool:
-    """Whether the step's arithmetic holds, whatever the question was."""
+    """Whether the step's arithmetic holds, regardless of the question."""
     left, op, right = step.left, step.op, step.right
     if op in "<>":
         return left < right if op == "<" else left > right
@@ -70,11 +70,11 @@ def is_true(step: Step) -> bool:
 def first_wrong_step(
     problem: Problem, rationale: str
 ) -> tuple[int, Step | None, Step | None] | None:
-    """Where a rationale first leaves the solution program; operands of + and * may be swapped.
+    """Where a rationale first differs from its program; operands of + and * may be swapped.
 
     Returns:
-        None if every step is as in the program; else its position, what the student wrote (None
-        if it stopped too early) and what belongs there (None if it went on for too long).
+        None if every step is as in the program; else the step's position, the student's step
+        (None if it stopped too early) and the program's (None if the student wrote too many).
     """
     written = read_steps(rationale)
     for position in range(max(len(written), len(problem.program))):

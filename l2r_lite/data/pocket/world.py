@@ -2,12 +2,12 @@
 
 A question is a short story made of clauses ("Tom has 12 apples." "Tom gets 7 more."). A *skill* is
 an order of clauses; they decide the program that solves it. A *wording* is the choice of one phrase
-for each clause. Train, validation and test use different wordings, so that no test question repeats
-a training question, not even with numbers, names and objects masked.
+for each clause. Train, validation and test use different wordings, so no test question repeats a
+training question, even with numbers, names and objects masked.
 
 Eight skills are *known*: the pocket student was pretrained on them. Nine are *withheld*: it never
-saw one. We made these deficits, so that an exam has something to find: the pocket world is a
-teaching model, no evidence for the method.
+saw one. We made these deficits to give an exam something to find: the pocket world is a teaching
+model, not evidence for the method.
 """
 
 import hashlib
@@ -65,10 +65,10 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "Which of the two has more {O}?"),
 }
 
-# What a clause does to the running number.
+# How a clause changes the running number.
 OPERATIONS = {"gain": "+", "lose": "-", "share": "/"}
 
-Numbers = list[tuple[int, ...]]  # of each clause
+Numbers = list[tuple[int, ...]]  # one tuple per clause
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Skill:
     """A named kind of problem: its clauses in order, and the kind of its answer.
 
     Attributes:
-        role: "known" to the pocket student from its pretraining; "withheld" from it; "unmastered":
-            pretrained, and the student is still bad at it (in no split: deficits here are of
-            procedures); "transfer": no student was ever trained on it (in no split either), what
-            was learned may carry over to it.
+        role: "known": the pocket student was pretrained on it; "withheld": it was not;
+            "unmastered": it was, but is still bad at it (in no split, since deficits here are of
+            procedures); "transfer": no student was ever trained on it (in no split either), to
+            see whether learning carries over.
         pick: for choices: "number" (the options are numbers) or "person" (they are the two names).
     """
 
@@ -94,7 +94,7 @@ class Skill:
         return list(itertools.product(*(range(len(CLAUSES[c])) for c in self.clauses)))
 
     def draw(self, rng: random.Random) -> tuple[Numbers, list[Step]]:
-        """The clauses' numbers and the program; all in 1..99, as in the sums it was drilled on."""
+        """The clauses' numbers and the program; all in 1..99, as in the student's drills."""
         operators = [OPERATIONS[clause] for clause in self.clauses if clause in OPERATIONS]
         compared = {"other", "need"} & set(self.clauses)
         while True:
@@ -139,7 +139,7 @@ def _draw_chain(
 def _compare(
     rng: random.Random, numbers: Numbers, steps: list[Step]
 ) -> tuple[Numbers, list[Step]] | None:
-    """The result compared with a number near it, never equal, either side equally likely."""
+    """The result compared with a number near it, never equal, above or below with equal chance."""
     value = steps[-1].result if steps else numbers[0][0]
     other = value + rng.choice((-1, 1)) * rng.randint(1, 15)
     if not 1 <= other <= 99:
@@ -153,7 +153,7 @@ def _skill(name: str, clauses: str, kind: Kind, role: str, pick: str = "") -> Sk
 
 
 _ALL = (
-    # known: one step, and one skill of two steps so that the student has seen a rationale go on
+    # known: one step, and one skill of two, so that the student has seen longer rationales
     _skill("add", "start gain how-many", "number", "known"),
     _skill("subtract", "start lose how-many", "number", "known"),
     _skill("multiply", "groups how-many", "number", "known"),
@@ -193,7 +193,7 @@ SPLITS = {"train": range(0, 6), "validation": range(6, 8), "test": range(8, 10)}
 def split_of(template: str) -> str:
     """The split of a wording: fixed by a hash of its name, the same on every machine.
 
-    Two skills with the same clauses share it: answer kind and program are no part of the name.
+    Two skills with the same clauses share it: answer kind and program are not part of the name.
     """
     bucket = int(hashlib.sha256(template.encode()).hexdigest(), 16) % 10
     return next(split for split, buckets in SPLITS.items() if bucket in buckets)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure, style
+from l2r_lite.app.figures.readable import describe
 
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 
@@ -54,6 +55,11 @@ _FILES = (
 _WORDS = (
     ((4.27, 4.92), "graded answers"), ((4.27, 1.07), "new student"), ((6.85, 3.53), "lessons"),
     ((0.65, 3.15), "next round"))
+_IN_WORDS = (
+    "The exam writes graded answers to exam.jsonl. Feedback turns its mistakes into lessons. "
+    "Verification sends lessons to lessons.jsonl or rejected.jsonl. Tailored training makes a new "
+    "student, in adapter/. Validation and test write validation.jsonl and test.jsonl. The new "
+    "student takes the exam of the next round")
 
 
 def round_diagram() -> Figure:
@@ -84,4 +90,5 @@ def round_diagram() -> Figure:
                 **_CENTRED)
         axes.set(xlim=(0, 8.6), ylim=(0, 5.3), title="One round of tailored learning")
         axes.axis("off")
+        describe(figure, _IN_WORDS)
         return figure

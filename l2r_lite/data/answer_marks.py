@@ -1,0 +1,65 @@
+"""Where a text states its answer ("The answer is", "####"), and where that statement ends."""
+
+import re
+
+from l2r_lite.data.answer_choices import ADVERB, CHOICE_MARK
+from l2r_lite.loop.records import Kind
+
+LONGEST_STATEMENT = 300
+
+# What may stand between "answer" and its verb: "(in dollars)", ", rounded," and "to the question".
+_ASIDE = (
+    r"(?:\s?\([^()\n]{0,80}\)|\s?\[[^\[\]\n]{0,80}\]|\s?,\s?[^,.:;=\n]{1,60},"
+    r"|\s?[—-]\s?[^—.:;=\n-]{1,60}[—-])")
+_WORDS = r"(?:\([^()\n]{0,80}\)|[^.:=\n()]){1,80}?"
+_PHRASE = rf"(?:\s(?:to|for)\b{_WORDS}|\s(?:here|then))"
+_LOOSER_PHRASE = rf"\s(?:in|of|as|rounded|given|that\s(?:I|we)|I|we)\b{_WORDS}"
+_VERB = (
+    r"\b(?:(?:should|would|must|will|can|could|may|might|has|have|seems?|appears?|turns\sout|ought"
+    rf"|needs|is\s(?:likely|going)|can\sonly)\s(?:to\s)?(?:{ADVERB}\s){{0,2}})?"
+    r"(?:is|was|are|be|equals|becomes|comes\s(?:out\s)?to)\b")
+_ADVERBS = rf"[ ]{{0,3}}(?:\s?,?\s?{ADVERB},?){{0,2}}[ ]{{0,3}}"
+_NOUN = (
+    r"(?<!\bto )(?<![^\W_])(?:answer|final\s(?:result|verdict|choice|solution|output))(?![^\W_])"
+    r"[*_\"')\]]{0,3}")
+_MARK = re.compile(
+    r"####|\\(?:boxed|fbox)\s?\{(?P<boxed>(?:[^{}\n]|\{[^{}\n]{0,60}\}){0,200})\}"
+    r"|[<\[](?:final[ _-]?)?(?:answer|ans)[>\]]"
+    rf"|{_NOUN}{_ASIDE}?(?:{_PHRASE}?{_ASIDE}?{_ADVERBS}(?:{_VERB}|[:=→⇒]|[-=]>|\n)"
+    rf"|{_LOOSER_PHRASE}{_ASIDE}?{_ADVERBS}{_VERB})[ ]?:?"
+    r"|(?<![^\W_])ans(?:\.|\s?[:=-])\s?[:=-]?"
+    r"|(?<![\w-])(?<![\w,;] )final\s?[:=]",
+    re.IGNORECASE)
+_STOP = re.compile(  # not the dot of "approx. 5"; the end of a tag or of all text ends it too
+    r"(?<!\bapprox)(?<!\bca)(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s|$)|\n|</|<\||\[/",
+    re.IGNORECASE)
+
+
+def find_marks(text: str, kind: Kind) -> list[re.Match[str]]:
+    """Where an answer is stated explicitly, in order."""
+    marks = list(_MARK.finditer(text))
+    if kind == "choice":
+        marks += CHOICE_MARK.finditer(text)
+        marks.sort(key=re.Match.end)
+    return marks
+
+
+def is_pick(mark: re.Match[str]) -> bool:
+    """Whether a mark says "I would pick" and the like, without the word "answer"."""
+    return mark.re is CHOICE_MARK
+
+
+def statement(text: str, mark: re.Match[str]) -> tuple[str, int]:
+    """What follows a mark in its sentence, at most 300 characters, and where it ends."""
+    if boxed := mark.groupdict().get("boxed"):
+        return boxed, mark.end()
+    start = mark.end()
+    while start < len(text) and start < mark.end() + 40 and text[start] in " \t\r\n:*":
+        start += 1
+    stop = _STOP.search(text, start, start + LONGEST_STATEMENT)
+    if stop and stop[0] == ".":
+        alone = text[start : stop.start()]
+        if len(alone) <= 2 and alone.isalpha():  # the dot of "A. bank" ends no sentence
+            stop = _STOP.search(text, stop.end(), start + LONGEST_STATEMENT)
+    end = stop.start() if stop else min(start + LONGEST_STATEMENT, len(text))
+    return text[start:end], end

@@ -62,7 +62,7 @@ evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, ar
 	@$(PY) -m l2r_course.research.experiments $(ARGS)
 
 results: $(VENV)/.installed-test ## the tables of notebooks/evidence/README.md, from these logs
-	@$(PY) tests/results.py
+	@$(PY) tests/results.py $(ARGS)
 
 badges: $(VENV)/.installed-test ## write this repository's address into README and notebooks; REPO=owner/name moves it
 	@$(PY) tests/badges.py $(REPO)

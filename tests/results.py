@@ -1,17 +1,21 @@
 """`make results`: the tables of notebooks/evidence/README.md and its figure of rounds, from notebooks/course/research/logs.
 
-A test finds stale tables.
+A test finds stale tables. `make results ARGS=runs/NAME` also draws the README's picture from a run of the default.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 
 from l2r_course import figures
 from l2r_course.research import findings
 from l2r_course.research.evidence import Run, read_runs
 from l2r_course.research.findings import arm_table, compare, comparison_table, round_table
+from l2r_lite.loop.records import Problem, Sample
+from l2r_lite.loop.runfolder import read_lines
 from l2r_lite.runs.show import Table
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +61,21 @@ def fresh(text: str) -> str:
     return BLOCK.sub(lambda found: found[1] + "\n" + block(found[2]) + found[3], text)
 
 
+def draw_first_run(run: Path) -> None:
+    """The README's picture: a run, and the first short test question that it got wrong before training and right after it."""
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    problems = {p.id: p for p in read_lines(run / "problems" / "test.jsonl", Problem)}
+    before, after = ({s.problem_id: s for s in read_lines(run / f"round-{n}" / "test.jsonl", Sample)}
+                     for n in (0, len(report["rounds"]) - 1))  # fmt: skip
+    learned = (p for p in problems.values() if after[p.id].correct and not before[p.id].correct)
+    chosen = next(p for p in learned if p.skill == "multiply-subtract" and len(p.question) < 90)
+    picture = figures.first_run(report, chosen.question, before[chosen.id].rationale, after[chosen.id].rationale)
+    figures.save(picture, ROOT / "notebooks" / "figures" / "first-run.png")
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        draw_first_run(Path(sys.argv[1]))
     EVIDENCE.write_text(fresh(EVIDENCE.read_text(encoding="utf-8")), encoding="utf-8")
     rounds = figures.rounds_by_seed(read_runs()["default"], ["tailored", "no memory"])
     figures.save(rounds, ROOT / "notebooks" / "figures" / "rounds.png")

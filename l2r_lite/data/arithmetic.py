@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from l2r_lite.data.answers import SCALES, plain_text
+from l2r_lite.data.numbers import SCALES
+from l2r_lite.data.plain import plain_text
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,23 @@ def equations(text: str) -> list[Equation]:
     ("32 apples + 4 apples = 36"). What it cannot read for certain (variables, powers, remainders,
     "2 dozen") is left out: an equation that is reported as wrong should be wrong.
     """
+    text = _LIST_MARK.sub("", text)
+    found = _equations(plain_text(text))
+    if all(equation.holds for equation in found):
+        return found
+    # "= 30 528 + 30 = 558" was two lines, and 30 528 is two numbers.
+    ungrouped = _equations(plain_text(text, groups=False))
+    return min(found, ungrouped, key=lambda read: sum(not equation.holds for equation in read))
+
+
+def wrong_equations(text: str) -> list[Equation]:
+    """The arithmetic claims of a rationale that are false."""
+    return [equation for equation in equations(text) if not equation.holds]
+
+
+def _equations(text: str) -> list[Equation]:
     found: list[Equation] = []
-    tokens = list(_TOKEN.finditer(plain_text(_LIST_MARK.sub("", text))))
+    tokens = list(_TOKEN.finditer(text))
     start = 0
     while start < len(tokens):
         if not _may_start(tokens, start):
@@ -50,14 +66,11 @@ def equations(text: str) -> list[Equation]:
     return found
 
 
-def wrong_equations(text: str) -> list[Equation]:
-    """The arithmetic claims of a rationale that are false."""
-    return [equation for equation in equations(text) if not equation.holds]
-
-
 _LIST_MARK = re.compile(r"^[ \t]{0,8}(?:[-*•+]|(?:Step )?[0-9]{1,2}[.):])[ \t]+", re.MULTILINE)
 _TOKEN = re.compile(
-    r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"(?P<clock>[0-9]{1,4}(?::[0-9]{1,4}){1,3}(?![0-9]))"  # 10:30, or the ratio 3:2
+    r"|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
+    r"(?:\.[0-9]+|[ ][0-9]{1,3}/[0-9]{1,4}(?![0-9]|[./][0-9]))?|\.[0-9]+)"  # 2.5, 2 1/2
     r"|(?P<equals>(?:\n[ \t]{0,20})?(?<![<>!=])[=≈](?![=>]))"
     r"|(?P<op>\*\*|[-+*/×÷·]|\bx\b(?=\s?[(\d])|(?<=[0-9])x(?=[0-9])"
     r"|\b(?:plus|minus|times|divided by|multiplied by)\b)"
@@ -105,6 +118,8 @@ def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
         glued = before.end() == token.start()
         word, prior = before[0].lower(), tokens[i - 2] if i > 1 else None
         part = prior and (prior.lastgroup == "number" or prior[0].lower() in _PARTS)
+        if word == "and" and part and tokens[min(i + 1, len(tokens) - 1)][0] == "/":
+            return False  # "2 and 1/2" is one number
         return not (glued or (word == "of" and part) or word in ("x", "y", "over", "by"))
     return True
 
@@ -147,11 +162,11 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
         if want_number:
             if group == "open":
                 stack.append("(")
-            elif group == "number" and len(token[0]) <= _MAX_NUMBER:
-                side.postfix.append(token[0].replace(",", ""))
+            elif group == "number" and (number := _number(tokens, i, stack)):
+                side.postfix.append(number)
                 want_number = False
-            elif _is_sign(tokens, i) and len(tokens[i + 1][0]) <= _MAX_NUMBER:
-                side.postfix.append("-" + tokens[i + 1][0].replace(",", ""))
+            elif _is_sign(tokens, i) and (number := _number(tokens, i + 1, stack)):
+                side.postfix.append("-" + number)
                 want_number, i = False, i + 1
             else:
                 return None, i
@@ -191,6 +206,36 @@ def _read_side(tokens: list[re.Match[str]], i: int) -> tuple[_Side | None, int]:
     side.postfix += reversed(stack)
     side.end = i
     return side, i
+
+
+def _number(tokens: list[re.Match[str]], i: int, stack: list[str]) -> str | None:
+    """A number token as `Fraction` reads it; None if it cannot be read for certain."""
+    written = tokens[i][0]
+    if len(written) > _MAX_NUMBER or _is_loose_fraction(tokens, i, stack):
+        return None
+    whole, mixed, part = written.replace(",", "").partition(" ")
+    if not mixed:
+        return whole
+    top, bottom = map(int, part.split("/"))
+    # "= 5 1/2 * 10 = 5" was two lines, of which the first ends in 5.
+    goes_on = i + 1 < len(tokens) and tokens[i + 1].lastgroup == "op"
+    if not 0 < top < bottom or (goes_on and i and tokens[i - 1].lastgroup == "equals"):
+        return None
+    return str(int(whole) + Fraction(top, bottom))
+
+
+def _is_loose_fraction(tokens: list[re.Match[str]], i: int, stack: list[str]) -> bool:
+    """Whether a tight fraction follows a division or a hyphen: "6 ÷ 1/2" is 12 to most people."""
+    if i + 2 >= len(tokens) or not i or tokens[i + 1][0] != "/":
+        return False
+    is_tight = tokens[i].end() == tokens[i + 1].start() and tokens[i + 1].end() == tokens[i + 2].start()
+    before = tokens[i - 1]
+    if not is_tight or before.lastgroup != "op" or not stack:
+        return False
+    glued = before.end() == tokens[i].start()
+    if stack[-1] == "/":
+        return before[0] != "/" or not glued
+    return before[0] == "-" and glued and before.start() == tokens[i - 2].end()  # 3-1/2
 
 
 def _skip_units(tokens: list[re.Match[str]], i: int, side: _Side) -> int | None:

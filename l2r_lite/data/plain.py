@@ -9,7 +9,8 @@ _GROUPS = re.compile(
     r"(?<![0-9A-Za-z_.,'’:/^])[1-9][0-9]{0,2}"
     r"(?:(?:(?P<spaced>(?:[ ][0-9]{3}){1,4})|(?:\.[0-9]{3}){2,4}|\.[0-9]{3}(?=,[0-9]{1,2}(?![0-9])))"
     r"(?:,(?P<decimals>[0-9]{1,2})(?![0-9]|[.,][0-9]))?"
-    r"|(?:['’][0-9]{3}){1,4})(?![0-9]|-[A-Za-z])(?P<goes_on>[ ]?[-+*/x×÷=])?")
+    r"|(?:['’][0-9]{3}){1,4})(?![0-9]|-[A-Za-z])"
+    r"(?P<goes_on>[ ]?[-+*/x×÷=]|[ ](?:is|are|was|were)\b)?")
 
 _FRACTIONS = {
     "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5",
@@ -34,8 +35,12 @@ _FRACTION = re.compile(
 _PLAIN_NUMBER = re.compile(r"\s?-?[0-9][0-9,.]*\s?")
 
 
-def plain_text(text: str) -> str:
-    """Remove markdown, LaTeX, currency and GSM8K's <<…>>; write digits, quotes and spaces alike."""
+def plain_text(text: str, *, groups: bool = True) -> str:
+    """Remove markdown, LaTeX, currency and GSM8K's <<…>>; write digits, quotes and spaces alike.
+
+    Args:
+        groups: read "1 250" as 1250.
+    """
     if not text.isascii():
         # 1 234 with a fixed space is one number, and so is 2½.
         text = re.sub(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))", ",", text)
@@ -49,7 +54,8 @@ def plain_text(text: str) -> str:
     text = re.sub(r"<<[^<>\n]{0,200}>>", "", text)
     if "\\" in text:
         text = _without_latex(text)
-    return grouped(re.sub(r"[$€£¥]", " ", re.sub(r"-[$€£¥]", "-", text)))
+    text = re.sub(r"[$€£¥]", " ", re.sub(r"-[$€£¥]", "-", text))
+    return grouped(text) if groups else text
 
 
 def grouped(text: str) -> str:
@@ -57,7 +63,7 @@ def grouped(text: str) -> str:
 
     def with_commas(found: re.Match[str]) -> str:
         digits, goes_on, decimals = found[0], found["goes_on"] or "", found["decimals"] or ""
-        if found["spaced"] and text[max(0, found.start() - 2) : found.start()].strip() == "=":
+        if found["spaced"] and text[max(0, found.start() - 5) : found.start()].rstrip().endswith("="):
             if goes_on or not digits.endswith("00"):
                 return digits
         digits = digits[: len(digits) - len(goes_on)]

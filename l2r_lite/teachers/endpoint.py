@@ -259,7 +259,7 @@ class PaidEndpoint:
             return
         bill.unknown -= 1
         bill.known += cost
-        if cost > bill.each > 0:
+        if cost > 1.000001 * bill.each > 0:  # more than a rounding error
             # It ignores the token limit. Whatever it did once, it may do again.
             self.budget.overrun *= cost / bill.each
             warnings.warn(

@@ -48,8 +48,9 @@ def _draw_losses(axes: Axes, logs: Mapping[int, Log], key: str, colour: str) -> 
         steps = [step for step, entry in enumerate(log) if key != "cl" or entry["triplets"]]
         values = [log[step][key] for step in steps]
         places = [start + step + 1 for step in steps]
-        axes.plot(places, values, ".-", color=colour, ms=3, lw=0.8, alpha=0.45)
-        axes.plot(places, running_mean(values), color=colour, lw=2.2)
+        axes.plot(places, values, color=colour, lw=0.8, alpha=0.45)
+        mark = "o-" if len(values) == 1 else "-"  # one step alone makes no line
+        axes.plot(places, running_mean(values), mark, color=colour, lw=2.2, ms=4)
         axes.axvline(start + 0.5, color=GREY, lw=1, ls=":")
         axes.annotate(
             f"round {number}", (start + 0.5, 1), (3, -4), va="top", fontsize=11,

@@ -11,6 +11,7 @@ from l2r_course.figures.exam import (
     pass_by_k, repeated_exams, skill_profile, temperatures)
 from l2r_course.figures.feedback import budget_at_work, fates
 from l2r_course.figures.findings import arms_by_round, comparisons, rounds_by_seed
+from l2r_course.figures.first_run import first_run
 from l2r_course.figures.forgetting import (
     mistakes_by_skill, replay_compared, skill_changes, stopping_rule)
 from l2r_course.figures.grading import (
@@ -22,7 +23,7 @@ from l2r_course.figures.reflection import cosine_histograms, hidden_map
 from l2r_course.figures.simulated import (
     best_of_equal_arms, choosing_on_the_test, one_seed_misleads, what_an_experiment_shows)
 from l2r_course.figures.training import (
-    attention_blocks, gradient_agreement, gradient_balance, loss_moved, token_weights)
+    attention_blocks, gradient_agreement, gradient_balance, loss_moved, losses_apart, token_weights)
 from l2r_course.figures.triplet import Triplet, triplet_plane, triplet_table
 from l2r_course.figures.whole_loop import answers_by_round, run_in_words
 

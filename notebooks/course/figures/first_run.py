@@ -12,7 +12,7 @@ from l2r_lite.app.figures.base import BETTER, GREY, WORSE, new_figure, style
 from l2r_lite.app.figures.readable import describe
 from l2r_lite.app.figures.runs import draw_rounds
 
-_WIDTH = 52  # characters per line of the text beside the curve
+_WIDTH = 54  # characters per line of the text beside the curve
 
 
 def first_run(report: dict[str, Any], question: str, before: str, after: str) -> Figure:
@@ -38,9 +38,9 @@ def first_run(report: dict[str, Any], question: str, before: str, after: str) ->
 def _card(axes: Axes, top: float, head: str, text: str, colour: str) -> float:
     """Write a headed text with a coloured bar beside it; returns where the next one begins."""
     lines = textwrap.wrap(" ".join(text.split()), _WIDTH)
-    bottom = top - 0.085 * (1 + len(lines)) - 0.02
+    bottom = top - 0.1 * (1 + len(lines)) + 0.01
     axes.plot([0.01, 0.01], [bottom + 0.02, top], color=colour, lw=4, solid_capstyle="butt")
-    axes.text(0.04, top, head, va="top", color=colour, weight="bold", fontsize=13)
+    axes.text(0.04, top, head, va="top", color=colour, weight="bold", fontsize=14)
     axes.text(
-        0.04, top - 0.085, "\n".join(lines), va="top", fontsize=13, linespacing=1.3)
-    return bottom - 0.05
+        0.04, top - 0.1, "\n".join(lines), va="top", fontsize=14, linespacing=1.35)
+    return bottom - 0.06

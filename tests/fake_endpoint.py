@@ -417,4 +417,11 @@ async def _streams(call: Call) -> None:
     last = [{"choices": [{"delta": {}, "finish_reason": "stop"}]},
             {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 50}}]  # fmt: skip
     lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in [*chunks, *last]]
-    await call.raw("".join([": keep-alive\n\n", *lines, "data: [DONE]\n\n"]).encode(), kind="text/event-stream")
+    body = "".join([": keep-alive\n\n", "data: : keepalive\n\n", *lines, "data: [DONE]\n\n"])
+    await call.raw(body.encode(), kind="text/event-stream")
+
+
+def matrix() -> str:
+    """PRODUCTS as a table, for tests/README.md."""
+    head = ["| endpoint | quirk | what the teacher does | requests for the first question |", "|---|---|---|---|"]
+    return "\n".join([*head, *(f"| {p.name} | {p.quirk} | {p.answer} | {p.first} |" for p in PRODUCTS)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import threading
@@ -159,6 +160,7 @@ def test_no_json_breaks_the_reader(data: object) -> None:
 # --- bad endpoints ---
 
 
+@pytest.mark.filterwarnings("ignore:.*brought no rationale")
 def test_every_fault_is_a_named_reason_loses_nothing_and_is_made_good_by_a_second_try(no_retries: None) -> None:
     """Of three questions a fault, it hits the first always, the second once, and the third never."""
     names, asked, seen = list(FAULTS), mistakes(3 * len(FAULTS) + 1), set[str]()  # the last one is asked while all is well
@@ -327,6 +329,7 @@ Reaction = tuple[float, float, int, str]  # shares of the most tokens in and out
 REACTION = st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 4), st.sampled_from(["", "", "timeout", "server error"]))
 
 
+@pytest.mark.filterwarnings("ignore:.*brought no rationale")
 @settings(max_examples=60, deadline=None)
 @given(reactions=st.lists(REACTION, min_size=12, max_size=12), limit=st.floats(0, 2), at_once=st.integers(1, 9),
        price=st.tuples(st.floats(0, 500), st.floats(0, 500)))  # fmt: skip
@@ -336,21 +339,23 @@ def test_the_budget_is_never_exceeded_whatever_the_order_of_replies(
     teacher = OpenAITeacher("m", base_url="http://localhost:1/v1", budget=limit, price=Price(*price), concurrency=at_once)
     teacher.form = "tags"
     billed: list[float] = []
-    waiting = iter(reactions * 4)
+    waiting = itertools.cycle(reactions)
 
     async def chat(self: object, messages: list[dict[str, str]], **parameters: int) -> Heard:
         share_in, share_out, late, fault = next(waiting)
         for _ in range(late):
             await asyncio.sleep(0)
-        if fault == "server error":
-            return Heard(fault=fault, status=500)
         spent = int(share_in * most_prompt_tokens(messages)), int(share_out * parameters["max_tokens"])
         billed.append(Price(*price).of(*spent))
+        if fault == "server error":
+            return Heard(fault=fault, status=500, again=0.0)
         return Heard(fault=fault, status=0) if fault else Heard("x", "", *spent)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("l2r_lite.teachers.endpoint.Endpoint.chat", chat)
+        patch.setattr("l2r_lite.teachers.endpoint.PAUSE", 0.0)
         feedback = make_lessons(teacher, mistakes(12), 1)
+    assert len(billed) == teacher.meter.calls
     assert sum(billed) <= teacher.budget.spent + 1e-9 <= limit + 2e-9
     assert sum(feedback.without.values()) == 12  # every question is accounted for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
 import json
 import os
@@ -25,6 +26,7 @@ from fake_endpoint import Call, Server
 from l2r_lite.app.cli import main
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError, printable
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
@@ -293,6 +295,38 @@ def test_a_key_is_in_no_output_and_no_saved_state_of_a_notebook(tmp_path: Path, 
     assert "the key is refused" in saved
     assert KEY not in saved
     assert not [f for f in tmp_path.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
+
+
+@pytest.mark.parametrize("knob", ["base_url", "student_url"])
+@pytest.mark.parametrize("address", [
+    "https://host/v1?api-key={}", "https://host/v1#{}", "{}:{}@host/v1", "https://me:{}@host/v1", "https://{}@host/v1",
+    "https://host/v1;key={}", "ftp://{}/v1", "javascript:{}", "http://host:{}/v1",
+])  # fmt: skip
+def test_a_key_in_an_address_is_refused_and_is_in_no_output_and_no_file(
+    address: str, knob: str, student: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    evil, out = address.replace("{}", KEY), tmp_path / "run"
+    variable = {"base_url": "L2R_API_KEY", "student_url": "L2R_STUDENT_KEY"}[knob]
+    given = small(student, teacher="openai:m", teacher_cache=str(tmp_path / "replies.jsonl"))
+    flag = f"--{knob.replace('_', '-')}={evil}"
+    with pytest.raises(UserError, match=f"^{knob} .*scheme, host, port and path only .*{variable}") as caught:
+        given.with_(**{knob: evil})
+    with pytest.raises(UserError):
+        run_rounds(dataclasses.replace(given, **{knob: evil}), out, progress=False)
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    for arguments in (["run", "--out", str(out)], ["run", "--dry-run"], ["plan"], ["run", "--resume", str(out)]):
+        assert main([*arguments, "--teacher=openai:m", flag]) == 2
+    said = str(caught.value) + "".join(capfd.readouterr())
+    assert KEY not in said and said.count("Put a key into") == 5
+    assert not [f for f in tmp_path.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
+
+
+def test_a_strangers_config_with_a_key_in_an_address_is_refused_without_the_key(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"teacher": "openai:m", "base_url": f"https://host/v1?key={KEY}"}))
+    with pytest.raises(UserError, match="base_url is not a plain address") as caught:
+        read_config(tmp_path / "config.json")
+    assert KEY not in str(caught.value)
 
 
 # --- the lab ---

@@ -61,3 +61,29 @@ def test_a_refused_key_ends_in_one_sentence_without_the_key(
     out, err = capfd.readouterr()
     assert "the key is refused (401)" in err and "Traceback" not in err
     assert KEY not in out + err
+
+
+def test_an_endpoint_that_fails_pauses_the_run_and_a_later_start_resumes_it(
+    config: LoopConfig, tmp_path: Path, finished_run: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = {p.question: p for p in read_lines(finished_run / "problems" / "train.jsonl", Problem)}
+    monkeypatch.setattr("l2r_lite.teachers.endpoint.PAUSE", 0.01)
+
+    async def overloaded(call: Call) -> None:
+        await call.error("504 Gateway Timeout", "upstream timed out")
+
+    async def good_teacher(call: Call) -> None:
+        await call.teach(write_rationale(problems[call.data["question"]], 0))
+
+    with Server(overloaded) as server:
+        mine = config.with_(base_url=server.url, lessons=1, price="1,2", budget=0.5)
+        assert main(flags(mine, tmp_path / "run")) == 2
+        said = capfd.readouterr().err
+        assert "the first 5 questions brought no rationale" in said and "server error (504)" in said
+        assert server.count == 30, "three attempts each, with a schema and without"
+        server.handler = good_teacher
+        assert main(["run", "--resume", str(tmp_path / "run")]) == 0
+    entry = read_report(tmp_path / "run")["rounds"][1]
+    assert entry["lessons"] == entry["teacher_calls"] > 0
+    cost = entry["teacher_cost_so_far"]
+    assert cost["assumed"] == 0 and 0 < cost["dollars"] < 0.5 and cost["lost"] == 0

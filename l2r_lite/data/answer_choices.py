@@ -19,7 +19,7 @@ _LEADS_IN = re.compile(
     re.IGNORECASE)
 
 _ENDS = r"(?=[\s)\]}*\"']{0,5}(?:$|[.,;:!?)\n-])|\s(?:because|since|as)\b)"
-_VERDICT = re.compile(rf"\b(?P<word>yes|no|true|false)\b{_ENDS}", re.IGNORECASE)
+VERDICT = re.compile(rf"\b(?P<word>yes|no|true|false)\b{_ENDS}", re.IGNORECASE)
 _FIRST_WORD = re.compile(
     r"[\s\"'*:(]{0,8}(?:(?P<word>yes|true|false)\b"
     r"|(?P<no>no)(?=\s(?:it|he|she|they|you|we|there|this|that|the|not)\b))",
@@ -30,7 +30,7 @@ _SECOND = (
     r"(?:also\s|sometimes\s|then\s|maybe\s|rather\s)?{other}"
     r"(?=[\s)\]}}*\"']{{0,5}}(?:$|[.,;:!?)\n-])|\s(?:in|for|if|when|on|at|to|under|with|depending"
     r"|since|because|as|it|that|by|from)\b))")
-_BOTH_VERDICTS = re.compile(
+_BOTHVERDICTS = re.compile(
     rf"\byes\b{_SECOND.format(other='no')}|\bno\b{_SECOND.format(other='yes')}"
     rf"|\btrue\b{_SECOND.format(other='false')}|\bfalse\b{_SECOND.format(other='true')}",
     re.IGNORECASE)
@@ -85,9 +85,9 @@ _LIST_ENDS = re.compile(r"\s?(?:$|[.,;!?)\"'])|\s(?:or|and)\b")
 
 def stated_verdict(sentence: str) -> str | None:
     """The "yes" or "no" that a sentence states; `NOT_ONE` for both, None for neither."""
-    if _BOTH_VERDICTS.search(sentence):
+    if _BOTHVERDICTS.search(sentence):
         return NOT_ONE
-    if verdict := _VERDICT.search(sentence):
+    if verdict := VERDICT.search(sentence):
         return _yes_no(verdict["word"])
     if first := _FIRST_WORD.match(sentence, _lead(sentence)):
         return _yes_no(first["word"] or first["no"])
@@ -97,7 +97,7 @@ def stated_verdict(sentence: str) -> str | None:
 def concluding_verdict(text: str) -> str | None:
     """The last yes or no that is a clause of its own."""
     verdict = None
-    for match in _VERDICT.finditer(text):
+    for match in VERDICT.finditer(text):
         if _CLAUSE_START.search(text[max(0, match.start() - 12) : match.start()]):
             verdict = _yes_no(match["word"])
     return verdict

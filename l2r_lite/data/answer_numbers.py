@@ -183,10 +183,10 @@ def _has_second(text: str, first: Number) -> bool:
     """Whether a second number is stated beside the first."""
     joint = _SECOND.match(text, first.end)
     second = number_at(text, joint.end()) if joint else None
-    if joint is None or second is None:
+    if joint is None:
         return False
-    if first.value is None or second.value is None:
-        return True
+    if second is None or first.value is None or second.value is None:
+        return bool(joint["dash"]) or second is not None  # "1,23,456" goes on
     unit, behind = joint["unit"].split(), text[second.end :]
     if _same(first.value, second.value):
         return False

@@ -96,7 +96,7 @@ def _row(head: str, *cells: str) -> str:
     left = "text-align:left;vertical-align:top;max-width:40em;overflow-wrap:anywhere"
     cell = "<br>".join(cells) or "–"
     return (
-        f'<tr><th scope="row" style="{left};padding-right:1em">{head}</th>'
+        f'<tr><th scope="row" style="{left};overflow-wrap:normal;padding-right:1em">{head}</th>'
         f'<td style="{left}">{cell}</td></tr>')
 
 

@@ -1,8 +1,9 @@
 """What a teacher costs: prices, the most that a call can cost, a budget that is never exceeded.
 
-Before a call is sent, the most that it can cost is reserved; the reply replaces that by its real
-cost. So the sum of what is spent and reserved never passes the limit, in whatever order replies
-arrive. A call whose cost stays unknown (timeout, broken connection) counts with the most.
+Before a call is sent, the most that it can cost is reserved, its retries included; the reply
+replaces that by its real cost. So the sum of what is spent and reserved never passes the limit, in
+whatever order replies arrive. An attempt whose cost stays unknown (refusal, timeout, broken
+connection) counts with the most.
 """
 
 import json

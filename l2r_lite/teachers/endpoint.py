@@ -126,8 +126,8 @@ class Endpoint:
     def _without_key(self, said: str) -> str:
         """The endpoint's own words, unless a part of the key is among them."""
         key = self._key or ""
-        told = any(key[i : i + 6] in said for i in range(max(1, len(key) - 5))) if key else False
-        return "" if told else said[:200]
+        parts = [key[i : i + 6] for i in range(max(len(key) - 5, min(len(key), 1)))]
+        return "" if any(part in said for part in parts) else said[:200]
 
 
 def _failed(error: BaseException) -> Heard:
@@ -159,7 +159,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             asked = headers.get("retry-after", "")
             date = email.utils.parsedate_tz(asked) if re.search("[a-z]", asked, re.I) else None
             seconds = email.utils.mktime_tz(date) - time.time() if date else float(asked)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 

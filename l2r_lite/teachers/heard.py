@@ -24,8 +24,7 @@ _ABOUT = {
     "system": r"\bsystem\W{1,3}(role|message|prompt|instruction)|role.{0,60}\bsystem\b|"
               r"\bsystem\b.{0,60}\brole|developer instruction|roles must alternate|"
               r"only user and assistant",
-    "schema": r"response_?format|json.?schema|\bschema\b|\bgrammar\b|structured output|json mode|"
-              r"requested parameters",
+    "schema": r"response_?format|schema|grammar|structured output|json mode|requested parameters",
 }
 
 
@@ -145,7 +144,7 @@ def _joined(stream: str) -> dict[str, Any]:
     """The chunks of a stream (server-sent events) as one completion."""
     lines = (line[5:].strip() for line in stream.split("\n") if line.startswith("data:"))
     content, thoughts, finish, usage = [], [], None, None
-    for chunk in (json.loads(line) for line in lines if line != "[DONE]"):
+    for chunk in (json.loads(line) for line in lines if line != "[DONE]" and line[:1] != ":"):
         choice = (chunk.get("choices") or [{}])[0]
         part = choice.get("delta") or choice.get("message") or {}
         said, thought = _parts(part.get("content"))

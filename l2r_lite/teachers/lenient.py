@@ -16,7 +16,8 @@ _BACKSLASH = re.compile(
     rf'\\(?P<escape>["\\/]|u[0-9a-fA-F]{{4}}|(?!(?:{_COMMANDS})(?![a-zA-Z]))[nrt])?')
 _OBJECT = re.compile(r'\{\s*"')
 _TRIES = 8  # a limit, so that hostile text takes no quadratic time
-_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "[/THINK]", "<|message|>")
+_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "[/THINK]", "<|message|>",
+         "<channel|>")
 
 
 def find_object(text: str, field: str) -> dict[str, Any] | None:

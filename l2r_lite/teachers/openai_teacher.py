@@ -28,8 +28,9 @@ from l2r_lite.teachers.replies import ReplyCache, key_of
 KEY, OTHER_KEY = "OPENAI_API_KEY", "L2R_API_KEY"  # OpenAI's key never goes to another address
 THINKING = "L2R_THINKING_TOKENS"  # the environment variable of `thinking_tokens`
 THOUGHTS = 6000  # tokens, for a model that thinks before it writes
-SILENT = 3  # so many first questions that are refused or not answered do, too
-FAILURES = 25  # so many calls in a row that are refused or not answered stop the run
+FAILURES = 30  # so many calls in a row that are refused or not answered stop the run
+SILENT = 5  # so many first questions do, too
+TRIES = 3  # questions to find the form with, if the replies have no rationale in any
 
 
 class OpenAITeacher(Teacher):
@@ -204,7 +205,7 @@ class OpenAITeacher(Teacher):
         elif not self._known:
             self._tries += 1
             self._give_up(heard)
-            if self._tries >= SILENT:  # it answers, but badly: ask about the others at once
+            if self._tries >= TRIES and heard.status == 200:  # it answers, but badly
                 self._dialect, self._known = dialect, True
         return Reply(ask[0], entry["feedback"], tuple(entry["rationales"][:count]), entry["fault"])
 

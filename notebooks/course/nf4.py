@@ -64,7 +64,7 @@ def quantise_block(block: Tensor, levels: Tensor = LEVELS) -> tuple[Tensor, Tens
 
 @dataclass(frozen=True)
 class Scales:
-    """Double-quantised scales, 8 bits per scale: scale ≈ eight_bit_levels()[code] · second + offset."""
+    """Double-quantised scales, 8 bits each: scale ≈ eight_bit_levels()[code] · second + offset."""
 
     codes: Tensor  # (blocks,) uint8
     second: Tensor  # (⌈blocks / 256⌉,) fp32

@@ -16,14 +16,15 @@ from l2r_course.figures.forgetting import (
     mistakes_by_skill, replay_compared, skill_changes, stopping_rule)
 from l2r_course.figures.grading import (
     leaks_by_net, parrot_by_size, question_lengths, reading, readings)
-from l2r_course.figures.loop import loss_curves, round_diagram
+from l2r_course.figures.loop import round_diagram
 from l2r_course.figures.planning import card_planner, card_table, memory_by_part
 from l2r_course.figures.quantisation import codes_in_use, error_by_block, memory_to_train
 from l2r_course.figures.reflection import cosine_histograms, hidden_map
 from l2r_course.figures.simulated import (
     best_of_equal_arms, choosing_on_the_test, one_seed_misleads, what_an_experiment_shows)
 from l2r_course.figures.training import (
-    attention_blocks, gradient_agreement, gradient_balance, loss_moved, losses_apart, token_weights)
+    attention_blocks, gradient_agreement, gradient_balance, loss_moved, losses_apart,
+    token_weights)
 from l2r_course.figures.triplet import Triplet, triplet_plane, triplet_table
 from l2r_course.figures.whole_loop import answers_by_round, run_in_words
 

@@ -14,6 +14,9 @@ from l2r_course.figures.common import headline
 from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, style
 from l2r_lite.app.figures.readable import describe
 from l2r_lite.data import answers as grading
+from l2r_lite.data.answer_choices import VERDICT
+from l2r_lite.data.answer_marks import find_marks
+from l2r_lite.data.numbers import NUMBER
 from l2r_lite.loop.records import Kind
 
 if TYPE_CHECKING:
@@ -131,7 +134,7 @@ def reading(text: str, kind: Kind, choices: Sequence[str] = ("Zoe", "Pia")) -> F
         axes.text(x, 0.8, key, fontsize=11, va="center", bbox=box)
     for y, line in enumerate(lines, start=2):
         spans = [(span, COULD_BE) for span in _possible(line, kind, choices)]
-        spans += [(m.span(), ANNOUNCES) for m in grading._EXPLICIT.finditer(line)]
+        spans += [(m.span(), ANNOUNCES) for m in find_marks(line, kind)]
         for (start, end), colour in spans:
             axes.add_patch(Rectangle((start, y - 0.45), end - start, 0.9, color=colour, lw=0))
         axes.text(0, y, line, family="monospace", va="center")
@@ -146,9 +149,9 @@ def reading(text: str, kind: Kind, choices: Sequence[str] = ("Zoe", "Pia")) -> F
 
 def _possible(line: str, kind: Kind, choices: Sequence[str]) -> list[tuple[int, int]]:
     if kind == "number":
-        pattern = grading._NUMBER
+        pattern = NUMBER
     elif kind == "yes-no":
-        pattern = grading._VERDICT
+        pattern = VERDICT
     else:
         pattern = re.compile("|".join([r"\([A-Z]\)", *(rf"\b{re.escape(c)}\b" for c in choices)]))
     return [m.span() for m in pattern.finditer(line)]

@@ -1,6 +1,5 @@
-"""Figures of the loop itself: what a round is, and the losses of one."""
+"""The diagram of one round."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -10,23 +9,6 @@ from l2r_lite.app.figures.base import BLUE, GREEN, GREY, ORANGE, PURPLE, new_fig
 from l2r_lite.app.figures.readable import describe
 
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
-
-
-def loss_curves(
-    log: Sequence[dict[str, float]], title: str = "The two losses of one round"
-) -> Figure:
-    """L_lm and L_cl over the training steps of one round."""
-    panels = (("lm", "L_lm in nats a token", BLUE), ("cl", "L_cl (cosine)", ORANGE))
-    with style():
-        figure = new_figure(8, 4.2)
-        for axes, (key, name, colour) in zip(figure.subplots(1, 2), panels, strict=True):
-            axes.plot([entry[key] for entry in log], color=colour, lw=1.6)
-            axes.set(xlabel="training step", ylabel=name, ylim=(0, None))
-            axes.grid(axis="y", alpha=0.25)
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        return figure
-
-
 # Lower left corner, height, title, text and colour of each box; all are equally wide.
 _WIDTH = 3.05
 _BOXES = (

@@ -24,7 +24,7 @@ _FIRST_WORD = re.compile(
     r"[\s\"'*:(]{0,8}(?:(?P<word>yes|true|false)\b"
     r"|(?P<no>no)(?=\s(?:it|he|she|they|you|we|there|this|that|the|not)\b))",
     re.IGNORECASE)
-_NOT_SO = re.compile(rf"[\s\"'*:]{{0,8}}(?:{ADVERB}\s)?not{_ENDS}", re.IGNORECASE)
+_NOT_SO = re.compile(rf"[\s\"'*:]{{0,8}}(?:{ADVERB}\s)?not(?=\s{{0,5}}(?:$|[.,;!?\n]))", re.IGNORECASE)
 _SECOND = (
     r"(?:[^.!?\n]{{0,60}}?(?:\b(?:and|or|but|nor)|[/,&;])\s{{0,3}}"
     r"(?:also\s|sometimes\s|then\s|maybe\s|rather\s)?{other}"

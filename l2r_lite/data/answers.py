@@ -26,8 +26,14 @@ from l2r_lite.data.answer_choices import (
     stated_choice,
     stated_verdict,
 )
-from l2r_lite.data.answer_marks import LONGEST_STATEMENT, find_marks, is_pick, statement
-from l2r_lite.data.answer_numbers import SENTENCE_END, concluding_number, stated_number
+from l2r_lite.data.answer_marks import (
+    LONGEST_STATEMENT,
+    Statement,
+    find_marks,
+    is_pick,
+    statement,
+)
+from l2r_lite.data.answer_numbers import SENTENCE_END, concluding_number, is_bare, stated_number
 from l2r_lite.data.numbers import (
     MAX_DIGITS,
     SCALES,
@@ -47,7 +53,7 @@ __all__ = [
 _NEXT_QUESTION = re.compile(r"^[ #]{0,5}(?:Q|Question)[ ]?[0-9]{0,3}:", re.MULTILINE)
 _REFUSAL = re.compile(
     r"\b(?:unknown|undefined|unclear|unanswerable|undetermined|indeterminate|impossible|cannot"
-    r"|can't|n/a|inconclusive|depends"
+    r"|can't|n/a|inconclusive|depends|dependent"
     r"|not\s(?:known|clear|possible|determinable|given|enough|specified|provided))\b",
     re.IGNORECASE)
 _RETRACTION = re.compile(
@@ -90,18 +96,18 @@ def read_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> tuple[str
         text = text[: following.start()]
         marks = [m for m in marks if m.end() <= following.start()]
     for mark in reversed(marks[-100:]):
-        sentence, end = statement(text, mark)
-        answer = _stated(sentence, kind, choices, picked=is_pick(mark))
+        stated = statement(text, mark)
+        answer = _stated(stated, kind, choices, picked=is_pick(mark))
         said = " ".join(mark[0].split("{")[0].split())
         if answer == "":
             return None, f"what is stated after “{said}” is not one answer"
         if answer is not None:
-            if _RETRACTION.search(text, end):
-                corrected = _conclusion(text[end:], kind, choices) or answer
+            if _RETRACTION.search(text, stated.end):
+                corrected = _conclusion(text[stated.end :], kind, choices) or answer
                 where = f"what is stated after “{said}” is taken back, so what follows counts"
                 return corrected, where
             return answer, f"it is stated after “{said}”"
-        if _REFUSAL.search(sentence):
+        if _REFUSAL.search(stated.sentence):
             return None, f"after “{said}” the text says that there is none"
     concluded = _conclusion(text, kind, choices)
     where = "so the conclusion counts" if concluded else "and nothing concludes"
@@ -127,10 +133,12 @@ def same_answer(a: str | None, b: str | None, kind: Kind) -> bool:
     return a.strip().casefold() == b.strip().casefold() != ""
 
 
-def _stated(sentence: str, kind: Kind, choices: Sequence[str], *, picked: bool) -> str | None:
-    """The answer stated in a sentence; "" if it is not one answer ("A or B"), None if none is."""
-    sentence = _NEGATED.sub(" ", sentence)
+def _stated(stated: Statement, kind: Kind, choices: Sequence[str], *, picked: bool) -> str | None:
+    """The answer that is stated; "" if it is not one answer ("A or B"), None if none is."""
+    sentence = _NEGATED.sub(" ", stated.sentence)
     if kind == "number":
+        if stated.continuation[len(stated.sentence) :].strip(". \n") and not is_bare(sentence):
+            return concluding_number(stated.continuation)
         return stated_number(sentence)
     if kind == "yes-no":
         return stated_verdict(sentence)

@@ -49,11 +49,9 @@ _CHUNK = re.compile(  # up to 9,900: "twenty-five", "one hundred and five", the 
     rf"(?:{_SMALL}|an?(?=[ ]hundred))(?:[- ]hundred\b(?:[- ](?:and[- ])?{_SMALL}(?![- ]hundred))?)?"
     rf"|(?:half[ ])?an?(?=[ ](?:{'|'.join(_LARGE)}|dozen)\b)",
     re.IGNORECASE)
-# What a number in digits or words begins with; for lookaheads, regardless of case.
-NUMBER_START = rf"(?:-?\.?[0-9]|{_CHUNK.pattern})"
 _CHUNK_START = re.compile(rf"\b(?={_CHUNK.pattern})", re.IGNORECASE)
 _CHUNK_SCALE = re.compile(rf"[- ](?P<scale>{'|'.join(_LARGE)}|dozens?)\b", re.IGNORECASE)
-_POINT = re.compile(rf"[ ]point((?:[ ](?:{'|'.join(_UNITS)})\b){{1,9}})", re.IGNORECASE)
+_POINT = re.compile(rf"[ ]point((?:[ ]{_SMALL}){{1,9}})", re.IGNORECASE)
 _OF_A_WHOLE = re.compile(rf"[- ](?P<part>{_A_PART})", re.IGNORECASE)
 _AND_PART = re.compile(rf"[ ]and[ ](?P<count>an?|one|two|three)[ -](?P<part>{_A_PART})", re.I)
 _NEXT_CHUNK = re.compile(r",?[- ](?:and[ ])?", re.IGNORECASE)
@@ -80,9 +78,9 @@ class Number:
 
 
 def number_at(text: str, start: int = 0) -> Number | None:
-    """The number in digits or words that begins at `start` of a plain text."""
+    """The number in digits that begins at `start` of a plain text."""
     match = NUMBER.match(text, start)
-    return read_match(match) if match else _words_at(text, start)
+    return read_match(match) if match else None
 
 
 def next_number(text: str, start: int = 0) -> Number | None:
@@ -91,9 +89,14 @@ def next_number(text: str, start: int = 0) -> Number | None:
     return read_match(match) if match else None
 
 
-def next_in_words(text: str, start: int = 0) -> Number | None:
-    """The first number in words of a plain text."""
-    return next(_all_in_words(text, start), None)
+def all_in_words(text: str, start: int = 0) -> Iterator[Number]:
+    """Every number in words of a plain text, in order."""
+    while begin := _CHUNK_START.search(text, start):
+        number = _words_at(text, begin.start())
+        if number is None:
+            return
+        yield number
+        start = number.end
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -104,8 +107,7 @@ def parse_number(text: str) -> Fraction | None:
 
 def match_number(text: str, start: int = 0) -> tuple[Fraction, int] | None:
     """The number in digits that begins at `start`, and where it ends."""
-    match = NUMBER.match(text, start)
-    found = read_match(match) if match else None
+    found = number_at(text, start)
     return (found.value, found.end) if found and found.value is not None else None
 
 
@@ -116,7 +118,7 @@ def numbers(text: str) -> set[Fraction]:
     """
     text = plain_text(text)
     found: set[Fraction | None] = set()
-    for number in (*map(read_match, NUMBER.finditer(text)), *_all_in_words(text)):
+    for number in (*map(read_match, NUMBER.finditer(text)), *all_in_words(text)):
         found |= {number.value, number.counted, *number.parts}
     return {abs(value) for value in found if value is not None}
 
@@ -190,15 +192,6 @@ def _part(match: re.Match[str]) -> Fraction:
     return Fraction(_WORDS.get(match["count"].lower(), 1), size)
 
 
-def _all_in_words(text: str, start: int = 0) -> Iterator[Number]:
-    while begin := _CHUNK_START.search(text, start):
-        number = _words_at(text, begin.start())
-        if number is None:
-            return
-        yield number
-        start = number.end
-
-
 def _words_at(text: str, start: int) -> Number | None:
     """The number in words that begins at `start`: chunks with falling scales.
 
@@ -211,7 +204,7 @@ def _words_at(text: str, start: int) -> Number | None:
     while chunk := _CHUNK.match(text, at):
         value, stop = _chunk(chunk[0]), chunk.end()
         if point := _POINT.match(text, stop):
-            digits = "".join(str(_WORDS[word]) for word in point[1].lower().split())
+            digits = "".join(str(_chunk(word)) for word in point[1].split())
             value, stop = value + Fraction(int(digits), 10 ** len(digits)), point.end()
         elif half := _AND_PART.match(text, stop):
             value, stop = value + _part(half), half.end()

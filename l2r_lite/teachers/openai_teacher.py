@@ -306,7 +306,7 @@ class OpenAITeacher(Teacher):
 
     def _useless(self, calls: str, heard: Heard) -> TeacherError:
         """What failed, what it cost, and what would help."""
-        said = f' The endpoint says: "{heard.said}"' if heard.said else ""
+        said = f' The endpoint says: "{heard.said}".' if heard.said else ""
         paid = f" {self.meter.lost_tokens:,} tokens were paid for them." if self.meter.lost else ""
         if heard.refuses == "length" and not self._thoughts:
             remedy = "The request is too long for the model: ask for fewer rationales (--lessons)."
@@ -317,6 +317,8 @@ class OpenAITeacher(Teacher):
             remedy = "It does not write in the form that is asked for: take another model."
         elif heard.fault.startswith("rate limit"):
             remedy = "Resume later, with fewer calls at once (--concurrency)."
+        elif heard.fault.startswith("request refused"):
+            remedy = "No form of request is taken: check the model's name and --base-url."
         else:
             remedy = "Resume when the endpoint works again."
         return TeacherError(

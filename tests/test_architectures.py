@@ -112,8 +112,9 @@ def test_a_model_that_cannot_be_a_student_is_refused_in_one_sentence(name: str, 
     assert "\n" not in str(refused.value)
 
 
-def tokenizer_with(folder: Path, change: Any) -> Path:
-    build(FULL["llama"], folder)
+def tokenizer_with(folder: Path, change: Any, rows: int = 768) -> Path:
+    kind, settings = FULL["llama"]
+    build((kind, settings | {"vocab_size": rows}), folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     change(tokenizer)
     tokenizer.save_pretrained(folder)
@@ -143,10 +144,10 @@ def test_a_tokenizer_without_an_end_token_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_end_token_without_an_embedding_is_refused_and_such_a_padding_replaced(tmp_path: Path) -> None:
-    folder = tokenizer_with(tmp_path / "end", lambda t: t.add_special_tokens({"eos_token": "<new>"}))
-    with pytest.raises(StudentError, match=r"no embedding for \(eos = 768, of 768\).*resize_token_embeddings\(769\)"):
+    folder = tokenizer_with(tmp_path / "end", lambda t: t.add_special_tokens({"eos_token": "<new>"}), rows=647)
+    with pytest.raises(StudentError, match=r"no embedding for \(eos = 647, of 647\).*resize_token_embeddings\(648\)"):
         load_student(str(folder), dtype=torch.float32)
-    folder = tokenizer_with(tmp_path / "pad", lambda t: t.add_special_tokens({"pad_token": "<new>"}))
+    folder = tokenizer_with(tmp_path / "pad", lambda t: t.add_special_tokens({"pad_token": "<new>"}), rows=647)
     assert load_student(str(folder), dtype=torch.float32).tokenizer.pad_token_id == 0
 
 

@@ -32,7 +32,7 @@ SEALED = ["problems/train.jsonl", "round-0/validation.jsonl", "round-1/exam.json
 
 def advised(message: str) -> Path:
     """The file or folder that a message says to remove."""
-    return Path(message.partition("Remove the ")[2].partition(" to have")[0].removeprefix("folder ").removeprefix("file"))
+    return Path(message.partition("Remove the ")[2].partition(" to repeat")[0].removeprefix("folder ").removeprefix("file"))
 
 
 def remove(path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_card_names_no_folder_of_this_machine_and_says_whose_terms_apply(run: 
     asked = model_card(LoopConfig(student="Qwen/Qwen2.5-7B-Instruct", problems="gsm8k", teacher="openai:gpt-4o-mini"), report)
     assert 'base_model: "Qwen/Qwen2.5-7B-Instruct"' in asked and "MIT" in asked and "that serves `gpt-4o-mini`" in asked
     assert "worked examples" not in card
-    assert "behind 3 worked examples" in model_card(own.with_(demonstrations=3), report)
+    assert "with 3 worked examples" in model_card(own.with_(demonstrations=3), report)
 
 
 def test_a_chat_becomes_what_the_student_read_and_wrote_token_for_token(run: Path, exported: Path) -> None:

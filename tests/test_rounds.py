@@ -143,7 +143,7 @@ def test_a_finished_run_is_not_done_again(tiny_config: LoopConfig, finished_run:
 
     for name in ("take_exam", "make_lessons", "train_round"):
         monkeypatch.setattr(rounds, name, never)
-    monkeypatch.setattr("l2r_lite.runs.run.load_problems", never)
+    monkeypatch.setattr("l2r_lite.runs.run.load_split", never)
     monkeypatch.setattr("l2r_lite.students.loading.student_from", never)
     before = read_report(finished_run)
     assert lasting(run(tiny_config, finished_run)) == lasting(before)

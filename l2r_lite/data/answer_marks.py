@@ -23,6 +23,7 @@ _ADVERBS = rf"[ ]{{0,3}}(?:\s?,?\s?{ADVERB},?){{0,2}}[ ]{{0,3}}"
 _NOUN = (  # but no "questions to answer: 10", "we arrive at the same answer: 9 + 6"
     r"(?<!\bto )(?<!\bcan )(?<!\bmust )(?<!\bwill )(?<!\bat that )(?<!\bat this )(?<!\bsame )"
     r"(?<!\bfor the )(?<!\bcheck the )(?<!\bcheck our )(?<!\bcheck that our )(?<!\bcheck that the )"
+    r"(?<!\bverify the )"
     r"(?<![^\W_])(?:answer|final\s(?:result|verdict|choice|solution|output))(?![^\W_])[*_\"'\]]{0,3}")
 _NO_ANSWER = r"(?!\s(?:correct|right|exact|the same|found|obtained|reasonable|worth)\b)"
 _MARK = re.compile(
@@ -81,5 +82,5 @@ def statement(text: str, mark: re.Match[str]) -> Statement:
         if len(alone) <= 2 and alone.isalpha():  # the dot of "A. bank" ends no sentence
             stop = _STOP.search(text, stop.end(), start + LONGEST_STATEMENT)
     end = stop.start() if stop else min(start + LONGEST_STATEMENT, len(text))
-    is_broken = "\n" in text[mark.end() : start] and mark[0].rstrip(" :")[-1:].isalpha()
+    is_broken = "\n" in text[mark.end() : start] and mark[0].rstrip()[-1:].isalpha()
     return Statement(text[start:end], end, text[start:] if is_broken else "")

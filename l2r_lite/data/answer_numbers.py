@@ -35,6 +35,9 @@ _PRONOUN = re.compile(
 # A reason, which is no part of the answer stated before it.
 _REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as)\b")
 _COMMENT = re.compile(r"(?<=[\w%)])\s\([^()\n]{0,120}\)")  # "5 packs (of ten)"
+_CLAUSE = re.compile(  # "After 6 days, they have 390"
+    r"^\s{0,3}(?:after|in|with|if|when|for|by|at|on|during|given|since|because)\s[^,.:=\n]{1,80},\s",
+    re.IGNORECASE)
 _CENTS = re.compile(r"([0-9]{1,9}) dollars? and ([0-9]{1,2}) cents?\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:\bnegative|^[\s:\"'(]{0,9}minus)\s{1,3}$", re.IGNORECASE)
 _PLUS_MINUS = r"(?:±|\+\s?/\s?-|\+-|\bplus(?: or |[ /-])minus\b)"
@@ -85,8 +88,9 @@ def stated_number(sentence: str) -> str | None:
         The number; `NOT_ONE` for several, a range or an open calculation; None without a number.
     """
     sentence = _CENTS.sub(r"\1.\2 dollars", _in_digits(sentence))
-    without_comment = _COMMENT.sub(" ", sentence)
-    sentence = without_comment if next_number(without_comment) else sentence
+    for aside in (_COMMENT, _CLAUSE):
+        without = aside.sub(" ", sentence)
+        sentence = without if next_number(without) else sentence
     first = next_number(sentence)
     if first and _REASON.match(sentence, first.end):  # "35, so 17 / 5 = 3 are left" states 35
         sentence = sentence[: first.end]
@@ -161,8 +165,9 @@ def _in_digits(sentence: str) -> str:
     for number in all_in_words(sentence):
         before = sentence[: number.start]
         expected = _LEADS_IN.fullmatch(before) or _BEFORE_WORDS.search(before[-20:])
+        is_pronoun = _PRONOUN.match(sentence, number.start) or (has_digits and number.value == 1)
         is_part = re.match("-[A-Za-z]", sentence[number.end : number.end + 2])  # "three-digit"
-        if is_part or _PRONOUN.match(sentence, number.start) or number.value is None:
+        if is_pronoun or is_part or number.value is None:
             continue
         if expected or not has_digits:
             written += sentence[start : number.start] + canonical_number(number.value)

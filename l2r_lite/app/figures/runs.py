@@ -26,6 +26,7 @@ def run_overview(report: dict[str, Any]) -> Figure:
         figure = new_figure(13, 6)
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
         draw_rounds(left, [report])
+        left.set_xlim(-0.3, len(report["rounds"]) - 0.7)
         _draw_skills(figure, right, report)
         describe(figure, f"{rounds_in_words([report])}. {_skills_in_words(report)}")
         return figure

@@ -22,7 +22,7 @@ _LOOK = {"style": {"description_width": "10em"}, "layout": {"width": "24em", "ma
 class mistake_browser(Panel):  # noqa: N801 - used like a function
     """A student's mistakes: the rationale, its first wrong step, the lessons, the next exam.
 
-        mistake_browser("runs/notebook-00")
+        mistake_browser("runs/notebook-00-seed0")
 
     A question is fixed if all its samples in the next exam are right, and newly wrong if all its
     samples in the exam before were right. Training questions are asked again in the exam of the

@@ -117,4 +117,5 @@ def cost(config: LoopConfig | None, meter: Meter | None, report: dict[str, Any] 
         dollars = f"${meter.dollars:.4f}"
         if config and config.budget is not None:
             dollars += f" of at most ${config.budget:.2f}"
-    return f"Teacher: {meter.calls} calls, {meter.cached} from the cache, {tokens}, {dollars}."
+    lost = f" {meter.lost} replies were paid for and brought no lesson." if meter.lost else ""
+    return f"Teacher: {meter.calls} calls, {meter.cached} from the cache, {tokens}, {dollars}.{lost}"

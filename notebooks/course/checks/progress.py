@@ -24,4 +24,5 @@ def progress(notebook: str | None = None) -> Table:
     count = sum(number in made for number in asked)
     rows.append(["predictions", f"{count} of {len(asked)} made, {right} right", ""])
     done = sum(number in solved for number in exercises)
-    return Table(["exercise", f"{done} of {len(exercises)} solved", ""], rows)
+    told = f"{done} of {len(exercises)} solved" if exercises else "none in this notebook"
+    return Table(["exercise", told, ""], rows)

@@ -66,8 +66,9 @@ class predict:  # noqa: N801 - used like a function
         self.asked = all_questions()[number]
         self.verdict = w.HTML()
         self.buttons = {letter: self._button(letter) for letter in self.asked.options}
+        beside = w.Layout(align_items="center", grid_gap="8px")
         rows = [
-            w.HBox([self.buttons[letter], w.HTML(as_html(option))])
+            w.HBox([self.buttons[letter], w.HTML(as_html(option))], layout=beside)
             for letter, option in self.asked.options.items()]
         question = w.HTML(f"<b>Predict.</b> {as_html(self.asked.question)}")
         self.panel = stack(question, *rows, self.verdict)

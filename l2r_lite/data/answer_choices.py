@@ -24,7 +24,8 @@ _FIRST_WORD = re.compile(
     r"[\s\"'*:(]{0,8}(?:(?P<word>yes|true|false)\b"
     r"|(?P<no>no)(?=\s(?:it|he|she|they|you|we|there|this|that|the|not)\b))",
     re.IGNORECASE)
-_NOT_SO = re.compile(rf"[\s\"'*:]{{0,8}}(?:{ADVERB}\s)?not(?=\s{{0,5}}(?:$|[.,;!?\n]))", re.IGNORECASE)
+_NOT_SO = re.compile(
+    rf"[\s\"'*:]{{0,8}}(?:{ADVERB}\s)?not(?=\s{{0,5}}(?:$|[.,;!?\n]))", re.IGNORECASE)
 _SECOND = (
     r"(?:[^.!?\n]{{0,60}}?(?:\b(?:and|or|but|nor)|[/,&;])\s{{0,3}}"
     r"(?:also\s|sometimes\s|then\s|maybe\s|rather\s)?{other}"
@@ -35,23 +36,25 @@ _BOTHVERDICTS = re.compile(
     rf"|\btrue\b{_SECOND.format(other='false')}|\bfalse\b{_SECOND.format(other='true')}",
     re.IGNORECASE)
 _CLAUSE_START = re.compile(
-    r"(?:^|[.!?:;,(\n\"'-]|\b(?:so|thus|therefore|hence|is|say|answer))[\s*\"'(]{0,5}$",
+    r"(?:^|[.!?:;,(\n\"'-]|\b(?:so|thus|therefore|hence|is|say|answer|likely|probably"
+    r"|definitely|certainly|clearly|surely))[\s*\"'(]{0,5}$",
     re.IGNORECASE)
 
 _LETTER = r"(?P<letter>[A-Z])"
 _SURE_LETTER = re.compile(
-    rf"[\s\"'*:]{{0,8}}(?:the\s)?(?:correct\s)?(?:option|choice|letter)?\s?(?:[(\[{{]{_LETTER}[)\]}}]"
+    rf"[\s\"'*:]{{0,8}}(?:the\s)?(?:correct\s)?(?:option|choice|letter)?\s?(?:[(\[{{][\"']?{_LETTER}[\"']?[)\]}}]"
     rf"|{_LETTER.replace('letter', 'bare')}(?=[).:,;\"'*\]}}]|\s{{0,5}}$|\s[-–—]))",
     re.IGNORECASE)
 _LIKELY_LETTER = re.compile(
     rf"\s{{0,3}}(?:(?:the\s)?(?:correct\s)?(?:option|choice|letter)\s)?{_LETTER}(?=[\s/&])")
 _OTHER_LETTER = re.compile(
-    r"[)\]}]?\s?(?:,?\s?(?:and/or|or|and)\s|[/&]\s?|,\s?)(?:option\s|choice\s)?"
+    r"[)\]}]?\s?(?:,?\s?(?:and/or|or|and)\s|[/&]\s?|,\s?)(?:(?:maybe|perhaps|possibly|also|even|option|choice)\s){0,2}"
     r"(?:\((?P<paren>[A-Z])\)|(?P<bare>[A-Z])(?=[),./&\s\"']|$))")
 _NAMED_LETTER = re.compile(
     rf"\((?P<paren>[A-Z])\)|\b(?:[Oo]ption|[Cc]hoice)\s\(?{_LETTER}(?![\w'])"
     r"|(?:^|\n)(?P<line>[A-Z])[).:](?=\s|$)"
-    r"|\b(?:[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence|be|is|it's),?\s(?P<bare>[A-Z])(?=[.!]?\s{0,3}$)")
+    rf"|\b(?:(?i:so|be|is|it's|{ADVERB})),?\s(?P<bare>[A-Z])(?=[.!]?\s{{0,3}}$)"
+    r"|\b(?P<it>[A-Z]) it is(?=[.!]?\s{0,3}$)")
 
 # "I would pick B", "The correct option is B", "B is correct": said without the word "answer".
 _BEST = (
@@ -76,10 +79,13 @@ _IS_RIGHT = re.compile(
     r"\s(?:is|must be|should be|would be|has to be|seems|fits|makes)\s"
     rf"(?i:(?:{ADVERB}\s)?(?:the\s)?(?:{_BEST}|answer|most|one)\b)")
 
-_ARTICLE = r"(?:(?:in|at|on|for|to|a|an|the|with|likely|necessarily|really)\s){0,3}"
+_ARTICLE = r"(?:(?:be|in|at|on|for|to|a|an|the|with|likely|necessarily|really)\s){0,3}"
 _DENIED = re.compile(
-    rf"(?:\bnot|n't|\brather than|\binstead of|\bneither|\bnor|\bnever)\s{_ARTICLE}$", re.IGNORECASE)
-_JOINED = re.compile(r"\s?(?:,|,?\s(?:or|and|and/or)\s|\s?[/&])\s?(?:an?\s|the\s)?(?:\([a-z]\)\s?)?")
+    r"(?:\bnot?|n't|\bcannot|\brather than|\binstead of|\bneither|\bnor|\bnever)"
+    rf"\s{_ARTICLE}$",
+    re.IGNORECASE)
+_JOINED = re.compile(
+    r"\s?(?:,|,?\s(?:or|and|and/or)\s|\s?[/&])\s?(?:an?\s|the\s)?(?:\([a-z]\)\s?)?")
 _LIST_ENDS = re.compile(r"\s?(?:$|[.,;!?)\"'])|\s(?:or|and)\b")
 
 
@@ -136,7 +142,7 @@ def concluding_choice(text: str, last_sentence: str, choices: Sequence[str]) -> 
         return right[-1]
     lettered: str | None = None
     for match in _NAMED_LETTER.finditer(text):
-        letter = match["paren"] or match["letter"] or match["line"] or match["bare"]
+        letter = match["paren"] or match["letter"] or match["line"] or match["bare"] or match["it"]
         lettered = letter if letter in known else lettered
     return lettered or option_named(last_sentence, choices) or None
 
@@ -179,9 +185,9 @@ def _other_letter(sentence: str, end: int, letter: str, choices: Sequence[str]) 
     known = LETTERS[: len(choices)] or LETTERS
     number = LETTERS.index(letter)
     if number < len(choices):
-        option = re.compile(rf"[)\]}}.:]?\s?{re.escape(plain_text(choices[number]))}", re.IGNORECASE)
-        if told := option.match(sentence, end):
-            end = told.end()
+        option = re.escape(plain_text(choices[number]))
+        if told := re.match(rf"[)\]}}.:]?\s?{option}", sentence[end:], re.IGNORECASE):
+            end += told.end()
     other = _OTHER_LETTER.match(sentence, end)
     return other is not None and (other["paren"] or other["bare"]) in known.replace(letter, "")
 

@@ -10,7 +10,7 @@ LONGEST_STATEMENT = 300
 
 # What may stand between "answer" and its verb: "(in dollars)", ", rounded," and "to the question".
 _ASIDE = (
-    r"(?:\s?\([^()\n]{0,80}\)|\s?\[[^\[\]\n]{0,80}\]|\s?,\s?[^,.:;=\n]{1,60},"
+    r"(?:\s?\((?:[^()\n]|\([^()\n]{0,40}\)){0,80}\)|\s?\[[^\[\]\n]{0,80}\]|\s?,\s?[^,.:;=\n]{1,60},"
     r"|\s?[—-]\s?[^—.:;=\n-]{1,60}[—-])")
 _WORDS = r"(?:\([^()\n]{0,80}\)|[^.:=\n()]){1,80}?"
 _PHRASE = rf"(?:\s(?:to|for)\b{_WORDS}|\s(?:here|then))"
@@ -21,7 +21,7 @@ _VERB = (
     r"(?:is|was|are|be|equals|becomes|comes\s(?:out\s)?to)\b")
 _ADVERBS = rf"[ ]{{0,3}}(?:\s?,?\s?{ADVERB},?){{0,2}}[ ]{{0,3}}"
 _NOUN = (  # but no "questions to answer: 10", "we arrive at the same answer: 9 + 6"
-    r"(?<!\bto )(?<!\bcan )(?<!\bmust )(?<!\bwill )(?<!\bat that )(?<!\bat this )(?<!\bsame )"
+    r"(?<!\bto )(?<!\bcan )(?<!\bmust )(?<!\bwill )(?<!\bat that )(?<!\bat this )"
     r"(?<!\bfor the )(?<!\bcheck the )(?<!\bcheck our )(?<!\bcheck that our )(?<!\bcheck that the )"
     r"(?<!\bverify the )"
     r"(?<![^\W_])(?:answer|final\s(?:result|verdict|choice|solution|output))(?![^\W_])[*_\"'\]]{0,3}")
@@ -29,7 +29,8 @@ _NO_ANSWER = r"(?!\s(?:correct|right|exact|the same|found|obtained|reasonable|wo
 _MARK = re.compile(
     r"####|\\(?:boxed|fbox)\s?\{(?P<boxed>(?:[^{}\n]|\{[^{}\n]{0,60}\}){0,200})\}"
     r"|[<\[](?:final[ _-]?)?(?:answer|ans)[>\]]"
-    rf"|{_NOUN}{_ASIDE}?(?:{_PHRASE}?{_ASIDE}?{_ADVERBS}(?:{_VERB}{_NO_ANSWER}|[:=→⇒]|[-=]>|\n)"
+    rf"|{_NOUN}{_ASIDE}?(?:{_PHRASE}?{_ASIDE}?{_ADVERBS}(?:{_VERB}{_NO_ANSWER}|[:=→⇒]|[-=]>|\n"
+    r"|\s?[—-]\s(?=[0-9(]|[A-Z](?![a-z])|yes\b|no\b))"
     rf"|\sof(?=\s{{1,3}}-?\.?[0-9])|{_LOOSER_PHRASE}{_ASIDE}?{_ADVERBS}{_VERB}{_NO_ANSWER})[ ]?:?"
     r"|(?<![^\W_])ans(?:\.|\s?[:=-])\s?[:=-]?"
     r"|(?<![\w-])(?<![\w,;] )final\s?[:=]",

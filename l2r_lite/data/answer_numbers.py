@@ -21,7 +21,7 @@ _UNIT = r"(?:\s?[%°][CF]?|(?:\s{1,3}[^\W\d_][^\W\d_'-]{0,20}){1,3}?)??"
 _END = r"\s{0,3}(?:$|[.,;:!?)\"'])"
 _ABOUT = (
     r"(?:(?:about|around|approximately|exactly|only|just|at least|at most|nearly|maybe|perhaps"
-    r"|possibly|even|the|another|or|and)\s{1,3}){0,2}")
+    r"|possibly|even|else|the|another|or|and)\s{1,3}){0,2}")
 
 _LEADS_IN = re.compile(
     r"[\s\"'(*:,-]{0,9}(?:(?:about|around|approximately|exactly|only|just|at least|at most|nearly"
@@ -33,25 +33,29 @@ _BEFORE_WORDS = re.compile(
 _PRONOUN = re.compile(
     r"one(?:'s\b|\s(?:of|that|which|who|more|can|could|must|with|where)\b)", re.IGNORECASE)
 # A reason, which is no part of the answer stated before it.
-_REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as)\b")
+_REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as(?!\swell))\b")
 _COMMENT = re.compile(r"(?<=[\w%)])\s\([^()\n]{0,120}\)")  # "5 packs (of ten)"
 _CLAUSE = re.compile(  # "After 6 days, they have 390"
     r"^\s{0,3}(?:after|in|with|if|when|for|by|at|on|during|given|since|because)\s[^,.:=\n]{1,80},\s",
     re.IGNORECASE)
 _CENTS = re.compile(r"([0-9]{1,9}) dollars? and ([0-9]{1,2}) cents?\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:\bnegative|^[\s:\"'(]{0,9}minus)\s{1,3}$", re.IGNORECASE)
-_PLUS_MINUS = r"(?:±|\+\s?/\s?-|\+-|\bplus(?: or |[ /-])minus\b)"
+_PLUS_MINUS = r"(?:±|\bplus(?: or |[ /-])minus\b)"
 _PLUS_MINUS_BEFORE = re.compile(rf"{_PLUS_MINUS}\s{{0,3}}$", re.IGNORECASE)
 _PLUS_MINUS_AFTER = re.compile(rf"{_UNIT}\s{{0,3}}{_PLUS_MINUS}", re.IGNORECASE)
 
 # What makes a number part of a calculation: before it, and after it and its unit.
-_SUM_OF = re.compile(r"\b(?:sum|product|difference|quotient|average|mean)\b", re.IGNORECASE)
+_SUM_OF = re.compile(
+    r"\b(?:sum|product|difference|quotient|average|mean|median|multiple|divisor|factor|total"
+    r"|minimum|maximum)\b",
+    re.IGNORECASE)
 _HALF_OF = re.compile(
     r"\b(?:half|twice|double|triple|thrice)\s(?:of\s)?(?:the\s)?\s{0,3}$", re.IGNORECASE)
 _OPERATOR = re.compile(
     rf"\s{{0,3}}\^|{_UNIT}\s{{0,3}}[+*×÷]\s{{0,3}}[-(]?\.?[0-9]|{_UNIT}\s{{1,3}}[-/x]\s{{1,3}}\(?[0-9]"
-    rf"|[/x(][0-9]|{_UNIT},?\s{{1,3}}(?:plus|minus|times|multiplied by|divided by|over|added to"
-    rf"|subtracted from)\s{{1,3}}{_ABOUT}[0-9]",
+    rf"|[/x(][0-9]|{_UNIT}\s{{1,3}}over\s{{1,3}}[0-9]"
+    rf"|{_UNIT},?\s{{1,3}}(?:plus|minus|times|multiplied by|divided by|added to|subtracted from)"
+    rf"\s{{1,3}}{_ABOUT}[0-9]",
     re.IGNORECASE)
 _SHARE_OF = re.compile(
     rf"(?:\s?%|\spercent)\sof\b|{_UNIT}\s(?:more|less|fewer)\sthan\b", re.IGNORECASE)
@@ -62,11 +66,17 @@ _RESULTS_IN = re.compile(
     r"|totall?ing|leaves|leaving|results? in|resulting in|comes? (?:out )?to|for a total of|that is"
     r"|i\.e\.)(?![\w'])|,\s(?:so|or|then|hence|thus)\b|:(?=\s)|[→⇒]",
     re.IGNORECASE)
-_TOTALS = re.compile(r"\b(?:equals?|totals|for a total of)\s", re.IGNORECASE)
+_TOTALS = re.compile(
+    r"\b(?:equals?|totals|for a total of"
+    r"|(?:each|apiece)\W{1,3}(?:which\s(?:is|makes|gives)|making|giving|so))\s", re.IGNORECASE)
+_SEVERAL_EQUATIONS = re.compile(  # "x = 5 or x = 10"
+    r"=\s{0,3}-?[0-9][0-9.,/]{0,20}(?:\s[^\W\d_]{2,20}){0,2}(?:,?\s{1,3}(?:or|and)|,)\s{1,3}"
+    r"[^\W\d_]{1,10}\s?=", re.IGNORECASE)
 # A second number beside the first: "5 and 10", "$5 to $10", "5 apples or 6 apples", "5, 6".
 _SECOND = re.compile(
     rf"(?P<unit>{_UNIT})(?:(?P<dash>[-:,/—])|\s{{0,3}}(?P<sign>[,&~]|\.{{2,3}})\s{{0,3}}"
-    r"|\s{0,3},?\s{1,3}(?P<word>or|and|(?:up\s)?to|through|until|versus|vs\.?)\s{1,3}|\s{1,3})"
+    r"|\s{0,3},?\s{1,3}(?P<word>or|and|as well as|(?:up\s)?to|through|until|versus|vs\.?)\s{1,3}"
+    r"|\s{1,3})"
     rf"{_ABOUT}(?=-?\.?[0-9])",
     re.IGNORECASE)
 _VERB = re.compile(
@@ -92,8 +102,11 @@ def stated_number(sentence: str) -> str | None:
         without = aside.sub(" ", sentence)
         sentence = without if next_number(without) else sentence
     first = next_number(sentence)
-    if first and _REASON.match(sentence, first.end):  # "35, so 17 / 5 = 3 are left" states 35
-        sentence = sentence[: first.end]
+    if first and not _HALF_OF.search(sentence[: first.start]):
+        if _REASON.match(sentence, first.end):  # "35, so 17 / 5 = 3 are left" states 35
+            sentence = sentence[: first.end]
+    if _SEVERAL_EQUATIONS.search(sentence):
+        return NOT_ONE
     sentence = _without_calculation(sentence)
     parts = [part for part in _RESULTS_IN.split(sentence) if part.strip(" ,;")]
     open_calculation = False
@@ -236,7 +249,7 @@ def _has_second(text: str, first: Number) -> bool:
     word = (joint["word"] or joint["sign"] or "").lower()
     if not word:
         return not unit
-    if word in ("and", "&"):
+    if word in ("and", "as well as", "&"):
         return not _VERB.match(after) and (not unit or bool(_LISTED.match(after)))
     # "2 hours or 120 minutes" is one answer.
     return not unit or after.split()[: len(unit)] == unit or bool(re.match(_END, after))

@@ -228,8 +228,8 @@ def _is_loose_fraction(tokens: list[re.Match[str]], i: int, stack: list[str]) ->
     """Whether a tight fraction follows a division or a hyphen: "6 ÷ 1/2" is 12 to most people."""
     if i + 2 >= len(tokens) or not i or tokens[i + 1][0] != "/":
         return False
-    is_tight = tokens[i].end() == tokens[i + 1].start() and tokens[i + 1].end() == tokens[i + 2].start()
-    before = tokens[i - 1]
+    before, slash, under = tokens[i - 1], tokens[i + 1], tokens[i + 2]
+    is_tight = tokens[i].end() == slash.start() and slash.end() == under.start()
     if not is_tight or before.lastgroup != "op" or not stack:
         return False
     glued = before.end() == tokens[i].start()

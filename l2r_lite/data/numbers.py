@@ -42,7 +42,8 @@ NUMBER = re.compile(
     rf"|[ ]and[ ](?P<count>an?|one|two|three)[ -](?P<part>{_A_PART}))?"  # 2 and a half
     rf"(?:[ ](?P<scale>(?i:{_SCALE}))"
     rf"(?:[ ](?:and[ ])?(?P<more>[0-9]{{1,3}})[ ](?P<lower>(?i:{_SCALE})))?"
-    r"|(?<!401)(?P<suffix>[kKM]|[mb]n)(?![^\W_]|[ ]?[-+*/=^(]|[ ](?:race|run|walk|marathon)))?)")
+    r"|(?<!401)(?P<suffix>[kKM]|[mb]n)(?![^\W_]|[ ]?[-+*/=^(]|[ ](?:race|run|walk|marathon))"
+    r"|[ ](?P<millions>M)(?=[ ]?(?:$|[.,;:!?)])))?)")
 
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNITS[1:])})\b)?|{'|'.join(_WORDS)})\b"
 _CHUNK = re.compile(  # up to 9,900: "twenty-five", "one hundred and five", the "a" of "a million"
@@ -174,10 +175,11 @@ def _with_fraction(match: re.Match[str], body: Fraction) -> Fraction | None:
 
 def _scaled(match: re.Match[str], value: Fraction | None) -> Fraction | None:
     """The value times its scale: 2 million 500 thousand, 2 dozen, 1.5k."""
-    if value is None or not (match["scale"] or match["suffix"]):
+    suffix = match["suffix"] or match["millions"]
+    if value is None or not (match["scale"] or suffix):
         return value
-    if match["suffix"]:
-        return value * _SUFFIXES[match["suffix"]]
+    if suffix:
+        return value * _SUFFIXES[suffix]
     scales = SCALES | _DOZENS
     scale, lower = scales[match["scale"].lower()], scales.get((match["lower"] or "").lower(), 0)
     if lower >= scale:

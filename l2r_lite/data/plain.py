@@ -2,12 +2,13 @@
 
 import re
 
-# Digits in groups as other countries write them: 1 250, 1.250.000, 1.250,50 and 12'500. A single dot
-# is a decimal point: 1.250 is 1.25. In "12 200-litre barrels" there are twelve of them, and in
-# "7 + 3 = 10 120 - 10 = 110" a line break was folded away: behind "=" only round numbers are joined.
+# Digits in groups as other countries write them: 1 250, 1.250.000, 1.250,50 and 12'500. A single
+# dot is a decimal point: 1.250 is 1.25. "12 200-litre barrels" are twelve barrels. "7 + 3 = 10
+# 120 - 10 = 110" may have been two lines, so after "=" only round numbers are joined.
 _GROUPS = re.compile(
     r"(?<![0-9A-Za-z_.,'’:/^])[1-9][0-9]{0,2}"
-    r"(?:(?:(?P<spaced>(?:[ ][0-9]{3}){1,4})|(?:\.[0-9]{3}){2,4}|\.[0-9]{3}(?=,[0-9]{1,2}(?![0-9])))"
+    r"(?:(?:(?P<spaced>(?:[ ][0-9]{3}){1,4})|(?:\.[0-9]{3}){2,4}"
+    r"|\.[0-9]{3}(?=,[0-9]{1,2}(?![0-9])))"
     r"(?:,(?P<decimals>[0-9]{1,2})(?![0-9]|[.,][0-9]))?"
     r"|(?:['’][0-9]{3}){1,4})(?![0-9]|-[A-Za-z])"
     r"(?P<goes_on>[ ]?[-+*/x×÷=]|[ ](?:is|are|was|were)\b)?")
@@ -22,7 +23,7 @@ _SIGNS = {
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _ONE_FOR_ONE = str.maketrans(_FRACTIONS | _SIGNS | _FULL_WIDTH)
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_MARKUP = {"**": " ", "`": " "}
+_MARKUP = {"**": " ", "`": " ", "+/-": "±"}
 _LATEX = {
     r"\times": "×", r"\cdot": "×", r"\div": "÷", r"\approx": "≈", r"\left": "", r"\right": "",
     r"\pm": "±", r"\mp": "±", r"^{\circ}": "°", r"^\circ": "°", r"\%": "%", r"\$": "$",
@@ -63,9 +64,9 @@ def grouped(text: str) -> str:
 
     def with_commas(found: re.Match[str]) -> str:
         digits, goes_on, decimals = found[0], found["goes_on"] or "", found["decimals"] or ""
-        if found["spaced"] and text[max(0, found.start() - 5) : found.start()].rstrip().endswith("="):
-            if goes_on or not digits.endswith("00"):
-                return digits
+        before = text[max(0, found.start() - 5) : found.start()].rstrip()
+        if found["spaced"] and before.endswith("=") and (goes_on or not digits.endswith("00")):
+            return digits
         digits = digits[: len(digits) - len(goes_on)]
         whole = digits[: len(digits) - len(decimals) - 1] if decimals else digits
         decimals = f".{decimals}" if decimals else ""

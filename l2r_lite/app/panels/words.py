@@ -117,5 +117,6 @@ def cost(config: LoopConfig | None, meter: Meter | None, report: dict[str, Any] 
         dollars = f"${meter.dollars:.4f}"
         if config and config.budget is not None:
             dollars += f" of at most ${config.budget:.2f}"
-    lost = f" {meter.lost} replies were paid for and brought no lesson." if meter.lost else ""
-    return f"Teacher: {meter.calls} calls, {meter.cached} from the cache, {tokens}, {dollars}.{lost}"
+    lost = f" {meter.lost} paid replies brought no lesson." if meter.lost else ""
+    calls = f"{meter.calls} calls, {meter.cached} from the cache"
+    return f"Teacher: {calls}, {tokens}, {dollars}.{lost}"

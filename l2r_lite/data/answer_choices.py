@@ -31,7 +31,7 @@ _SECOND = (
     r"(?:also\s|sometimes\s|then\s|maybe\s|rather\s)?{other}"
     r"(?=[\s)\]}}*\"']{{0,5}}(?:$|[.,;:!?)\n-])|\s(?:in|for|if|when|on|at|to|under|with|depending"
     r"|since|because|as|it|that|by|from)\b))")
-_BOTHVERDICTS = re.compile(
+_BOTH_VERDICTS = re.compile(
     rf"\byes\b{_SECOND.format(other='no')}|\bno\b{_SECOND.format(other='yes')}"
     rf"|\btrue\b{_SECOND.format(other='false')}|\bfalse\b{_SECOND.format(other='true')}",
     re.IGNORECASE)
@@ -42,13 +42,15 @@ _CLAUSE_START = re.compile(
 
 _LETTER = r"(?P<letter>[A-Z])"
 _SURE_LETTER = re.compile(
-    rf"[\s\"'*:]{{0,8}}(?:the\s)?(?:correct\s)?(?:option|choice|letter)?\s?(?:[(\[{{][\"']?{_LETTER}[\"']?[)\]}}]"
+    r"[\s\"'*:]{0,8}(?:the\s)?(?:correct\s)?(?:option|choice|letter)?\s?"
+    rf"(?:[(\[{{][\"']?{_LETTER}[\"']?[)\]}}]"
     rf"|{_LETTER.replace('letter', 'bare')}(?=[).:,;\"'*\]}}]|\s{{0,5}}$|\s[-–—]))",
     re.IGNORECASE)
 _LIKELY_LETTER = re.compile(
     rf"\s{{0,3}}(?:(?:the\s)?(?:correct\s)?(?:option|choice|letter)\s)?{_LETTER}(?=[\s/&])")
 _OTHER_LETTER = re.compile(
-    r"[)\]}]?\s?(?:,?\s?(?:and/or|or|and)\s|[/&]\s?|,\s?)(?:(?:maybe|perhaps|possibly|also|even|option|choice)\s){0,2}"
+    r"[)\]}]?\s?(?:,?\s?(?:and/or|or|and)\s|[/&]\s?|,\s?)"
+    r"(?:(?:maybe|perhaps|possibly|also|even|option|choice)\s){0,2}"
     r"(?:\((?P<paren>[A-Z])\)|(?P<bare>[A-Z])(?=[),./&\s\"']|$))")
 _NAMED_LETTER = re.compile(
     rf"\((?P<paren>[A-Z])\)|\b(?:[Oo]ption|[Cc]hoice)\s\(?{_LETTER}(?![\w'])"
@@ -91,7 +93,7 @@ _LIST_ENDS = re.compile(r"\s?(?:$|[.,;!?)\"'])|\s(?:or|and)\b")
 
 def stated_verdict(sentence: str) -> str | None:
     """The "yes" or "no" that a sentence states; `NOT_ONE` for both, None for neither."""
-    if _BOTHVERDICTS.search(sentence):
+    if _BOTH_VERDICTS.search(sentence):
         return NOT_ONE
     if verdict := VERDICT.search(sentence):
         return _yes_no(verdict["word"])
@@ -115,7 +117,7 @@ def stated_choice(
     """The letter of the option that a sentence states; `NOT_ONE` for several, None for none.
 
     Args:
-        right_there: an option counts only where the sentence begins, as behind "I would pick".
+        right_there: an option counts only where the sentence begins, as after "I would pick".
     """
     known = LETTERS[: len(choices)] or LETTERS
     lead = _lead(sentence)
@@ -193,7 +195,7 @@ def _other_letter(sentence: str, end: int, letter: str, choices: Sequence[str]) 
 
 
 def _lead(sentence: str) -> int:
-    """Where the answer begins, behind "most likely", "either" and the like."""
+    """Where the answer begins, after "most likely", "either" and the like."""
     leads_in = _LEADS_IN.match(sentence)
     return leads_in.end() if leads_in else 0
 

@@ -33,7 +33,7 @@ _BEFORE_WORDS = re.compile(
 _PRONOUN = re.compile(
     r"one(?:'s\b|\s(?:of|that|which|who|more|can|could|must|with|where)\b)", re.IGNORECASE)
 # A reason, which is no part of the answer stated before it.
-_REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|as(?!\swell))\b")
+_REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|(?<!well )as(?!\swell))\b")
 _COMMENT = re.compile(r"(?<=[\w%)])\s\([^()\n]{0,120}\)")  # "5 packs (of ten)"
 _CLAUSE = re.compile(  # "After 6 days, they have 390"
     r"^\s{0,3}(?:after|in|with|if|when|for|by|at|on|during|given|since|because)\s[^,.:=\n]{1,80},\s",

@@ -262,8 +262,11 @@ def test_halves_of_characters_are_written_and_come_back(tmp_path: Path) -> None:
 
 CHOICES = ("bank", "library", "department store", "mall", "new york")
 PIECES = ["1", "(", "1+", "1=1/3+", "1,", "½ ", "answer to the ", "no ", "\n=", "<<", "\\text{", "1 1/", "A) ", " ",
-          "<think>", "<rationale>", "<think></think>", "</rationale>", "```", "```\n", "The answer is ", "(A) or ", "\\boxed{",
-          "1 a b ", "1,234,", "(1", "\\frac{", "answer is ", "\n", "Wait, that is wrong. ", "yes. no. ", "%", "x "]  # fmt: skip
+          "<think>", "<rationale>", "<think></think>", "</rationale>", "```", "```\n", "The answer is ", "(A) or ",
+          "\\boxed{", "1 a b ", "1,234,", "1 250 ", "1.250.", "1'500 ", "one hundred and ", "5 or ", "5 (or ", "10:30",
+          "3 × 10^", "± 5 ", "between 5 and ", "answers are ", "Ans: ", "<answer>", "most likely ", "not a bank but ",
+          "I would pick ", "(in ", "dozen ", "half a ", "(1", "\\frac{", "answer is ", "\n", "Wait, that is wrong. ",
+          "yes. no. ", "%", "x "]  # fmt: skip
 LONG = 1_000_000 if "SOAK" in os.environ else 120_000
 
 

@@ -32,8 +32,9 @@ _MARK = re.compile(
     rf"|{_NOUN}{_ASIDE}?(?:{_PHRASE}?{_ASIDE}?{_ADVERBS}(?:{_VERB}{_NO_ANSWER}|[:=→⇒]|[-=]>|\n"
     r"|\s?[—-]\s(?=[0-9(]|[A-Z](?![a-z])|yes\b|no\b))"
     rf"|\sof(?=\s{{1,3}}-?\.?[0-9])|{_LOOSER_PHRASE}{_ASIDE}?{_ADVERBS}{_VERB}{_NO_ANSWER})[ ]?:?"
-    r"|(?<![^\W_])ans(?:\.|\s?[:=-])\s?[:=-]?"
-    r"|(?<![\w-])(?<![\w,;] )final\s?[:=]",
+    r"|(?<![^\W_])answer(?:'s|s\s(?:are|were))\s(?=\s?-?\.?[0-9]|(?:yes|no)\b|\(?(?-i:[A-Z])\b)"
+    r"|(?<![^\W_])ans(?:\.|\s?[:=]|\s-(?=\s)|-)(?:\s?[:=]|\s-(?=\s))?"  # the "-" of "Ans: -5" stays
+    r"|(?<![\w-])(?<![\w,;] )final\s?[:=]|(?:^|\n)[ ]{0,3}(?:final )?answer\s?[—-]\s",
     re.IGNORECASE)
 _STOP = re.compile(  # not the dot of "approx. 5"; the end of a tag or of all text ends it too
     r"(?<!\bapprox)(?<!\bca)(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s|$)|\n|</|<\||\[/",

@@ -34,7 +34,7 @@ _PRONOUN = re.compile(
     r"one(?:'s\b|\s(?:of|that|which|who|more|can|could|must|with|where)\b)", re.IGNORECASE)
 # A reason, which is no part of the answer stated before it.
 _REASON = re.compile(r"[^0-9=+*/×÷]{0,60}?\s(?:so|because|since|(?<!well )as(?!\swell))\b")
-_COMMENT = re.compile(r"(?<=[\w%)])\s\([^()\n]{0,120}\)")  # "5 packs (of ten)"
+_COMMENT = re.compile(r"(?<=[\w%)])\s\((?!or\b)[^()\n]{0,120}\)")  # "5 packs (of ten)"
 _CLAUSE = re.compile(  # "After 6 days, they have 390"
     r"^\s{0,3}(?:after|in|with|if|when|for|by|at|on|during|given|since|because)\s[^,.:=\n]{1,80},\s",
     re.IGNORECASE)
@@ -75,7 +75,8 @@ _SEVERAL_EQUATIONS = re.compile(  # "x = 5 or x = 10"
 # A second number beside the first: "5 and 10", "$5 to $10", "5 apples or 6 apples", "5, 6".
 _SECOND = re.compile(
     rf"(?P<unit>{_UNIT})(?:(?P<dash>[-:,/—])|\s{{0,3}}(?P<sign>[,&~]|\.{{2,3}})\s{{0,3}}"
-    r"|\s{0,3},?\s{1,3}(?P<word>or|and|as well as|(?:up\s)?to|through|until|versus|vs\.?)\s{1,3}"
+    r"|\s{0,3},?\s{1,3}\(?(?P<word>or|and(?:/or)?|as well as|(?:up\s)?to|through|until|versus"
+    r"|vs\.?)\s{1,3}"
     r"|\s{1,3})"
     rf"{_ABOUT}(?=-?\.?[0-9])",
     re.IGNORECASE)
@@ -247,8 +248,8 @@ def _has_second(text: str, first: Number) -> bool:
     if joint["sign"] == ",":
         return not unit and bool(re.match(rf"{_END}|\s{{1,3}}(?:and|or|&)\b", after))
     word = (joint["word"] or joint["sign"] or "").lower()
-    if not word:
-        return not unit
+    if not word:  # "12 200-litre barrels" are twelve
+        return not unit and not re.match("-[A-Za-z]", after)
     if word in ("and", "as well as", "&"):
         return not _VERB.match(after) and (not unit or bool(_LISTED.match(after)))
     # "2 hours or 120 minutes" is one answer.

@@ -41,7 +41,7 @@ def equations(text: str) -> list[Equation]:
     if all(equation.holds for equation in found):
         return found
     # "= 30 528 + 30 = 558" was two lines, and 30 528 is two numbers.
-    ungrouped = _equations(plain_text(text, groups=False))
+    ungrouped = _equations(plain_text(text, spaced=False))
     return min(found, ungrouped, key=lambda read: sum(not equation.holds for equation in read))
 
 
@@ -112,7 +112,7 @@ def _may_start(tokens: list[re.Match[str]], i: int) -> bool:
     if i == 0:
         return True
     before = tokens[i - 1]
-    if before.lastgroup in ("op", "number", token.lastgroup) or before[0] in _UNREADABLE:
+    if before.lastgroup in ("op", "number", "clock", token.lastgroup) or before[0] in _UNREADABLE:
         return False
     if before.lastgroup == "unit":
         glued = before.end() == token.start()

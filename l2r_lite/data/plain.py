@@ -36,11 +36,11 @@ _FRACTION = re.compile(
 _PLAIN_NUMBER = re.compile(r"\s?-?[0-9][0-9,.]*\s?")
 
 
-def plain_text(text: str, *, groups: bool = True) -> str:
+def plain_text(text: str, *, spaced: bool = True) -> str:
     """Remove markdown, LaTeX, currency and GSM8K's <<…>>; write digits, quotes and spaces alike.
 
     Args:
-        groups: read "1 250" as 1250.
+        spaced: read "1 250" as 1250.
     """
     if not text.isascii():
         # 1 234 with a fixed space is one number, and so is 2½.
@@ -56,16 +56,17 @@ def plain_text(text: str, *, groups: bool = True) -> str:
     if "\\" in text:
         text = _without_latex(text)
     text = re.sub(r"[$€£¥]", " ", re.sub(r"-[$€£¥]", "-", text))
-    return grouped(text) if groups else text
+    return grouped(text, spaced=spaced)
 
 
-def grouped(text: str) -> str:
+def grouped(text: str, *, spaced: bool = True) -> str:
     """Digits in groups as other countries write them (1 250, 1.250.000, 12'500) with commas."""
 
     def with_commas(found: re.Match[str]) -> str:
         digits, goes_on, decimals = found[0], found["goes_on"] or "", found["decimals"] or ""
         before = text[max(0, found.start() - 5) : found.start()].rstrip()
-        if found["spaced"] and before.endswith("=") and (goes_on or not digits.endswith("00")):
+        two_lines = before.endswith("=") and (goes_on or not digits.endswith("00"))
+        if found["spaced"] and (two_lines or not spaced):
             return digits
         digits = digits[: len(digits) - len(goes_on)]
         whole = digits[: len(digits) - len(decimals) - 1] if decimals else digits

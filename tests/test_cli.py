@@ -259,3 +259,6 @@ def test_summary_shows_each_run_and_the_mean_with_its_interval(tmp_path: Path, c
     shown = capsys.readouterr().out
     assert "mean        50.0%     85.0%     85.0%" in shown
     assert "± 95 %       0.0%     12.4%     12.4%" in shown  # 4.30 · 0.05 / √3
+    assert main(["summary", str(tmp_path / "2")]) == 0
+    shown = capsys.readouterr().out
+    assert "85.0%" in shown and "nan" not in shown and shown.endswith("needs two seeds or more.\n")

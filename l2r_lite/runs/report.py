@@ -179,6 +179,8 @@ def summarise(reports: list[dict[str, Any]]) -> str:
         shares = "".join(f"{value:>10.1%}" for value in row)
         seconds, peak = sum(map(_seconds, report["rounds"])), report["peak_rss_mb"] or 0
         lines.append(f"{report['config']['seed']:<7}{shares}{seconds:>10.0f}{peak:>10.0f}")
+    if len(rows) == 1:
+        return "\n".join([*lines, "One run: a mean with its interval needs two seeds or more."])
     means = [mean_interval(column) for column in zip(*rows, strict=True)]
     lines.append("mean   " + "".join(f"{mean:>10.1%}" for mean, _ in means))
     lines.append("± 95 % " + "".join(f"{half:>10.1%}" for _, half in means))

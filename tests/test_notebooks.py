@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import mistune
 import nbformat
 import pytest
 
@@ -80,6 +81,14 @@ def test_every_link_in_a_notebook_leads_somewhere(committed: nbformat.NotebookNo
                 assert f"\n## {anchor.replace('-', ' ')}\n" in (NOTEBOOKS / place).read_text().replace("-", " "), target
             elif anchor:
                 assert anchor in slugs(nbformat.read(NOTEBOOKS / place, as_version=4) if place else committed), target
+
+
+def test_no_code_in_a_sentence_falls_apart_at_a_line_break(committed: nbformat.NotebookNode) -> None:
+    """A line that begins with "- " inside a code span starts a list, and the span's backticks stay in the page."""
+    for cell in committed.cells:
+        if cell.cell_type == "markdown":
+            page = re.sub(r"<(code|pre)\b.*?</\1>", "", str(mistune.html(cell.source)), flags=re.S)
+            assert "`" not in page, cell.source
 
 
 def test_first_and_last_cell_link_to_the_notebooks_before_and_after_and_to_all() -> None:

@@ -99,10 +99,10 @@ def runs_compared(
         bars.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
         bars.set_ylim(len(changed) - 0.5, -0.5)
         bars.set_xlim(-1.15 * max(1, *broken), 1.1 * max(1, *fixed))
-        who = "the students kept" if after is None else f"the students after round {after}"
+        who = "the kept student" if after is None else f"after round {after}"
         bars.set(
             xlabel="test questions (left of 0: broken)",
-            title=f"Questions that {who} fixed and broke")
+            title=f"Questions fixed and broken, {who}")
         keys = {"full": "fixed by this run only", "shared": "fixed by another run too",
                 "broken": "broken"}
         handles = [Patch(label=text, **_bar_look(look, GREY)) for look, text in keys.items()]

@@ -65,5 +65,4 @@ def grade(problem: Problem, texts: Sequence[str], judge: Judge) -> list[Sample]:
     answers = judge(texts, problem)
     return [
         Sample(problem.id, index, text, answer, same_answer(answer, problem.answer, problem.kind))
-        for index, (text, answer) in enumerate(zip(texts, answers, strict=True))
-    ]
+        for index, (text, answer) in enumerate(zip(texts, answers, strict=True))]

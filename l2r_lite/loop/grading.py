@@ -14,8 +14,7 @@ from l2r_lite.loop.records import Kind, Problem
 _STATED = {
     "number": re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?"),
     "yes-no": re.compile(r"\b(?:yes|no)\b"),
-    "choice": re.compile(r"(?<=\()[A-Z](?=\))"),
-}
+    "choice": re.compile(r"(?<=\()[A-Z](?=\))")}
 
 
 def read_answer(text: str, problem: Problem) -> str | None:

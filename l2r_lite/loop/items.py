@@ -74,11 +74,8 @@ def make_items(
             source = "lesson" if (key, anchor) in now else "replay"
             items.append(TrainingItem(problem[key], anchor, positive, negative, source))
     questions = {key for key, _ in now}
-    own = [
-        TrainingItem(problem[key], texts[0], source="own")
-        for key, texts in correct.items()
-        if texts and key not in questions
-    ]
+    own = [TrainingItem(problem[key], texts[0], source="own")
+           for key, texts in correct.items() if texts and key not in questions]
     return items + rng.sample(own, min(len(own), round(replay * len(items))))
 
 

@@ -4,8 +4,7 @@
               round-0/{validation,test}.jsonl  adapter/
               round-N/{exam,lessons,rejected,training,losses,validation,test}.jsonl
                       adapter/  stages.json  feedback.json
-              student/ (the best adapter)  report.json  report.png
-              run.lock  running.json  seals.json (runs/guard.py)
+              student/ (the best adapter)  report.{json,png}  run.lock  {running,seals}.json
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
-            f"{file}: cannot be read ({error}); remove the stage's file to repeat the "
-            "stage.") from error
+            f"{file}: cannot be read ({error}); remove its stage's file to repeat it.") from error
 
 
 def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
@@ -67,7 +65,8 @@ class Growing:
         write_lines(self.partial, self.taken)
 
     def append(self, records: Iterable[Any]) -> None:
-        with self.partial.open("a", encoding="utf-8", errors="backslashreplace") as handle:
+        with open(self.partial, "a", encoding="utf-8", errors="backslashreplace",
+                  opener=not_a_link) as handle:
             handle.write("".join(_line(record) for record in records))
             handle.flush()
             os.fsync(handle.fileno())
@@ -83,12 +82,18 @@ def _line(record: Any) -> str:
     return json.dumps(data, ensure_ascii=False) + "\n"
 
 
+def not_a_link(name: str, flags: int) -> int:
+    """Opener for `open` that raises OSError for a link; Windows has no such flag."""
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _write(file: Path, text: str) -> None:
     # Make only the last folder: a run folder that was removed must not come back empty.
     file.parent.mkdir(exist_ok=True)
     scratch = file.with_name(f".{file.name}.writing")
+    scratch.unlink(missing_ok=True)  # from a process that was killed; "x" follows no link
     # Half a surrogate pair is escaped as in JSON: \ud800.
-    with scratch.open("w", encoding="utf-8", errors="backslashreplace") as handle:
+    with scratch.open("x", encoding="utf-8", errors="backslashreplace") as handle:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())

@@ -16,6 +16,8 @@ def read_config(file: Path) -> LoopConfig:
         ConfigError: the file is missing, damaged, or has a setting unknown to this version.
     """
     try:
+        if file.exists() and not file.is_file():  # reading a pipe or a device may never end
+            raise ValueError("not a file")
         data = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise ValueError("not a JSON object")

@@ -52,7 +52,7 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         raise RunError(
             f"{run}: no student/ there, so no round of it is finished; resume with: l2r-lite run "
             f"--resume {run}")
-    if to.exists():
+    if os.path.lexists(to):
         raise RunError(f"{to}: already exists; choose a new folder, or remove this one.")
     to.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -37,12 +38,18 @@ LAST_OF_STAGE = {
 RECORDS = {
     "exam": Sample, "validation": Sample, "test": Sample, "lessons": Lesson, "rejected": Rejection}
 READ_ONLY = "may not be written; make it writable, or copy the run to another place"
+LINK = (
+    "is a link, and a write through it could land anywhere. Remove it, or replace it by what it "
+    "points to")
+OTHER_KIND = "cannot be made, because a file, folder or link is in its place; move that away"
 TROUBLE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "your share of the disk is used up; free some space",
     errno.EFBIG: "a file has grown larger than it may; raise the limit",
     errno.EROFS: "can only be read; make it writable, or copy the run to another place",
     errno.EACCES: READ_ONLY, errno.EPERM: READ_ONLY,
+    errno.ELOOP: LINK, errno.EEXIST: OTHER_KIND, errno.EISDIR: OTHER_KIND,
+    errno.ENOTDIR: OTHER_KIND,
     errno.EIO: "the disk cannot be read or written (I/O error); check it"}
 
 
@@ -77,6 +84,7 @@ def hold(out: Path) -> Iterator[HeldFolder]:
     """
     with _explain_trouble(out):
         out.mkdir(parents=True, exist_ok=True)
+        _refuse_link(out / "run.lock")
         lock = FileLock(out / "run.lock")
         try:
             lock.acquire(blocking=False)
@@ -87,8 +95,9 @@ def hold(out: Path) -> Iterator[HeldFolder]:
         try:
             since = datetime.now().astimezone().isoformat(timespec="seconds")
             holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-            write_json(out / "running.json", holder)
             clear_scratch(out)
+            refuse_links(out)
+            write_json(out / "running.json", holder)
             folder = HeldFolder(out)
             try:
                 yield folder
@@ -100,6 +109,28 @@ def hold(out: Path) -> Iterator[HeldFolder]:
                 clear_scratch(out)
                 (out / "running.json").unlink(missing_ok=True)
             lock.release()
+
+
+def refuse_links(out: Path) -> None:
+    """Refuse a folder that holds anything besides plain files and folders.
+
+    A link could lead a write, and a pipe or a device could stop a read for ever.
+
+    Raises:
+        RunError: names the link, pipe or device.
+    """
+    for folder, folders, files in os.walk(out):
+        for name in (*folders, *files):
+            _refuse_link(Path(folder, name))
+
+
+def _refuse_link(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise RunError(f"{path}: {LINK}.")
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise RunError(f"{path}: is a pipe or a device, not a file. Remove it.")
 
 
 def _holder(out: Path) -> str:
@@ -121,7 +152,8 @@ def _explain_trouble(out: Path) -> Iterator[None]:
             number = int(found[1]) if found else 0
         if number not in TROUBLE:
             raise
-        where = getattr(error, "filename", None) or out
+        names = [getattr(error, name, None) for name in ("filename2", "filename")]
+        where = next(filter(None, names), out)  # the former: the target of a rename
         raise RunError(
             f"{where}: {TROUBLE[number]}. Finished work is kept; then resume with: "
             f"l2r-lite run --resume {out}") from error
@@ -170,13 +202,8 @@ class Checksums:
         """Compare every file with its seal, then seal the files that have none.
 
         Raises:
-            RunError: a file was changed, is missing, or is a link.
+            RunError: a file was changed or is missing.
         """
-        for path in self.out.rglob("*"):
-            if path.is_symlink():
-                raise RunError(
-                    f"{path}: is a link, and a write through it could land anywhere. Replace it "
-                    "by what it points to.")
         if not self.file.exists() and any(self._finished()):
             warnings.warn(
                 f"{self.out}: was made by a version that kept no checksums (or seals.json was "
@@ -234,7 +261,7 @@ def copy_folder(source: Path, target: Path) -> None:
     """Replace `target` with a copy of `source`; the copy appears complete."""
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
     shutil.copytree(source, scratch / "copy")
-    if target.exists():
+    if os.path.lexists(target):
         target.rename(scratch / "old")
     (scratch / "copy").rename(target)
     shutil.rmtree(scratch)
@@ -243,7 +270,7 @@ def copy_folder(source: Path, target: Path) -> None:
 def clear_scratch(out: Path) -> None:
     """Remove files and folders that a killed process left half written."""
     for left in [*out.rglob(f"{SCRATCH}*"), *out.rglob(".*.writing")]:
-        if left.is_dir():
+        if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
             left.unlink(missing_ok=True)

@@ -78,6 +78,7 @@ def run_rounds(
     def work() -> dict[str, Any]:
         # Teacher and problems come first: a run that cannot start leaves no folder behind.
         opened = teacher or open_teacher(config, stop)
+        guard.refuse_links(out)
         check_same_run(out, config)
         problems = {split: _problems(config, out, split) for split in SPLITS}
         stages = Stages(out, stop, on_progress)

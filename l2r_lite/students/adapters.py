@@ -17,7 +17,9 @@ def save_adapter(student: Student, folder: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder.parent))
     student.model.save_pretrained(scratch, safe_serialization=True)
     os.chmod(scratch, 0o755)  # noqa: S103 - mkdtemp makes it private; a run's folders are not
-    if folder.exists():
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
         shutil.rmtree(folder)
     scratch.rename(folder)
 

@@ -17,6 +17,7 @@ from typing import Any
 from l2r_lite.data.answers import extract_answer
 from l2r_lite.loop.errors import UserError
 from l2r_lite.loop.records import Mistake, Problem
+from l2r_lite.loop.runfolder import not_a_link
 
 # Between two fsyncs. One per reply would cost a fifth more time (1,000 replies: 3.06 s, not 2.54).
 SYNC_SECONDS = 0.2
@@ -49,7 +50,12 @@ class ReplyCache:
         self.entries: dict[str, dict[str, Any]] = {}
         self.damaged = 0
         self._torn, self._synced = False, 0.0
-        if self.file and self.file.is_file():
+        plain = self.file and self.file.is_file() and not self.file.is_symlink()
+        if self.file and os.path.lexists(self.file) and not plain:
+            raise UserError(
+                f"{self.file}: is a link, a folder or a device, so replies could land anywhere. "
+                "Name a plain file with --teacher-cache.")
+        if self.file and plain:
             data = self.file.read_bytes()
             self._torn = bool(data) and not data.endswith(b"\n")
             for line in data.split(b"\n"):
@@ -101,7 +107,7 @@ class ReplyCache:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(entry, ensure_ascii=False)
         line = text.encode("utf-8", "backslashreplace") + b"\n"
-        with self.file.open("ab") as handle:
+        with open(self.file, "ab", opener=not_a_link) as handle:
             # One write per line, so that the lines of two processes do not mix.
             handle.write(b"\n" + line if self._torn else line)
             handle.flush()  # now it outlives this process

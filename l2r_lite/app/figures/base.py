@@ -96,5 +96,7 @@ def new_figure(width: float, height: float) -> Figure:
 def save(figure: Figure, file: Path) -> Path:
     """Write a figure as PNG, 128 px per inch; a reader never sees half a file."""
     scratch = file.with_name(f".{file.name}.writing")
-    figure.savefig(scratch, dpi=128, format="png")
+    scratch.unlink(missing_ok=True)
+    with scratch.open("xb") as handle:  # "x" follows no link
+        figure.savefig(handle, dpi=128, format="png")
     return scratch.replace(file)

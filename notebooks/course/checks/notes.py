@@ -60,5 +60,7 @@ def _write() -> None:
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_suffix(".writing")
-        scratch.write_text(json.dumps(notes, indent=1), encoding="utf-8")
+        scratch.unlink(missing_ok=True)
+        with scratch.open("x", encoding="utf-8") as handle:  # "x" follows no link
+            handle.write(json.dumps(notes, indent=1))
         scratch.replace(file)

@@ -16,7 +16,7 @@ from l2r_lite.loop.config import check_address
 from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.lessons import OUT_OF_BUDGET
 from l2r_lite.loop.protocols import Ask, Teacher
-from l2r_lite.loop.records import Mistake, Problem, Reply
+from l2r_lite.loop.records import Mistake, Problem, Rejection, Reply
 from l2r_lite.teachers.background import for_each, in_background
 from l2r_lite.teachers.cost import Budget, Meter, Price, likely_tokens, price_of
 from l2r_lite.teachers.dialect import UNREADABLE, Dialect, known_to_think
@@ -137,6 +137,14 @@ class OpenAITeacher(Teacher):
             return f"{told}; what {self.model} costs is not known (--price INPUT,OUTPUT)"
         return f"{told}: about ${self.price.of(prompt, completion):.2f}"
 
+    def messages(
+        self, mistake: Mistake, count: int, form: str, refused: Sequence[Rejection] = ()
+    ) -> list[dict[str, str]]:
+        """What the model reads about a mistake. A lab may ask something else."""
+        shown = None if self.annotator or not mistake.rationale else mistake
+        return teacher_messages(
+            mistake.problem, shown, count, self.max_tokens, form=form, refused=refused)
+
     def parameters(self, count: int, form: str) -> dict[str, Any]:
         """What is sent beside the messages. No temperature: some models refuse it."""
         return self._parameters(count, form, self._thoughts)
@@ -228,8 +236,7 @@ class OpenAITeacher(Teacher):
         mistake, refused = ask
         problem = mistake.problem
         shown = None if self.annotator or not mistake.rationale else mistake
-        messages = teacher_messages(
-            problem, shown, count, self.max_tokens, form=dialect.form, refused=refused)
+        messages = self.messages(mistake, count, dialect.form, refused)
         thoughts = self._thoughts
         if known := self._kept(messages, count, dialect.form):
             self.meter.cached += 1

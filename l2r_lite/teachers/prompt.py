@@ -63,6 +63,11 @@ def teacher_messages(
         rules += ("\nEarlier rationales were refused: `refused` has them, and why. Write new ones "
                   "without these faults.\n")
         data["refused"] = [{"rationale": r.rationale, "reason": r.reason} for r in refused]
+    return as_messages(rules, data, form)
+
+
+def as_messages(rules: str, data: dict[str, Any], form: str) -> list[dict[str, str]]:
+    """Rules, with the form of the reply, and data as a JSON object of its own."""
     return [
         {"role": "system", "content": clean(f"{rules}\n{_FORM[form]}")},
         {"role": "user", "content": clean(json.dumps(data, ensure_ascii=False))},

@@ -125,7 +125,7 @@ def run_experiment(
                     continue
                 if run_rounds(config, out, progress=sys.stderr.isatty())["stopped"] == "user":
                     raise KeyboardInterrupt
-                evidence.keep(evidence.from_folder(out, arm, _commit()), log)
+                evidence.keep(evidence.from_folder(out, arm, code_commit()), log)
         except Timeout:
             left += 1
     return left
@@ -194,7 +194,7 @@ def run_causes(log: Path, *, only: Sequence[str] = (), seeds: int | None = None)
         if not any((w.arm, w.seed) == (arm, seed) for w in there):
             looks = causes.watch(config, progress=sys.stderr.isatty())
             new = causes.Watched(arm, seed, config.reflection_weight, tuple(looks), environment(),
-                                 _commit(), datetime.date.today().isoformat())
+                                 code_commit(), datetime.date.today().isoformat())
             causes.write_log(log, [*there, new])
 
 
@@ -202,7 +202,7 @@ def _seeds(experiment: Experiment, how_many: int | None) -> range:
     return range(experiment.first, experiment.first + (how_many or experiment.seeds))
 
 
-def _commit() -> str:
+def code_commit() -> str:
     """The commit of the code, with "+" if files differ from it; "" outside a repository."""
     here = str(Path(__file__).parent)
 

@@ -18,6 +18,7 @@ from l2r_course.checks.reflection import (
     check_positive, check_pushing_margins, check_triplet_loss, check_triplet_texts)
 from l2r_course.checks.replay import check_knobs, check_replay
 from l2r_course.checks.rounds import check_forgotten, check_stopping
+from l2r_course.checks.search import check_front, check_true_but_wrong, check_vote
 from l2r_course.checks.teacher import check_payload, check_verdicts, check_verifier, six_replies
 from l2r_course.checks.training import (
     check_joint_loss, check_lm_loss, check_mask, check_weights, check_what_moves)

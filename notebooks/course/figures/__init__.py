@@ -6,6 +6,7 @@ from l2r_course.figures.block import Block, block_table, one_block
 from l2r_course.figures.causes import inside_a_round
 from l2r_course.figures.evidence import (
     arms_by_seed, arms_in_logs, intervals, what_narrows_an_interval)
+from l2r_course.figures.explanations import errors_and_sentence, seen_and_verified
 from l2r_course.figures.exam import (
     estimator_bias, forks, mistakes_by_temperature, mistakes_found, next_token, next_token_table,
     pass_by_k, repeated_exams, skill_profile, temperatures)
@@ -20,6 +21,7 @@ from l2r_course.figures.loop import round_diagram
 from l2r_course.figures.planning import card_planner, card_table, memory_by_part
 from l2r_course.figures.quantisation import codes_in_use, error_by_block, memory_to_train
 from l2r_course.figures.reflection import cosine_histograms, hidden_map
+from l2r_course.figures.search import price_of_search
 from l2r_course.figures.simulated import (
     best_of_equal_arms, choosing_on_the_test, one_seed_misleads, what_an_experiment_shows)
 from l2r_course.figures.training import (

@@ -18,7 +18,7 @@ PIP      := $(PY) -m pip install -q --disable-pip-version-check -c constraints.t
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 WITH_CPU := $(filter 1 yes true,$(CPU))
 
-.PHONY: help demo test test-all soak lab lint notebooks course class pocket bench evidence results badges versions lock clean
+.PHONY: help demo test test-all soak lab lint notebooks course class pocket bench evidence labs results badges versions lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ bench: $(VENV)/.installed-test ## speed and memory against the textbook's way an
 
 evidence: $(VENV)/.installed-run ## what tailoring and self-reflection bring, arm by arm, seed by seed
 	@$(PY) -m l2r_course.research.experiments $(ARGS)
+
+labs: $(VENV)/.installed-run ## measure the labs on their held seeds, against bars set on other seeds
+	@$(PY) -m l2r_course.labs $(ARGS)
 
 results: $(VENV)/.installed-test ## the tables of notebooks/evidence/README.md, from these logs
 	@$(PY) tests/results.py $(ARGS)

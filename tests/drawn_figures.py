@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from l2r_course import figures
 from l2r_course.checks import outputs
+from l2r_course.labs.explanations.sentences import Answered
+from l2r_course.labs.explanations.validity import Pools, draw_cases
 from l2r_course.leak_counts import benchmark_counts
 from l2r_course.research.causes import Look, Watched
 from l2r_course.research.evidence import Run
@@ -19,6 +21,7 @@ from l2r_course.research.findings import Comparison
 from l2r_course.research.statistics import Difference, Spread
 from l2r_course.scores import TokenScores
 from l2r_lite.app.planner import MemoryPlan
+from l2r_lite.data.pocket.world import make_problems
 from l2r_lite.loop.lessons import Feedback
 from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
 from l2r_lite.runs.compare import Changed
@@ -103,6 +106,8 @@ REPORTS = [report(0.4, 0.5, 0.7), report(0.4, 0.6, 0.5)]
 CHANGES = [Changed(*map(frozenset, sets)) for sets in (("abcd", "x", "ab"), ("cdef", "xyz", "ef"))]
 EXAMS = {0.3: exam(4, 0), 1.0: exam(4, 1)}
 STORIES = [story(number, after) for number, after in enumerate([1.0, 1.0, 0.0, 0.5, None, None])]
+LABELLED = [Answered(p, "", p.skill in WITHHELD or i % 7 == 0) for i, p in enumerate(make_problems("train", 340))]
+POOLS = Pools.of(LABELLED, (85, 85))
 READERS = {"first": outputs.first_candidate, "last": outputs.last_candidate}
 
 DRAWN: dict[str, Callable[[], Figure]] = {
@@ -114,6 +119,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "intervals": lambda: figures.intervals({"a": BETTER, "b": WORSE, "c": OPEN}),
     "what_narrows_an_interval": lambda: figures.what_narrows_an_interval(Spread(0.0009, 0.1, 0.2), 5, 200),
     "estimator_bias": lambda: figures.estimator_bias([0.3, 0.4, 0.5], [0.2, 0.3, 0.4], [0.3, 0.4, 0.5]),
+    "errors_and_sentence": lambda: figures.errors_and_sentence(POOLS, POOLS.sentences[0]),
+    "seen_and_verified": lambda: figures.seen_and_verified(draw_cases(POOLS, 3, cases=20), draw_cases(POOLS, 3, shuffled=True)),
     "forks": lambda: figures.forks(SCORES),
     "mistakes_by_temperature": lambda: figures.mistakes_by_temperature(EXAMS, WITHHELD),
     "mistakes_found": lambda: figures.mistakes_found(exam(4), exam(1)),

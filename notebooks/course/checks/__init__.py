@@ -7,6 +7,7 @@ from l2r_course.checks.evidence import (
     check_holm, check_seeds_needed, check_standard_error, check_two_stories)
 from l2r_course.checks.exam import (
     check_mistakes, check_pass_at_k, check_probabilities, check_wilson_interval)
+from l2r_course.checks.explanations import check_auc, check_reranked, check_twin, check_validity
 from l2r_course.checks.four_bit import (
     check_four_bit_bytes, check_lora, check_quantise_block, check_trainable)
 from l2r_course.checks.from_scratch import check_rate, check_sampled_items, check_scales

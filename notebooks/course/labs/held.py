@@ -102,5 +102,7 @@ def numbers_table(texts: Mapping[str, str], log: Sequence[Measured]) -> Table:
         values = [line.numbers[name] for line in log]
         mean, half = mean_interval(values)
         spread = "" if math.isnan(half) else f" ± {half:.2f}"
-        rows.append([text, *(f"{v:.2f}" for v in values), f"{mean:.2f}{spread}"])
+        # + 0 turns −0.0 into 0.0.
+        cells = [f"{round(value, 2) + 0:.2f}" for value in (*values, mean)]
+        rows.append([text, *cells[:-1], cells[-1] + spread])
     return Table(["measured", *(f"seed {line.seed}" for line in log), "mean ± 95 % (t)"], rows)

@@ -79,10 +79,11 @@ def propose(explainer: Teacher, case: Case, count: int = 5) -> Proposal:
 
 
 def executable(problem: Problem, text: str, context: Context) -> str | None:
-    """The verifier: an explanation that cannot be checked is none."""
-    if read_sentence(text) is None:
+    """The verifier: an explanation that cannot be checked is none, and none counts twice."""
+    sentence = read_sentence(text)
+    if sentence is None:
         return NOT_EXECUTABLE
-    return "duplicate" if text in context.accepted else None
+    return "duplicate" if sentence in map(read_sentence, context.accepted) else None
 
 
 class ScriptedExplainer(Teacher):
@@ -99,6 +100,17 @@ class ScriptedExplainer(Teacher):
             rng = np.random.default_rng([*case.problem.id.encode()])
             best = choose_best(wrong, right, count, rng)
             yield Reply(case, "", tuple(self.bank[i].text for i in best))
+
+
+class GivenExplainer(Teacher):
+    """Proposes the sentences that it is given: your own, or those of an LLM from elsewhere."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def teach(self, mistakes: Sequence[Mistake], count: int) -> Generator[Reply]:
+        for case in mistakes:
+            yield Reply(case, "", self.texts[:count])
 
 
 def choose_best(

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from l2r_course.labs.explanations.pairs import Effect, effect, make_pairs
+from l2r_course.labs.explanations.prediction import predict_errors
 from l2r_course.labs.explanations.repair import Repair, find_repairs, solved
 from l2r_course.labs.explanations.sentences import Answered, Sentence
-from l2r_course.labs.explanations.validity import Pools, draw_cases, predict_errors
+from l2r_course.labs.explanations.validity import Pools, draw_cases
 from l2r_course.labs.held import Bar
 from l2r_course.labs.kept import Kept
 from l2r_lite.data.pocket.world import make_problems
@@ -146,7 +147,9 @@ def measures(lab: Lab) -> dict[str, float]:
         "null seen": float(null.seen.mean()), "null future": float(null.future.mean()),
         "null accepted": null.any_accepted,
         "sentence": predicted["sentence"], "table": predicted["table"],
-        "carry observed": carry.observed, "carry paired": carry.paired,
+        "check": predicted["check"],
+        "carry observed": carry.observed, "carry within": carry.within,
+        "carry paired": carry.paired,
         "repaired": _share(middle, 0), "rewritten": _share(middle, 1),
         "last repaired": _share(ends, 0), "last rewritten": _share(ends, 1)}
 
@@ -166,12 +169,14 @@ MEASURES = {
     "null accepted": "shuffled labels: cases in which verification accepts a sentence",
     "sentence": "AUC of the best single sentence",
     "table": "AUC of the table of errors by skill",
+    "check": "AUC of “the rationale leaves out a number”, which reads the answer",
     "carry observed": "“a sum carries”: difference in error rate, observed",
+    "carry within": "the same among questions that can have a carry",
     "carry paired": "“a sum carries”: difference in error rate, minimal pairs",
-    "repaired": "solved after the named step is repaired (not the last step)",
-    "rewritten": "solved after rewriting from there without it",
-    "last repaired": "last step repaired (it contains the answer)",
-    "last rewritten": "last step rewritten",
+    "repaired": "solved with the named step repaired (an earlier step)",
+    "rewritten": "solved by rewriting from there (an earlier step)",
+    "last repaired": "solved with the named step repaired (the last step)",
+    "last rewritten": "solved by rewriting from there (the last step)",
 }
 # Set on a prototype's seeds 0 to 2, before this code ran on the held seeds.
 BARS = (

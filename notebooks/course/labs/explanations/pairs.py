@@ -48,20 +48,17 @@ class Effect:
 
     Attributes:
         observed: over all questions, which differ in other things too.
+        within: over the questions that have a twin only: there h can be true or false.
         paired: over minimal pairs.
         half: half the width of its 95 % interval.
         pairs: how many.
     """
 
     observed: float
+    within: float
     paired: float
     half: float
     pairs: int
-
-    @property
-    def told(self) -> str:
-        return (f"observed {100 * self.observed:+.0f} points; in {self.pairs} minimal pairs "
-                f"{100 * self.paired:+.1f} ± {100 * self.half:.1f}")
 
 
 def effect(
@@ -73,13 +70,20 @@ def effect(
         answers: all questions.
         twin_wrong: whether the student's answer to each pair's twin was wrong.
     """
-    true = np.array([h.holds(a) for a in answers])
-    wrong = np.array([a.wrong for a in answers])
     differences = []
     for pair, other in zip(pairs, twin_wrong, strict=True):
         sign = 1 if h.holds(pair.answered) else -1
         differences.append(sign * (float(pair.answered.wrong) - float(other)))
     mean, half = mean_interval(differences)
-    observed = float(wrong[true].mean() - wrong[~true].mean()) if 0 < true.sum() < len(true) else (
-        math.nan)
-    return Effect(observed, mean, half, len(differences))
+    return Effect(
+        observed=_observed(answers, h), within=_observed([p.answered for p in pairs], h),
+        paired=mean, half=half, pairs=len(differences))
+
+
+def _observed(answers: Sequence[Answered], h: Sentence) -> float:
+    """P(wrong | h) − P(wrong | not h); nan if h is true of all of them, or of none."""
+    true = np.array([h.holds(a) for a in answers], dtype=bool)
+    wrong = np.array([a.wrong for a in answers], dtype=bool)
+    if true.all() or not true.any():
+        return math.nan
+    return float(wrong[true].mean() - wrong[~true].mean())

@@ -6,7 +6,6 @@ Verification measures V again on questions that had no part in the choice.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +122,8 @@ def draw_cases(
 
     Args:
         n: wrong answers per case, and right ones.
-        shuffled: give the verdicts to random answers, anew for each case: no explanation is true.
+        shuffled: give the labels (wrong, right) to random answers, anew for each case: then no
+            explanation is true.
         proposed: sentences per case.
 
     Raises:
@@ -151,40 +151,3 @@ def draw_cases(
                      sum(accepted(*verification, chosen))))
     first, second, third, fourth, counts = map(np.array, zip(*rows, strict=True))
     return Drawn(n, shuffled, first, second, third, fourth, counts)
-
-
-def auc(scores: NDArray[np.float64], wrong: Wrong) -> float:
-    """Chance that a random wrong answer has a higher score than a random right one; ties count ½.
-
-    For a single sentence, which scores 0 or 1, this is (1 + V) / 2.
-    """
-    from scipy.stats import rankdata
-
-    ranks, count = rankdata(scores), int(wrong.sum())
-    below = ranks[wrong].sum() - count * (count + 1) / 2
-    return float(below / (count * (len(wrong) - count)))
-
-
-def errors_by_skill(answers: Sequence[Answered]) -> dict[str, float]:
-    """The honest baseline: the share of wrong answers per skill."""
-    verdicts: dict[str, list[bool]] = defaultdict(list)
-    for answer in answers:
-        verdicts[answer.problem.skill].append(answer.wrong)
-    return {skill: float(np.mean(found)) for skill, found in verdicts.items()}
-
-
-def predict_errors(pools: Pools) -> dict[str, float]:
-    """AUC on future questions of the best sentence of the bank and of the table of errors by skill.
-
-    Both are made from the same verification questions. The sentence is the best of all, not only of
-    those that an explainer proposed.
-
-    Returns:
-        "sentence" and "table" → AUC.
-    """
-    (_, truth, later), (_, known, wrong) = pools.parts(pools.truth), pools.parts(pools.wrong)
-    best = int(validity(truth, known).argmax())
-    table = errors_by_skill(pools.verification)
-    overall = float(known.mean())
-    scores = np.array([table.get(a.problem.skill, overall) for a in pools.future])
-    return {"sentence": auc(later[:, best].astype(float), wrong), "table": auc(scores, wrong)}

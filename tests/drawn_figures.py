@@ -14,6 +14,11 @@ from l2r_course import figures
 from l2r_course.checks import outputs
 from l2r_course.labs.explanations.sentences import Answered
 from l2r_course.labs.explanations.validity import Pools, draw_cases
+from l2r_course.labs.helping import doses
+from l2r_course.labs.helping.hints import Hinted
+from l2r_course.labs.search.pool import Candidate, Question
+from l2r_course.labs.search.study import Study
+from l2r_course.labs.search.ways import Attempt
 from l2r_course.leak_counts import benchmark_counts
 from l2r_course.research.causes import Look, Watched
 from l2r_course.research.evidence import Run
@@ -110,7 +115,20 @@ LABELLED = [Answered(p, "", p.skill in WITHHELD or i % 7 == 0) for i, p in enume
 POOLS = Pools.of(LABELLED, (85, 85))
 READERS = {"first": outputs.first_candidate, "last": outputs.last_candidate}
 
+MARKED = [Candidate(f"so {i}", str(i % 3), i % 3 == 0, 20 + i, -0.1 * i, i % 2 == 0, float(i % 3)) for i in range(8)]
+WAYS = ("no rationale", "demonstrations", "repair", "beam over steps")
+STUDY = Study([Question(p, MARKED[0], tuple(MARKED)) for p in make_problems("test", 17, seed=0)],
+              {way: [Attempt("so 1", False, 9)] for way in WAYS})  # fmt: skip
+LOOKS = {arm: [doses.Look(step, 0.5 + gain * step, 0.9, 0.1, 0.5, 0.9, 1 + gain * step) for step in (0, 20, 40)]
+         for arm, gain in (("explanations", 0.001), ("answers", -0.01))}  # fmt: skip
+HINTED = [Hinted(question.problem, "so 1", "First 2 + 2 = 4.", "so 4", i % 2 == 0, i % 9 == 0)
+          for i, question in enumerate(STUDY.questions)]  # fmt: skip
+
 DRAWN: dict[str, Callable[[], Figure]] = {
+    "price_of_search": lambda: figures.price_of_search({"untrained": STUDY, "after a round": STUDY}),
+    "help_by_step": lambda: figures.help_by_step(LOOKS),
+    "one_dose": lambda: figures.one_dose(LOOKS["answers"][-1], LOOKS["answers"][0]),
+    "hints_solved": lambda: figures.hints_solved({"untrained": HINTED, "after a round": HINTED}),
     "one_block": lambda: figures.one_block(figures.Block.of(WEIGHT, 3, outlier=8)),
     "inside_a_round": lambda: figures.inside_a_round(
         [watched(arm, weight, seed) for arm, weight in (("tailored", 0.0), ("reflection", 0.5)) for seed in (0, 1)]),

@@ -14,6 +14,7 @@ from l2r_course.checks.from_scratch import check_rate, check_sampled_items, chec
 from l2r_course.checks.grading import check_choice, check_extract_answer, check_same_number
 from l2r_course.checks.lab_report import (
     check_claims, check_exploratory, check_honest_verdict, check_unfair)
+from l2r_course.checks.helping import check_curves, check_hint, check_hint_tokens
 from l2r_course.checks.leaks import check_leaks
 from l2r_course.checks.reflection import (
     check_positive, check_pushing_margins, check_triplet_loss, check_triplet_texts)

@@ -133,7 +133,7 @@ def _letters(answer: Any) -> Any:
     return answer
 
 
-def _judge_letters(number: str, answer: Any, right: list[str], why: Mapping[str, str]) -> None:
+def judge_letters(number: str, answer: Any, right: list[str], why: Mapping[str, str]) -> None:
     """Check a choice of letters; the first wrong one, or else the first missing one, is explained.
 
     Args:
@@ -157,7 +157,7 @@ def _judge_letters(number: str, answer: Any, right: list[str], why: Mapping[str,
 @exercise("10.2", "what the table may claim")
 def check_claims(answer: Any) -> None:
     """The letters of the sentences that the table of comparisons supports."""
-    _judge_letters("10.2", answer, ["a", "c"], CLAIMS)
+    judge_letters("10.2", answer, ["a", "c"], CLAIMS)
 
 
 # --- 10.3: an honest verdict
@@ -241,4 +241,4 @@ def check_honest_verdict(theirs: Program) -> None:
 @exercise("10.4", "fixed beforehand or exploratory")
 def check_exploratory(answer: Any) -> None:
     """The letters of the findings that were not fixed before the runs."""
-    _judge_letters("10.4", answer, ["b", "d", "f"], EXPLORATORY)
+    judge_letters("10.4", answer, ["b", "d", "f"], EXPLORATORY)

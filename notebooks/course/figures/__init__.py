@@ -17,6 +17,7 @@ from l2r_course.figures.forgetting import (
     mistakes_by_skill, replay_compared, skill_changes, stopping_rule)
 from l2r_course.figures.grading import (
     leaks_by_net, parrot_by_size, question_lengths, reading, readings)
+from l2r_course.figures.helping import help_by_step, hints_solved, one_dose
 from l2r_course.figures.loop import round_diagram
 from l2r_course.figures.planning import card_planner, card_table, memory_by_part
 from l2r_course.figures.quantisation import codes_in_use, error_by_block, memory_to_train

@@ -15,13 +15,14 @@ from typing import Any
 
 from l2r_course.labs.explanations import lab as explanations
 from l2r_course.labs.held import Measured, bars_table, keep, numbers_table, read_log
+from l2r_course.labs.helping import lab as helping
 from l2r_course.labs.search import lab as search
 from l2r_course.research.experiments import code_commit
 from l2r_lite.loop.errors import UserError
 from l2r_lite.runs.report import environment
 
 # A lab's module has measure(seed, folder, progress=…), MEASURES, BARS, HELD and LOG.
-LABS: dict[str, Any] = {"explanations": explanations, "search": search}
+LABS: dict[str, Any] = {"explanations": explanations, "search": search, "helping": helping}
 
 
 def run_lab(name: str, seeds: list[int], runs: Path, log: Path, *, progress: bool) -> None:

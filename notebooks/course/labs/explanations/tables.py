@@ -16,6 +16,11 @@ from l2r_lite.runs.show import Table
 from l2r_lite.runs.statistics import wilson_interval
 
 
+def _signed(value: float, digits: int = 2, sign: str = "+") -> str:
+    """A number with a real minus sign, and none before zero."""
+    return f"{round(value, digits) + 0:{sign}.{digits}f}".replace("-", "−")
+
+
 def proposal_table(proposal: Proposal, case: Case, pools: Pools) -> Table:
     """Each proposed sentence: V in the case, V verified with Holm's p, V on future questions."""
     head = ["explanation", "V as seen", "V verified", "p (Holm)", "V on future questions"]
@@ -27,8 +32,8 @@ def proposal_table(proposal: Proposal, case: Case, pools: Pools) -> Table:
     seen, verified, future = (values for _, values in columns)
     corrected = holm(list(p_values(columns[1][0], wrong[1])))
     return Table(head, [
-        [sentence.text, f"{seen[i]:+.2f}", f"{verified[i]:+.2f}",
-         "< 0.001" if corrected[i] < 0.001 else f"{corrected[i]:.3f}", f"{future[i]:+.2f}"]
+        [sentence.text, _signed(seen[i]), _signed(verified[i]),
+         "< 0.001" if corrected[i] < 0.001 else f"{corrected[i]:.3f}", _signed(future[i])]
         for i, sentence in enumerate(proposal.sentences)])
 
 
@@ -38,7 +43,8 @@ def draws_table(*drawn: Drawn) -> Table:
             "re-ranked by verification", "a sentence is accepted"]
     return Table(head, [
         ["shuffled" if d.shuffled else "real", d.n,
-         *(f"{values.mean():.2f}" for values in (d.seen, d.verified, d.future, d.reranked)),
+         *(_signed(float(values.mean()), sign="")
+           for values in (d.seen, d.verified, d.future, d.reranked)),
          f"{d.any_accepted:.0%} of cases"] for d in drawn])
 
 
@@ -51,8 +57,8 @@ def effects_table(effects: Mapping[str, Effect]) -> Table:
     head = ["explanation", "observed", "observed among questions with a twin", "minimal pairs",
             "in pairs, ± 95 % (t)"]
     return Table(head, [
-        [h, f"{100 * e.observed:+.0f}", f"{100 * e.within:+.0f}", e.pairs,
-         f"{100 * e.paired:+.1f} ± {100 * e.half:.1f}"] for h, e in effects.items()])
+        [h, _signed(100 * e.observed, 0), _signed(100 * e.within, 0), e.pairs,
+         f"{_signed(100 * e.paired, 1)} ± {100 * e.half:.1f}"] for h, e in effects.items()])
 
 
 def repairs_table(repairs: Sequence[tuple[Repair, bool, bool]]) -> Table:

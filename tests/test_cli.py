@@ -28,7 +28,7 @@ OTHER: dict[str, Any] = {
     "budget": 2.5, "price": "0.15,0.6", "annotator": True, "concurrency": 3, "rounds": 5, "demonstrations": 3,
     "samples": 7, "temperature": 0.3, "limit": 11, "validation_limit": 12, "test_limit": 13, "reflection_weight": 0.25,
     "margin": 0.5, "replay": 0.25, "rate_decay": 0.75, "check_steps": True, "lessons": 3, "mistakes_per_question": 2,
-    "epochs": 9, "learning_rate": 0.01, "skip_bad": True,
+    "epochs": 9, "learning_rate": 0.01, "skip_bad": True, "prompt": "chat", "thoughts": True,
     "batch_size": 5, "micro_batch": 2, "max_new_tokens": 99, "exam_rows": 17, "patience": 2, "four_bit": False,
     "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": True, "seed": 42, "feedback_limit": 50, "steps": 12,
 }  # fmt: skip
@@ -249,10 +249,11 @@ def test_the_installed_command_answers() -> None:
 
 def test_summary_shows_each_run_and_the_mean_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed, after in ((0, 0.8), (1, 0.9), (2, 0.85)):
-        worked = {"mistakes": 3, "samples": 9, "lessons": 5, "train_seconds": 7.0}
+        worked = {"mistakes": 3, "samples": 9, "lessons": 5, "teacher_calls": 3, "items": 5, "triplet_share": 0.5,
+                  "validation_accuracy": 0.5, "by_skill": {}, "exam_seconds": 1.0, "train_seconds": 7.0}  # fmt: skip
         rounds = [{"round": n, "accuracy": a, "ci95": [a, a], **worked} for n, a in enumerate((0.5, after))]
         report = {"config": {"seed": seed}, "environment": {}, "rounds": rounds, "best_round": 1, "accuracy": after,
-                  "peak_rss_mb": 900.0}  # fmt: skip
+                  "ci95": [after, after], "stopped": "rounds", "peak_rss_mb": 900.0}  # fmt: skip
         (tmp_path / str(seed)).mkdir()
         (tmp_path / str(seed) / "report.json").write_text(json.dumps(report))
     assert main(["summary", *(str(tmp_path / str(seed)) for seed in range(3))]) == 0

@@ -107,8 +107,8 @@ def test_answers_come_round_by_round_and_are_escaped(tmp_path: Path) -> None:
         samples = [Sample("q", 0, f"<b>{number}", str(number), number == 10), Sample("other", 0, "x", None, False)]
         write_lines(tmp_path / f"round-{number}" / "test.jsonl", samples)
     table = answers_by_round(tmp_path, "q")
-    assert table.rows == [["before training", "<b>0", "✗ wrong"], ["after round 1", "<b>2", "✗ wrong"],
-                          ["after round 2", "<b>10", "✓ right"]]  # fmt: skip
+    assert table.rows == [["before training", "<b>0", "✗ wrong"], ["after round 2", "<b>2", "✗ wrong"],
+                          ["after round 10", "<b>10", "✓ right"]]  # fmt: skip
     assert "<b>" not in table._repr_html_()
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite import __version__
+from l2r_lite.app.terminal import plain_output
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import ConfigError, UserError, printable
+from l2r_lite.loop.errors import ConfigError, UserError
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.students.devices import helping
 from l2r_lite.students.presets import PRESETS
@@ -123,7 +124,7 @@ def _show_amounts(config: LoopConfig) -> None:
 
     print("Settings")
     for name, value in config.to_json().items():
-        print(printable(f"  {name:24}{value}"))
+        print(f"  {name:24}{value}")
     problems = {split: load_split(config, split) for split in SPLITS}
     counts = {split: len(found) for split, found in problems.items()}
     samples = counts["train"] * config.samples
@@ -239,9 +240,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     where = f" at {config.base_url}" if config.base_url else ""
     # Printed before the imports below, which take seconds.
-    print(printable(
+    print(
         f"{config.rounds} rounds, student {config.student}, problems {config.problems}, teacher "
-        f"{config.teacher}{where} → {out}"))
+        f"{config.teacher}{where} → {out}")
     from l2r_lite.app import figures
     from l2r_lite.runs.report import as_table
     from l2r_lite.runs.run import run_rounds
@@ -268,7 +269,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _summary(arguments: argparse.Namespace) -> int:
     from l2r_lite.runs.report import read_report, summarise
 
-    print(printable(summarise([read_report(folder) for folder in arguments.folders])))
+    print(summarise([read_report(folder) for folder in arguments.folders]))
     return 0
 
 
@@ -283,6 +284,11 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0 done, 1 the doctor found a fault that stops the default, 2 bad input (one
         sentence on stderr), 130 stopped.
     """
+    with plain_output():
+        return _main(argv)
+
+
+def _main(argv: list[str] | None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         return COMMANDS[arguments.command](arguments)

@@ -6,6 +6,7 @@ from typing import Any
 
 from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.runs.show import code
 from l2r_lite.students.sources import SHORT_NAMES
 
 # As stated in the data sets' repositories. They may change it, so the card says to look it up.
@@ -43,8 +44,8 @@ def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
 ---
 # A student of l2r_lite
 
-`{base}`, after {report["best_round"]} of {len(report["rounds"]) - 1} rounds of tailored learning
-([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: in each
+{code(base)}, after {report["best_round"]} of {len(report["rounds"]) - 1} rounds of tailored
+learning ([arXiv 2310.13332](https://arxiv.org/abs/2310.13332)) with l2r_lite {__version__}: in each
 round it took an exam, its mistakes were turned into lessons, and it trained on those. With λ > 0 it
 also trained on the contrast to its own mistakes.
 
@@ -81,8 +82,8 @@ and a student may have forgotten what its lessons did not cover.
 These weights come from three sources, and the terms of each apply. Look them up before you share
 the weights.
 
-- the base model `{base}`: {licence};
-- the data `{Path(config.problems).name}`: {data_licence};
+- the base model {code(base)}: {licence};
+- the data {code(Path(config.problems).name)}: {data_licence};
 - the lessons: {_teacher_terms(config)}.
 """
 
@@ -99,18 +100,18 @@ def _training(config: LoopConfig, report: dict[str, Any]) -> str:
     here, rounds = report["environment"], report["rounds"]
     lessons = sum(r["lessons"] for r in rounds[1:] if r["round"] <= report["best_round"])
     packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes") if name in here]
-    versions = ", ".join(f"{name} {here[name]}" for name in packages)
+    versions = ", ".join(code(f"{name} {here[name]}") for name in packages)
     questions = f"{rounds[-1].get('train_questions', 0)} training questions"
     four_bit = "4-bit NF4, " if config.four_bit else ""
     rate = f"learning rate {config.learning_rate:g}"
     return f"""| | |
 |---|---|
-| data | `{Path(config.problems).name}`: {questions} |
+| data | {code(Path(config.problems).name)}: {questions} |
 | teacher | {_teacher(config)} |
 | lessons | {lessons}, each verified against the known answer |
 | method | {four_bit}LoRA of rank {config.lora_rank}, merged into the weights |
 | settings | λ = {config.reflection_weight:g}, {rate}, seed {config.seed} |
-| made with | {versions}, on {here.get("device", "an unknown device")} |"""
+| made with | {versions}, on {code(here.get("device", "an unknown device"))} |"""
 
 
 def _row(entry: dict[str, Any], best: int) -> str:
@@ -125,7 +126,7 @@ def _teacher(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
         how = "shown questions only" if config.annotator else "asked about each mistake"
-        return f"`{model}`, {how}"
+        return f"{code(model)}, {how}"
     words = {"scripted": "a script that knows each solution", "none": "nobody (self-training)"}
     return words.get(kind, "rationales recorded earlier")
 
@@ -134,8 +135,8 @@ def _teacher_terms(config: LoopConfig) -> str:
     kind, _, model = config.teacher.partition(":")
     if kind == "openai":
         return (
-            f"the terms of use of the service that serves `{model}`; some forbid training other "
-            "models on its words")
+            f"the terms of use of the service that serves {code(model)}; some forbid training "
+            "other models on its words")
     if kind == "recorded":
         return "the terms of the model that wrote them and of its publisher"
     return "none"

@@ -7,7 +7,7 @@ from typing import Any
 
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.loop.runfolder import read_lines
+from l2r_lite.runs.reading import read_problems, read_test
 from l2r_lite.runs.report import read_report
 
 
@@ -67,8 +67,7 @@ def compare_runs(
             f"{len(places)} runs with the labels {', '.join(names)}: give at least two, each with "
             "a label.")
     reports = tuple(read_report(place) for place in places)
-    files = [place / "problems" / "test.jsonl" for place in places]
-    tests = [{p.id: p for p in read_lines(file, Problem)} for file in files]
+    tests = [{p.id: p for p in read_problems(place, "test")} for place in places]
     shared = {
         key: problem for key, problem in tests[0].items()
         if all(key in test and test[key].question == problem.question for test in tests)}
@@ -78,13 +77,17 @@ def compare_runs(
     if after is not None and not 0 <= after < min(len(r["rounds"]) for r in reports):
         raise RunError(f"after round {after}: not all of these runs have finished it.")
     rounds = [report["best_round"] if after is None else after for report in reports]
-    answers = tuple(map(_answers, places, rounds))
+    answers = tuple(
+        read_test(place, number, test.values())
+        for place, number, test in zip(places, rounds, tests, strict=True))
+    before = [
+        read_test(place, 0, test.values()) for place, test in zip(places, tests, strict=True)]
     configs = [report["config"] for report in reports]
     settings = {knob: tuple(c.get(knob) for c in configs) for found in configs for knob in found}
     differing = {
         knob: values for knob, values in settings.items() if any(v != values[0] for v in values)}
     left_out = len({key for test in tests for key in test} - set(shared))
-    changed = _changed([_answers(place, 0) for place in places], answers, shared)
+    changed = _changed(before, answers, shared)
     return Compared(names, reports, shared, left_out, changed, answers, differing)
 
 
@@ -99,8 +102,3 @@ def _changed(
         broken.append(frozenset(key for key in differing if was[key].correct))
     alone = [mine.difference(*fixed[:i], *fixed[i + 1 :]) for i, mine in enumerate(fixed)]
     return tuple(map(Changed, fixed, broken, alone))
-
-
-def _answers(place: Path, number: int) -> dict[str, Sample]:
-    samples = read_lines(place / f"round-{number}" / "test.jsonl", Sample)
-    return {sample.problem_id: sample for sample in samples}

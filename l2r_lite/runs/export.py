@@ -20,9 +20,9 @@ from l2r_lite import __version__
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem
-from l2r_lite.loop.runfolder import read_lines
 from l2r_lite.runs.card import model_card
 from l2r_lite.runs.config_file import read_config
+from l2r_lite.runs.reading import read, read_problems, rounds
 from l2r_lite.runs.report import read_report
 from l2r_lite.students.adapters import load_adapter
 from l2r_lite.students.loading import load_student
@@ -136,12 +136,10 @@ def push_to_hub(model: Path, repository: str) -> str:
 
 def _training_lines(run: Path) -> Iterator[tuple[Problem, dict[str, Any]]]:
     """Every lesson trained on, once, with its problem; no replayed lessons and no own answers."""
-    problems = {p.id: p for p in read_lines(run / "problems" / "train.jsonl", Problem)}
-    found = run.glob("round-*/training.jsonl")
-    files = {int(file.parent.name.removeprefix("round-")): file for file in found}
+    problems = {p.id: p for p in read_problems(run, "train")}
     seen = set()
-    for number in sorted(files):
-        for line in read_lines(files[number], dict):
+    for file in rounds(run, "training.jsonl").values():
+        for line in read(file, problems.values()):
             key = line["problem_id"], line["anchor"], line["negative"]
             if line["source"] == "lesson" and key not in seen:
                 seen.add(key)

@@ -25,8 +25,8 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from l2r_lite.loop.errors import RunError
-from l2r_lite.loop.records import Lesson, Problem, Rejection, Sample
-from l2r_lite.loop.runfolder import SCRATCH, read_json, read_lines, write_json
+from l2r_lite.loop.runfolder import SCRATCH, read_json, write_json
+from l2r_lite.runs.reading import check, check_folder, read
 
 FORMAT = 1  # of a run folder; raised when older versions cannot read what newer ones write
 SEALED = (
@@ -35,8 +35,6 @@ SEALED = (
 LAST_OF_STAGE = {
     "rejected.jsonl": "lessons.jsonl", "feedback.json": "lessons.jsonl",
     "training.jsonl": "adapter", "losses.jsonl": "adapter"}
-RECORDS = {
-    "exam": Sample, "validation": Sample, "test": Sample, "lessons": Lesson, "rejected": Rejection}
 READ_ONLY = "may not be written; make it writable, or copy the run to another place"
 LINK = (
     "is a link, and a write through it could land anywhere. Remove it, or replace it by what it "
@@ -169,19 +167,13 @@ def sealed_config(out: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     seals = read_json(file)
-    try:
-        number, config, digests = seals["format"], seals["config"], seals["sha256"]
-        if not (isinstance(number, int) and isinstance(config, dict) and isinstance(digests, dict)):
-            raise TypeError("its fields have other types")
-    except (KeyError, TypeError) as error:
-        raise RunError(
-            f"{file}: is damaged ({error}). Remove it to use the run's files as they are."
-        ) from error
-    if number > FORMAT:
+    number = seals.get("format") if isinstance(seals, dict) else None
+    if isinstance(number, int) and number > FORMAT:
         raise RunError(
             f"{out}: was written by a newer l2r_lite (format {number}; this one reads {FORMAT}). "
             "Update l2r_lite, or use another folder.")
-    return config
+    check(file, seals)
+    return seals["config"]
 
 
 class Checksums:
@@ -202,7 +194,7 @@ class Checksums:
         """Compare every file with its seal, then seal the files that have none.
 
         Raises:
-            RunError: a file was changed or is missing.
+            RunError: a file was changed, is missing, or is not as schema.FILES says.
         """
         if not self.file.exists() and any(self._finished()):
             warnings.warn(
@@ -217,6 +209,7 @@ class Checksums:
                 raise RunError(
                     f"{file}: is missing. Remove the folder {file.parent} to train its "
                     "round again; everything else is kept.")
+        check_folder(self.out)
         # Missing files will be made again, and must not be compared with the old ones.
         self._seal(found)
 
@@ -243,8 +236,7 @@ class Checksums:
     def _raise_changed(self, file: Path) -> None:
         """Name the file that was changed and, if it cannot be read, its damaged line."""
         if file.suffix == ".jsonl":
-            in_problems = file.parent.name == "problems"
-            read_lines(file, Problem if in_problems else RECORDS.get(file.stem, dict))
+            read(file)
         thing = f"the folder {file.parent}" if file.suffix == ".safetensors" else "the file"
         raise RunError(
             f"{file}: is not what the run wrote (a flipped byte, or an edit by hand). Remove "

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from l2r_lite.data.steps import follows
-from l2r_lite.loop import runfolder as folder
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
+from l2r_lite.loop.errors import RunError
+from l2r_lite.loop.records import Problem
+from l2r_lite.runs.reading import SPLITS, read, read_exam, read_problems
 from l2r_lite.runs.statistics import accuracy_interval, mean_interval
 
 # These may differ between two runs of one config on one machine; tests compare everything else.
@@ -26,14 +27,10 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
     """The report of a run folder, finished or not.
 
     Returns:
-        {"config", "environment", "rounds": [one entry per finished round, entry 0 before any
-        training], "best_round", "accuracy": that of the student kept, "peak_rss_mb",
-        "stopped"}. Accuracies are shares of the test questions, `validation_accuracy` of the
-        validation questions; the latter decides `best_round`.
+        What schema.Report says: `rounds` has one entry per finished round, entry 0 before any
+        training; `validation_accuracy` decides `best_round`.
     """
-    problems = {
-        split: tuple(folder.read_lines(out / "problems" / f"{split}.jsonl", Problem))
-        for split in ("train", "validation", "test")}
+    problems = {split: read_problems(out, split) for split in SPLITS}
     rounds: list[dict[str, Any]] = []
     for number in range(config.rounds + 1):
         place = out / f"round-{number}"
@@ -50,30 +47,24 @@ def build_report(out: Path, config: LoopConfig, stopped: str) -> dict[str, Any]:
 
 
 def read_report(out: Path) -> dict[str, Any]:
-    """Read the report of a run folder, and check that tables and figures can use it.
+    """Read the report of a run folder; it has at least the evaluation before training.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing, no round is finished, or a field is not as schema.Report says.
     """
-    report = folder.read_json(out / "report.json")
-    try:
-        as_table(report), report["config"]["seed"], report["environment"]
-        if not report["rounds"]:
-            raise ValueError("no round of it is finished")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise folder.RunError(
-            f"{out / 'report.json'}: is not the report of a run ({type(error).__name__}: {error}). "
-            f"Write it again with: l2r-lite run --resume {out}") from error
+    report = read(out / "report.json")
+    if not report["rounds"]:
+        raise RunError(
+            f"{out}: no round of this run is finished. Resume it with: l2r-lite run --resume {out}")
     return report
 
 
 def _entry(number: int, place: Path, problems: dict[str, tuple[Problem, ...]]) -> dict[str, Any]:
     test, validation = (
-        ExamReport(problems[split], tuple(folder.read_lines(place / f"{split}.jsonl", Sample)))
-        for split in ("test", "validation"))
+        read_exam(place / f"{split}.jsonl", problems[split]) for split in ("test", "validation"))
     seconds: dict[str, float] = {}
     if (place / "stages.json").exists():
-        seconds = folder.read_json(place / "stages.json")
+        seconds = read(place / "stages.json")
     interval = accuracy_interval(test)
     evaluation = seconds.get("validation", 0.0) + seconds.get("test", 0.0)
     return {
@@ -90,11 +81,11 @@ def _taught(
     place: Path, problems: Sequence[Problem], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The part of a round's entry that comes from its exam, feedback and training."""
-    exam = folder.read_lines(place / "exam.jsonl", Sample)
-    feedback = folder.read_json(place / "feedback.json")
-    items = folder.read_lines(place / "training.jsonl", dict)
-    rejections = folder.read_lines(place / "rejected.jsonl", Rejection)
-    lessons = folder.read_lines(place / "lessons.jsonl", Lesson)
+    exam = read(place / "exam.jsonl", problems)
+    feedback = read(place / "feedback.json")
+    items = read(place / "training.jsonl")
+    rejections = read(place / "rejected.jsonl", problems)
+    lessons = read(place / "lessons.jsonl", problems)
     asked = {p.id: p for p in problems}
     triplets = sum(i["positive"] is not None and i["negative"] is not None for i in items)
     cost = {"teacher_cost_so_far": feedback["so_far"]} if feedback.get("so_far") else {}
@@ -178,7 +169,7 @@ def summarise(reports: list[dict[str, Any]]) -> str:
     for report, row in zip(reports, rows, strict=True):
         shares = "".join(f"{value:>10.1%}" for value in row)
         seconds, peak = sum(map(_seconds, report["rounds"])), report["peak_rss_mb"] or 0
-        lines.append(f"{report['config']['seed']:<7}{shares}{seconds:>10.0f}{peak:>10.0f}")
+        lines.append(f"{report['config'].get('seed', '–'):<7}{shares}{seconds:>10.0f}{peak:>10.0f}")
     if len(rows) == 1:
         return "\n".join([*lines, "One run: a mean with its interval needs two seeds or more."])
     means = [mean_interval(column) for column in zip(*rows, strict=True)]

@@ -22,6 +22,7 @@ from l2r_lite.loop.rounds import Loop
 from l2r_lite.loop.runfolder import read_lines, write_json, write_lines
 from l2r_lite.loop.stages import Progress, Stages
 from l2r_lite.runs import guard
+from l2r_lite.runs.reading import read_problems
 from l2r_lite.runs.report import build_report
 from l2r_lite.runs.same_run import check_same_run
 from l2r_lite.students.devices import join
@@ -144,7 +145,7 @@ def _go(
 def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:
     """A split's problems, from the run folder if it has them."""
     file = _problem_file(out, split)
-    return read_lines(file, Problem) if file.exists() else load_split(config, split)
+    return list(read_problems(out, split)) if file.exists() else load_split(config, split)
 
 
 def _problem_file(out: Path, split: str) -> Path:

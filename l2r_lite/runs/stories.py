@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from l2r_lite.data.arithmetic import equations, wrong_equations
 from l2r_lite.data.pocket import rationales as pocket
 from l2r_lite.data.steps import gap
 from l2r_lite.loop.errors import RunError, printable
 from l2r_lite.loop.prompts import student_prompt
-from l2r_lite.loop.records import ExamReport, Lesson, Problem, Rejection, Sample
-from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.runs.show import PLAIN, safe
+from l2r_lite.loop.records import ExamReport, Problem, Rejection, Sample
+from l2r_lite.runs.reading import read, read_exam, read_problems
+from l2r_lite.runs.show import PLAIN, html, join, safe
 
 FIXED, STILL_WRONG, NOT_ASKED = "fixed", "still wrong", "not asked again"
 Place = tuple[int, int] | None  # from where to where in a text
@@ -62,7 +64,7 @@ class Story:
         """Whether all its samples were right in the previous exam: the student has forgotten."""
         return self.right_earlier == 1
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         """A table for notebooks. Text from models, teachers and data sets is escaped."""
         exam = "Exam" if self.split == "exam" else "Validation"
         place, why = first_wrong(self.problem, self.mistake)
@@ -70,20 +72,20 @@ class Story:
         after = "(not asked again yet)"
         if self.right_after is not None:
             after = f"({self.right_after:.0%} of its samples right)"
-        wrote = [_marked(self.mistake, place), f"<em>{safe(why)}</em>", before]
+        wrote = [_marked(self.mistake, place), html("<em>{}</em>", why), before]
         rows = [
-            _row("Question", safe(student_prompt(self.problem))),
-            _row("Right answer", safe(self.problem.answer)),
-            _row(f"{exam}, round {self.round}", *wrote, *(f"also: {safe(t)}" for t in self.others)),
+            _row("Question", student_prompt(self.problem)),
+            _row("Right answer", self.problem.answer),
+            _row(f"{exam}, round {self.round}", *wrote, *(f"also: {text}" for text in self.others)),
         ]
         if self.split == "exam":
-            rows.append(_row("Teacher", safe(self.feedback)))
+            rows.append(_row("Teacher", self.feedback))
             rows.append(_row("Lessons", *(_lesson(self.problem, text) for text in self.lessons)))
         if self.rejected:
-            refused = [f"{safe(r.reason)}: {safe(r.rationale) or '–'}" for r in self.rejected]
+            refused = [f"{r.reason}: {r.rationale or '–'}" for r in self.rejected]
             rows.append(_row("Rejected", *refused))
-        rows.append(_row(f"Next {exam.lower()}", *map(safe, self.afterwards), after))
-        return f'<table class="{PLAIN}">{"".join(rows)}</table>'
+        rows.append(_row(f"Next {exam.lower()}", *self.afterwards, after))
+        return html('<table class="{}">{}</table>', PLAIN, join(rows))
 
     def __str__(self) -> str:
         return printable("\n".join([
@@ -92,27 +94,26 @@ class Story:
             *(f"  next exam: {x}" for x in self.afterwards)]))
 
 
-def _row(head: str, *cells: str) -> str:
+def _row(head: str, *cells: str) -> Markup:
     left = "text-align:left;vertical-align:top;max-width:40em;overflow-wrap:anywhere"
-    cell = "<br>".join(cells) or "–"
-    return (
-        f'<tr><th scope="row" style="{left};overflow-wrap:normal;padding-right:1em">{head}</th>'
-        f'<td style="{left}">{cell}</td></tr>')
+    return html(
+        '<tr><th scope="row" style="{};overflow-wrap:normal;padding-right:1em">{}</th>'
+        '<td style="{}">{}</td></tr>', left, head, left, join(cells, "<br>") or "–")
 
 
-def _lesson(problem: Problem, text: str) -> str:
+def _lesson(problem: Problem, text: str) -> Markup:
     """A lesson, marked where its steps do not lead to its answer."""
     doubt = gap(problem, text)
-    return safe(text) + (f" <em>(in doubt: {doubt})</em>" if doubt else "")
+    return html("{} <em>(in doubt: {})</em>", text, doubt) if doubt else safe(text)
 
 
-def _marked(text: str, place: Place) -> str:
+def _marked(text: str, place: Place) -> Markup:
     if place is None:
         return safe(text)
     look = "background:none;color:inherit;font-weight:bold;text-decoration:underline wavy"
     start, end = place
-    mark = f'<mark style="{look}">{safe(text[start:end])}</mark>'
-    return f"{safe(text[:start])}{mark}{safe(text[end:])}"
+    mark = html('<mark style="{}">{}</mark>', look, text[start:end])
+    return html("{}{}{}", text[:start], mark, text[end:])
 
 
 def first_wrong(problem: Problem, rationale: str) -> tuple[Place, str]:
@@ -164,8 +165,8 @@ def read_stories(out: str | Path, split: str = "exam") -> list[Story]:
         earlier, now, later = (samples.get(n, {}) for n in (number - 1, number, number + 1))
         taught, refused = {}, {}
         if split == "exam":
-            taught = _by_problem(_read(place / "lessons.jsonl", Lesson))
-            refused = _by_problem(_read(place / "rejected.jsonl", Rejection))
+            taught = _by_problem(_read(place / "lessons.jsonl", exam.problems))
+            refused = _by_problem(_read(place / "rejected.jsonl", exam.problems))
         wrong: dict[Problem, list[str]] = {}
         for mistake in exam.mistakes:
             wrong.setdefault(mistake.problem, []).append(mistake.rationale)
@@ -202,18 +203,18 @@ def read_exams(out: str | Path) -> list[ExamReport]:
 def _finished_exams(out: Path, split: str) -> dict[int, ExamReport]:
     """Round → its finished exam (from round 1), or its finished validation (from round 0)."""
     questions, first = ("train", 1) if split == "exam" else (split, 0)
-    problems = tuple(read_lines(out / "problems" / f"{questions}.jsonl", Problem))
+    problems = read_problems(out, questions)
     exams = {}
     for number in itertools.count(first):
         file = out / f"round-{number}" / f"{split}.jsonl"
         if not file.exists():
             break
-        exams[number] = ExamReport(problems, tuple(read_lines(file, Sample)))
+        exams[number] = read_exam(file, problems)
     return exams
 
 
-def _read(file: Path, cls: type[Any]) -> list[Any]:
-    return read_lines(file, cls) if file.exists() else []
+def _read(file: Path, problems: Iterable[Problem]) -> list[Any]:
+    return read(file, problems) if file.exists() else []
 
 
 def _by_problem(records: Iterable[Any]) -> dict[str, list[Any]]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from l2r_course.research.statistics import Difference
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError, UserError
-from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.loop.runfolder import read_json, read_lines, write_json
+from l2r_lite.loop.runfolder import read_json, write_json
+from l2r_lite.runs.reading import read_problems, read_test
 from l2r_lite.runs.report import read_report
 from l2r_lite.runs.show import Table
 
@@ -93,12 +93,10 @@ def answers(folders: Sequence[str | Path]) -> NDArray[np.int64]:
         report = read_report(folder)
         if report["stopped"] == "user":
             raise RunError(f"{folder}: this run was interrupted; resume it first.")
-        file = folder / f"round-{report['best_round']}" / "test.jsonl"
-        samples = read_lines(file, Sample)
-        problems = read_lines(folder / "problems" / "test.jsonl", Problem)
+        problems = read_problems(folder, "test")
         tests.append([(problem.id, problem.question) for problem in problems])
-        right = {sample.problem_id: int(sample.correct) for sample in samples}
-        rows.append([right[problem.id] for problem in problems])
+        answered = read_test(folder, report["best_round"], problems)
+        rows.append([int(answered[problem.id].correct) for problem in problems])
     if any(test != tests[0] for test in tests):
         raise RunError(
             f"the runs {', '.join(map(str, folders))} took different tests: they are no pairs.")

@@ -16,7 +16,7 @@ from l2r_course.show import Markdown
 from l2r_lite.data.arithmetic import equations
 from l2r_lite.data.pocket.world import KNOWN
 from l2r_lite.loop.records import Problem, Sample
-from l2r_lite.loop.runfolder import read_lines
+from l2r_lite.runs.reading import read, read_problems, read_test
 from l2r_lite.runs.report import read_report
 from l2r_lite.runs.show import Table
 
@@ -98,9 +98,10 @@ def too_many_steps(folder: str | Path) -> Table:
 def _tests(folder: str | Path) -> tuple[dict[str, Problem], list[list[Sample]]]:
     """A run's test questions by id, and its answers to them before and after each round."""
     place = Path(folder)
-    problems = {p.id: p for p in read_lines(place / "problems" / "test.jsonl", Problem)}
-    rounds = read_report(place)["rounds"]
-    tests = [read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
+    problems = {p.id: p for p in read_problems(place, "test")}
+    tests = [
+        list(read_test(place, entry["round"], problems.values()).values())
+        for entry in read_report(place)["rounds"]]
     return problems, tests
 
 
@@ -109,7 +110,7 @@ def items_by_source(folders: Mapping[str, str | Path]) -> Table:
     rows = []
     for name, folder in folders.items():
         for entry in read_report(Path(folder))["rounds"][1:]:
-            items = read_lines(Path(folder) / f"round-{entry['round']}" / "training.jsonl", dict)
+            items = read(Path(folder) / f"round-{entry['round']}" / "training.jsonl")
             count = Counter(item["source"] for item in items)
             rows.append([
                 name, entry["round"], count["lesson"], count["replay"], count["own"],

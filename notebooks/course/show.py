@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from l2r_lite.loop.errors import printable
+
 
 class Markdown:
     """Text that a notebook renders."""
@@ -16,7 +18,7 @@ class Markdown:
         return self.text
 
     def __repr__(self) -> str:
-        return self.text
+        return printable(self.text)
 
 
 def source(function: Callable[..., Any], first: str = "", last: str = "") -> Markdown:

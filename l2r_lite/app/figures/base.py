@@ -5,15 +5,16 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
 from l2r_lite.app.figures.readable import alt_text, darken_text
+from l2r_lite.runs.show import html
 
 # Okabe and Ito's palette: told apart by readers with any common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -44,7 +45,7 @@ class Picture(Figure):
         # nbconvert and others read the alternative text from here; JupyterLab does not (4.6).
         return as_png(self), {"alt": alt_text(self)}
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         return as_html(self)
 
     def __repr__(self) -> str:
@@ -61,7 +62,7 @@ def as_png(figure: Figure) -> bytes:
     return small.getvalue()
 
 
-def as_html(figure: Figure) -> str:
+def as_html(figure: Figure) -> Markup:
     """A figure as an HTML image on a white card, with alternative text; it shrinks with its page.
 
     JupyterLab gives no alternative text to an image of its own, only to one in HTML.
@@ -70,9 +71,8 @@ def as_html(figure: Figure) -> str:
         "max-width:100%;height:auto;box-sizing:border-box;background:white;padding:6px;"
         "border-radius:8px")
     data = b64encode(as_png(figure)).decode()
-    return (
-        f'<img alt="{escape(alt_text(figure))}" style="{card}" '
-        f'src="data:image/png;base64,{data}">')
+    return html(
+        '<img alt="{}" style="{}" src="data:image/png;base64,{}">', alt_text(figure), card, data)
 
 
 @contextmanager

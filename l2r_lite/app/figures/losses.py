@@ -1,5 +1,6 @@
 """Figure of a run's two losses, step by step."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ def losses_by_round(logs: Mapping[int, Log]) -> Figure:
     """
     entries = [entry for log in logs.values() for entry in log]
     panels = [("lm", "L_lm in nats per token", LESSON)]
-    if any(entry["triplets"] for entry in entries):
+    if any(entry.get("triplets") for entry in entries):
         panels.append(("cl", "L_cl (cosine)", REFLECTION))
     with style():
         figure = new_figure(8, 4.2)
@@ -45,9 +46,8 @@ def losses_by_round(logs: Mapping[int, Log]) -> Figure:
 def _draw_losses(axes: Axes, logs: Mapping[int, Log], key: str, colour: str) -> None:
     start, top = 0, 0.0
     for number, log in logs.items():
-        steps = [step for step, entry in enumerate(log) if key != "cl" or entry["triplets"]]
-        values = [log[step][key] for step in steps]
-        places = [start + step + 1 for step in steps]
+        found = _values(log, key)
+        values, places = list(found.values()), [start + step + 1 for step in found]
         axes.plot(places, values, color=colour, lw=0.8, alpha=0.45)
         mark = "o-" if len(values) == 1 else "-"  # one step alone makes no line
         axes.plot(places, running_mean(values), mark, color=colour, lw=2.2, ms=4)
@@ -62,6 +62,13 @@ def _draw_losses(axes: Axes, logs: Mapping[int, Log], key: str, colour: str) -> 
     axes.grid(axis="y", alpha=0.25)
 
 
+def _values(log: Log, key: str) -> dict[int, float]:
+    """Step → its loss, for the steps that have one; a training that went wrong logs NaN."""
+    return {
+        step: entry[key] for step, entry in enumerate(log)
+        if math.isfinite(entry.get(key, math.nan)) and (key != "cl" or entry.get("triplets"))}
+
+
 def running_mean(values: Sequence[float]) -> list[float]:
     """The mean of each value and up to WINDOW − 1 values before it."""
     windows = (values[max(0, end - WINDOW) : end] for end in range(1, len(values) + 1))
@@ -71,7 +78,7 @@ def running_mean(values: Sequence[float]) -> list[float]:
 def _losses_in_words(logs: Mapping[int, Log], keys: Sequence[str]) -> str:
     said = []
     for key in keys:
-        rounds = ([e[key] for e in log if key != "cl" or e["triplets"]] for log in logs.values())
+        rounds = (_values(log, key).values() for log in logs.values())
         means = ", ".join(f"{sum(values) / len(values):.2f}" for values in rounds if values)
         said.append(f"L_{key} {means}")
     return f"Mean per round: {'; '.join(said)}" if logs else ""

@@ -5,10 +5,11 @@ from base64 import b64encode
 from typing import Any
 
 import ipywidgets as w
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from l2r_lite.app import figures
-from l2r_lite.runs.show import PLAIN, Table
+from l2r_lite.runs.show import PLAIN, Table, html
 
 # JupyterLab's variables follow its theme; the second values are for pages without a theme.
 LOOK = """<style>
@@ -33,9 +34,9 @@ LOOK = """<style>
 </style>"""
 
 
-def say(html: str, kind: str = "say") -> str:
-    """A line of a panel. Pass text from outside through `safe` first."""
-    return f'<div class="l2r-{kind} {PLAIN}">{html}</div>'
+def say(line: object, kind: str = "say") -> Markup:
+    """A line of a panel: text, or HTML from `html`."""
+    return html('<div class="l2r-{} {}">{}</div>', kind, PLAIN, line)
 
 
 def stack(*children: w.Widget) -> w.VBox:

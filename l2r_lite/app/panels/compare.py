@@ -10,7 +10,7 @@ from l2r_lite.app import figures
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import printable
 from l2r_lite.runs.compare import compare_runs
-from l2r_lite.runs.show import Table, safe
+from l2r_lite.runs.show import Table, html
 
 _MOST = 40  # questions in one table
 _LOOK = {
@@ -111,7 +111,7 @@ class compare_panel(Panel):  # noqa: N801 - used like a function
 
     def _list(self) -> None:
         table = self.questions()
-        line = say(f'<div role="status">{safe(self._count())}</div>')
+        line = say(html('<div role="status">{}</div>', self._count()))
         self._questions.value = line + table._repr_html_() if table.rows else line
 
     def _count(self) -> str:

@@ -13,11 +13,12 @@ from l2r_lite.app import figures
 from l2r_lite.app.panels import words
 from l2r_lite.app.panels.live import Forecast
 from l2r_lite.loop.stages import Progress
+from l2r_lite.runs.show import html
 
 _REFRESH = 0.3  # seconds between two updates of the status line
 _LOOK = (
-    "<style>.l2r-live {line-height: 1.5; min-height: 3.2em} "
-    ".l2r-live progress {width: 100%; max-width: 42em; height: 14px}</style>")
+    ".l2r-live {line-height: 1.5; min-height: 3.2em} "
+    ".l2r-live progress {width: 100%; max-width: 42em; height: 14px}")
 
 
 class LiveFigure:
@@ -69,7 +70,7 @@ class LiveFigure:
         line = f"Done: {min(done, self.rounds)} of {self.rounds} rounds."
         if done < self.rounds:
             line += " Run this cell again to resume."
-        self._line.update(HTML(f"<div>{line}</div>"))
+        self._line.update(HTML(html("<div>{}</div>", line)))
 
     def figure(self) -> Figure:
         """Accuracy by round, low enough to be in view together with the cell and the bar."""
@@ -79,4 +80,4 @@ class LiveFigure:
 
     def _status(self) -> HTML:
         line = words.status("running", None, self._forecast, self.rounds, None)
-        return HTML(f'{_LOOK}<div class="l2r-live">{line}</div>')
+        return HTML(html('<style>{}</style><div class="l2r-live">{}</div>', _LOOK, line))

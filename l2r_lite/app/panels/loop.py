@@ -14,11 +14,11 @@ from l2r_lite.app.panels.live import AT_WORK, DrawBudget, Forecast, Live, Stop
 from l2r_lite.app.panels.settings import Settings, folder_for
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError, UserError
-from l2r_lite.loop.runfolder import read_json, read_lines
 from l2r_lite.loop.stages import Progress
-from l2r_lite.runs.report import TIMES, read_report
+from l2r_lite.runs.reading import read, rounds
+from l2r_lite.runs.report import TIMES
 from l2r_lite.runs.same_run import check_same_run
-from l2r_lite.runs.show import Table, safe
+from l2r_lite.runs.show import Table, html
 
 # Icon and tooltip of each button.
 _BUTTONS = {
@@ -209,14 +209,12 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
         """Show the run in the folder."""
         self.report, self._logs, self._meter = None, {}, None
         try:
-            file = self.out / "report.json"
-            begun = file.exists() and read_json(file)
+            report = {}
+            if (self.out / "report.json").exists():
+                report = read(self.out / "report.json")
             # A run that was stopped before its first evaluation has a report without rounds.
-            if begun and not (isinstance(begun, dict) and begun.get("rounds") == []):
-                self.report = read_report(self.out)
-            files = {int(f.parent.name[6:]): f for f in self.out.glob("round-*/losses.jsonl")}
-            for number in sorted(files):
-                self._logs[number] = read_lines(files[number], dict)
+            self.report = report if report.get("rounds") else None
+            self._logs = {n: read(file) for n, file in rounds(self.out, "losses.jsonl").items()}
         except RunError as error:
             self._fault = f"⚠ {error}"
         if self.report:
@@ -278,11 +276,11 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             self.settings.enable(idle)
             mark = self._result.remove_class if self._ready or not idle else self._result.add_class
             mark("l2r-old")
-            self._place.value = say(safe(self._where or f"Run folder: {self.out}"))
+            self._place.value = say(self._where or f"Run folder: {self.out}")
             line = words.status(
                 state, self.report, self._forecast, self._rounds(), self.live.error)
             if self._fault:
-                line = f'<div role="alert" class="l2r-fault">{safe(self._fault)}</div>{line}'
+                line = html('<div role="alert" class="l2r-fault">{}</div>{}', self._fault, line)
             self._status.value = say(line)
             self._cost.value = say(words.cost(self._ready, self._meter, self.report))
 
@@ -294,5 +292,5 @@ class loop_panel(Panel):  # noqa: N801 - used like a function
             return True
         more = self._ready.rounds >= len(self.report["rounds"])
         patience = self._ready.patience
-        patient = not patience or patience > self.report["config"]["patience"]
+        patient = not patience or patience > self.report["config"].get("patience", 0)
         return more and (self.report["stopped"] == "rounds" or patient)

@@ -11,7 +11,7 @@ from l2r_lite.app import figures
 from l2r_lite.app.figures.base import shorten
 from l2r_lite.app.panels.base import Panel, say, side_by_side, stack
 from l2r_lite.loop.errors import RunError, printable
-from l2r_lite.runs.show import Table
+from l2r_lite.runs.show import Table, html
 from l2r_lite.runs.stories import FIXED, NOT_ASKED, STILL_WRONG, Story, first_wrong, read_stories
 
 _ALL, _NEW, _NO_SKILL = "all", "newly wrong", "(none named)"
@@ -123,7 +123,7 @@ class mistake_browser(Panel):  # noqa: N801 - used like a function
         count = f"{len(self.shown)} of {len(stories)} questions answered wrong."
         if len(self.shown) > _MOST_LISTED:
             count += f" The list shows the first {_MOST_LISTED}."
-        self._count.value = say(f'<div role="status">{count}</div>')
+        self._count.value = say(html('<div role="status">{}</div>', count))
         self._picture.value = figures.as_html(self.figure()) if self.shown else ""
         self._show_story()
 

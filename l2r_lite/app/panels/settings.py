@@ -17,7 +17,7 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.same_run import MAY_CHANGE
-from l2r_lite.runs.show import Table, safe
+from l2r_lite.runs.show import Table, html
 from l2r_lite.students.sources import SHORT_NAMES
 
 LABELS = {
@@ -154,9 +154,9 @@ class Settings:
             about = "API key of the teacher; empty: the key in the environment"
             if knob in _KNOBS:
                 about = _KNOBS[knob].metadata["help"]
-            line = say(safe(about), "help")
+            line = say(about, "help")
             if knob in faults:
-                line = say(f'<span role="alert">⚠ {safe(faults[knob])}</span>', "fault")
+                line = say(html('<span role="alert">⚠ {}</span>', faults[knob]), "fault")
             # Unchanged text is not sent again, or screen readers would repeat it.
             if below.value != line:
                 below.value = line

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from markupsafe import Markup
+
 from l2r_lite.app.panels.live import AT_WORK, Forecast
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
+from l2r_lite.loop.runfolder import from_json
 from l2r_lite.loop.stages import Progress
-from l2r_lite.runs.show import safe
+from l2r_lite.runs.show import html
 from l2r_lite.teachers.cost import Meter
 
 _STATES = {
@@ -23,7 +26,7 @@ _PARTS = {
 def status(
     state: str, report: dict[str, Any] | None, forecast: Forecast, rounds: int,
     error: BaseException | None,
-) -> str:
+) -> Markup:
     """The state of a run as HTML: a line that screen readers announce when it changes.
 
     A progress bar follows while the run is working.
@@ -32,14 +35,14 @@ def status(
         line = f"{_STATES[state]}: {_place(forecast.now, rounds)}"
         if state == "running":
             line += _time_left(forecast, rounds)
-        return f'<div role="status">{line}</div>{_bar(forecast.now)}'
+        return html('<div role="status">{}</div>{}', line, _bar(forecast.now))
     if state == "failed":
-        what = safe(error)
+        what = str(error)
         if not isinstance(error, UserError):
-            what = f"unexpected {type(error).__name__}: {safe(str(error)[:500])}"
-        return (
-            f'<div role="alert" class="l2r-fault">⚠ Failed: {what} The finished steps are saved, '
-            "and the run can be resumed.</div>")
+            what = f"unexpected {type(error).__name__}: {what[:500]}"
+        return html(
+            '<div role="alert" class="l2r-fault">⚠ Failed: {} The finished steps are saved, '
+            "and the run can be resumed.</div>", what)
     reached = _reached(report) if report and report["rounds"] else ""
     stopped = report["stopped"] if report else ""
     if state == "stopped" and stopped == "budget":
@@ -47,14 +50,14 @@ def status(
     elif state == "stopped":
         line = f"Stopped. Press Continue to resume. {reached}"
     elif state == "finished" and report and stopped == "no-improvement":
-        patience = report["config"]["patience"]
+        patience = report["config"].get("patience", 0)
         rounds_without = "1 round" if patience == 1 else f"{patience} rounds"
         line = f"Finished: no better validation for {rounds_without}. {reached}"
     elif state == "finished":
         line = f"Finished: {reached} For more training, increase the number of rounds."
     else:
         line = f"{_STATES[state]}: {reached}" if reached else f"{_STATES[state]}."
-    return f'<div role="status">{line}</div>'
+    return html('<div role="status">{}</div>', line)
 
 
 def _place(now: Progress | None, rounds: int) -> str:
@@ -66,11 +69,12 @@ def _place(now: Progress | None, rounds: int) -> str:
     return f"round {now.round} of {rounds} · {now.stage}{parts}"
 
 
-def _bar(now: Progress | None) -> str:
+def _bar(now: Progress | None) -> Markup:
     if now is None or not now.total:
-        return '<progress aria-label="preparing"></progress>'
+        return html('<progress aria-label="preparing"></progress>')
     label = f"{now.stage} of round {now.round}"
-    return f'<progress aria-label="{label}" max="{now.total}" value="{now.done}"></progress>'
+    return html(
+        '<progress aria-label="{}" max="{}" value="{}"></progress>', label, now.total, now.done)
 
 
 def _time_left(forecast: Forecast, rounds: int) -> str:
@@ -107,7 +111,7 @@ def cost(config: LoopConfig | None, meter: Meter | None, report: dict[str, Any] 
     """Number of calls to the teacher and their cost, since the run was last started."""
     if meter is None and report:
         noted = [r["teacher_cost_so_far"] for r in report["rounds"] if "teacher_cost_so_far" in r]
-        meter = Meter(**noted[-1]) if noted else None
+        meter = from_json(Meter, noted[-1]) if noted else None
     if meter is None:
         free = config is not None and not config.teacher.startswith("openai:")
         return "Teacher: free of charge." if free else ""

@@ -9,9 +9,8 @@ from typing import Any
 from l2r_course.figures.common import percent
 from l2r_course.show import Markdown
 from l2r_lite.loop.errors import RunError
-from l2r_lite.loop.records import Sample
-from l2r_lite.loop.runfolder import read_lines
-from l2r_lite.runs.show import Table
+from l2r_lite.runs.reading import read, rounds
+from l2r_lite.runs.show import Table, code
 
 KNOWN = 0.8  # a skill counts as known from this accuracy on
 
@@ -25,13 +24,13 @@ def run_in_words(report: dict[str, Any]) -> Markdown:
     Raises:
         ValueError: the run has no round yet.
     """
-    rounds = report["rounds"]
-    if len(rounds) < 2:
+    entries = report["rounds"]
+    if len(entries) < 2:
         raise ValueError("the run has no finished round yet; run the cell above it to its end")
     sentences = {
-        "Accuracy": _accuracy(rounds), "Mistakes": _mistakes(rounds[1:]),
-        "Learned": _learned(rounds[0]["by_skill"], rounds[-1]["by_skill"]),
-        "Forgotten": _forgotten(rounds[0]["by_skill"], rounds[-1]["by_skill"]),
+        "Accuracy": _accuracy(entries), "Mistakes": _mistakes(entries[1:]),
+        "Learned": _learned(entries[0]["by_skill"], entries[-1]["by_skill"]),
+        "Forgotten": _forgotten(entries[0]["by_skill"], entries[-1]["by_skill"]),
         "Kept": _kept(report)}
     return Markdown("\n".join(f"- **{head}.** {said}" for head, said in sentences.items()))
 
@@ -43,17 +42,13 @@ def answers_by_round(out: str | Path, problem_id: str) -> Table:
         RunError: the run's test has no such question.
     """
     rows = []
-    for number, file in enumerate(sorted(Path(out).glob("round-*/test.jsonl"), key=_round)):
-        sample = next((s for s in read_lines(file, Sample) if s.problem_id == problem_id), None)
+    for number, file in rounds(Path(out), "test.jsonl").items():
+        sample = next((s for s in read(file) if s.problem_id == problem_id), None)
         if sample is None:
             raise RunError(f"{file}: has no question {problem_id}.")
         student = f"after round {number}" if number else "before training"
         rows.append([student, sample.rationale, "✓ right" if sample.correct else "✗ wrong"])
     return Table(["student", "answer", ""], rows)
-
-
-def _round(file: Path) -> int:
-    return int(file.parent.name.removeprefix("round-"))
 
 
 def _accuracy(rounds: Sequence[dict[str, Any]]) -> str:
@@ -102,7 +97,7 @@ def _kept(report: dict[str, Any]) -> str:
 
 
 def _change(skill: str, before: dict[str, float], after: dict[str, float]) -> str:
-    return f"`{skill}` ({percent(before[skill])} → {percent(after[skill])})"
+    return f"{code(skill)} ({percent(before[skill])} → {percent(after[skill])})"
 
 
 def _skills(number: int) -> str:

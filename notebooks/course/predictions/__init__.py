@@ -9,14 +9,15 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
+from markupsafe import Markup
 
 from l2r_course.checks import notes
 from l2r_lite.app.panels.base import alive, stack
+from l2r_lite.runs.show import html, join
 
 FOLDER = Path(__file__).parent
 
@@ -70,7 +71,7 @@ class predict:  # noqa: N801 - used like a function
         rows = [
             w.HBox([self.buttons[letter], w.HTML(as_html(option))], layout=beside)
             for letter, option in self.asked.options.items()]
-        question = w.HTML(f"<b>Predict.</b> {as_html(self.asked.question)}")
+        question = w.HTML(html("<b>Predict.</b> {}", as_html(self.asked.question)))
         self.panel = stack(question, *rows, self.verdict)
 
     def choose(self, letter: str) -> None:
@@ -78,7 +79,7 @@ class predict:  # noqa: N801 - used like a function
         notes.note_prediction(self.asked.number, letter)
         is_right = letter == self.asked.right
         verdict = f"✓ ({letter}) is right." if is_right else f"✗ Not ({letter})."
-        self.verdict.value = f"<b>{verdict}</b> {as_html(self.asked.why[letter])}"
+        self.verdict.value = html("<b>{}</b> {}", verdict, as_html(self.asked.why[letter]))
         for other, button in self.buttons.items():
             button.button_style = "info" if other == letter else ""
 
@@ -88,14 +89,14 @@ class predict:  # noqa: N801 - used like a function
         button.on_click(lambda _: self.choose(letter))
         return button
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         """What a page without a kernel shows: the options, each with its explanation folded."""
-        rows = "".join(
-            f"<details><summary>({letter}) {as_html(option)}</summary>"
-            f"{'✓' if letter == self.asked.right else '✗'} {as_html(self.asked.why[letter])}"
-            "</details>"
+        rows = join(
+            html("<details><summary>({}) {}</summary>{} {}</details>", letter, as_html(option),
+                 "✓" if letter == self.asked.right else "✗", as_html(self.asked.why[letter]))
             for letter, option in self.asked.options.items())
-        return f"<div><p><b>Predict.</b> {as_html(self.asked.question)}</p>{rows}</div>"
+        question = as_html(self.asked.question)
+        return html("<div><p><b>Predict.</b> {}</p>{}</div>", question, rows)
 
     def __repr__(self) -> str:
         options = "".join(f"\n  ({k}) {text}" for k, text in self.asked.options.items())
@@ -106,8 +107,14 @@ class predict:  # noqa: N801 - used like a function
             **alive(self.panel), "text/html": self._repr_html_(), "text/plain": repr(self)}
 
 
-def as_html(text: str) -> str:
+def as_html(text: str) -> Markup:
     """A sentence as HTML: `code` and *emphasis* are marked, everything else is plain text."""
-    html = escape(" ".join(text.split()))
-    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
-    return re.sub(r"\*([^*]+)\*", r"<i>\1</i>", html)
+    return join(map(_marked, re.split(r"(`[^`]+`|\*[^*]+\*)", " ".join(text.split()))))
+
+
+def _marked(piece: str) -> Markup:
+    if len(piece) > 2 and piece[0] == piece[-1] == "`":
+        return html("<code>{}</code>", piece[1:-1])
+    if len(piece) > 2 and piece[0] == piece[-1] == "*":
+        return html("<i>{}</i>", piece[1:-1])
+    return html("{}", piece)

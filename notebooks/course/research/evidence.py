@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from l2r_lite.loop import runfolder
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import UserError
-from l2r_lite.loop.records import Problem, Sample
+from l2r_lite.loop.records import Sample
+from l2r_lite.runs.reading import read_problems, read_test
 from l2r_lite.runs.report import TIMES, read_report
 from l2r_lite.runs.show import Table
 
@@ -110,11 +111,11 @@ def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
         RunError: a file of the folder is missing or damaged.  EvidenceError: there is no such arm.
     """
     place, report = Path(out), read_report(Path(out))
-    problems = runfolder.read_lines(place / "problems" / "test.jsonl", Problem)
+    problems = read_problems(place, "test")
     texts = "\n".join(f"{p.question} {p.choices} {p.answer}" for p in problems)
     rounds = report["rounds"]
     answers = [
-        runfolder.read_lines(place / f"round-{r['round']}" / "test.jsonl", Sample) for r in rounds]
+        list(read_test(place, entry["round"], problems).values()) for entry in rounds]
     seconds = sum(r.get(name, 0.0) for r in rounds for name in TIMES)
     return Run(
         arm=_known(arm), seed=report["config"]["seed"], config=_without_folders(report["config"]),

@@ -291,7 +291,7 @@ def test_a_proposal_is_shown_with_v_in_all_three_places() -> None:
     case = draw_case(POOLS.seen, 5)
     (row,) = proposal_table(propose(GivenExplainer("Something is gained before something is lost."), case), case, POOLS).rows
     truth, wrong = table_of([Sentence(row[0])], POOLS.future), np.array([a.wrong for a in POOLS.future])
-    assert row[3] == "< 0.001" and row[4] == f"{validity(truth, wrong)[0]:+.2f}"
+    assert row[3] == "< 0.001" and row[4] == f"+{validity(truth, wrong)[0]:.2f}"
 
 
 @pytest.mark.slow

@@ -90,7 +90,8 @@ CURVES = {
     "b": "With its first word given, most of the accuracy returns. It would not, if it could no "
          "longer calculate.",
     "c": "The share of texts that write a step falls together with the accuracy.",
-    "d": "Twice the questions end as low. What the lessons lack is steps, not questions.",
+    "d": "Twice the questions also end below where the student began. What the lessons lack is "
+         "steps, not questions.",
     "e": "The lab has one student with two million parameters and no pupil. It cannot speak of "
          "children.",
 }

@@ -42,7 +42,7 @@ from l2r_lite.runs.report import environment
 from l2r_lite.runs.run import USUAL
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.packing import packed_loss
-from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
+from l2r_lite.teachers.demonstrations import make_demonstrations
 from l2r_lite.teachers.recorded import RecordedTeacher
 from l2r_lite.teachers.scripted import ScriptedTeacher
 
@@ -121,7 +121,7 @@ def bench_step(name: str, shots: int, size: int, at_once: int | None = None) -> 
         at_once: items that the plain step can hold in memory; the memory of both is measured on so many.
     """
     student, (problems, teacher), config = load_student(name), data(name), LoopConfig(reflection_weight=0.5)
-    student.demonstrate(demonstration_text(problems, teacher, shots))
+    student.show(worked_examples(problems, teacher, shots))
     for weight in student.trainable.values():  # B starts at 0 and would hide A's gradients
         torch.nn.init.normal_(weight, std=0.02)
     student.model.train()
@@ -152,9 +152,9 @@ def bench_step(name: str, shots: int, size: int, at_once: int | None = None) -> 
     }  # fmt: skip
 
 
-def demonstration_text(problems: Sequence[Problem], teacher: Teacher, shots: int) -> str:
+def worked_examples(problems: Sequence[Problem], teacher: Teacher, shots: int) -> list[tuple[Problem, str]]:
     chosen = {x.problem_id: x.rationale for x in make_demonstrations(teacher, problems, shots)} if shots else {}
-    return demonstrations((p, chosen[p.id]) for p in problems if p.id in chosen)
+    return [(p, chosen[p.id]) for p in problems if p.id in chosen]
 
 
 @torch.inference_mode()
@@ -189,7 +189,7 @@ def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> 
     ratios that README and notebooks quote are these. `bench_generate` gives generate our rows and our stopping rule.
     """
     student, (problems, teacher) = load_student(name), data(name)
-    student.demonstrate(demonstration_text(problems, teacher, shots))
+    student.show(worked_examples(problems, teacher, shots))
     options = {**SAMPLED, "max_new_tokens": tokens}
     many = [random.Random(turn).sample(problems, questions) for turn in range(REPEATS + 1)]
     seconds = take_turns({
@@ -207,7 +207,7 @@ def bench_exam(name: str, shots: int, questions: int, few: int, tokens: int) -> 
 def bench_generate(name: str, shots: int, questions: int, tokens: int, rows: int = 240) -> dict[str, Any]:
     """A run's writer against the plain one: transformers' generate with as many rows and the same stopping rule."""
     student, (problems, teacher) = load_student(name), data(name)
-    student.demonstrate(demonstration_text(problems, teacher, shots))
+    student.show(worked_examples(problems, teacher, shots))
     options = {**SAMPLED, "max_new_tokens": tokens, "rows": rows, "progress": False}
     many = [random.Random(turn).sample(problems, questions) for turn in range(REPEATS + 1)]
     texts: dict[str, list[str]] = {}

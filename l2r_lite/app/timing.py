@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.exam import take_exam
 from l2r_lite.loop.items import epoch_batches, make_items, round_batches
-from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Lesson, Problem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import train_step
@@ -44,11 +43,12 @@ def time_round(config: LoopConfig, student: Student, problems: Sequence[Problem]
     batch = problems[: max(1, config.exam_rows // config.samples)]
     share = len(batch) / len(problems)
     # The first tokens are slower, so they are not timed.
-    student.generate([student_prompt(p) for p in batch[:2]], max_new_tokens=2)
+    student.generate([student.prompt(p) for p in batch[:2]], max_new_tokens=2)
     started = time.perf_counter()
     exam = take_exam(
         student, batch, samples=config.samples, temperature=config.temperature, seed=config.seed,
-        max_new_tokens=config.max_new_tokens, rows=config.exam_rows, progress=False)
+        max_new_tokens=config.max_new_tokens, rows=config.exam_rows, prompt=student.prompt,
+        progress=False)
     exam_seconds = (time.perf_counter() - started) / share
 
     wrong = {m.problem.id: m for m in exam.mistakes}

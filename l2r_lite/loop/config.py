@@ -10,6 +10,8 @@ from typing import Any
 
 from l2r_lite.loop.errors import ConfigError
 
+PROMPTS = ("auto", "plain", "chat")  # how a student is asked
+
 
 def _knob(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
     return field(default=default, metadata={"help": about, "low": low, "high": high})
@@ -17,10 +19,7 @@ def _knob(default: Any, about: str, low: float | None = None, high: float | None
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """All settings of one run; the defaults are the preset `pocket`.
-
-    `config.with_(rounds=5)` makes a changed copy. On one machine, one config gives one report.
-    """
+    """All settings of a run; defaults: preset `pocket`. One config gives one report per machine."""
 
     # Student and problems.
     student: str = _knob("pocket", "pocket, smol, a folder with safetensors, or a hub id")
@@ -48,6 +47,8 @@ class LoopConfig:
     # Exam.
     samples: int = _knob(2, "samples per question in the exam", 1, 64)
     temperature: float = _knob(0.7, "sampling temperature in the exam", 0.01, 2)
+    prompt: str = _knob("auto", "how students are asked: plain, chat (their chat template), auto")
+    thoughts: bool = _knob(False, "keep <think> blocks in what a student writes in chats")
     demonstrations: int = _knob(0, "worked examples before every question (few-shot)", 0, 32)
     max_new_tokens: int = _knob(56, "longest rationale the student may write, in tokens", 8, 4096)
     exam_rows: int = _knob(240, "rationales written at once in an exam", 1, 4096)
@@ -71,7 +72,7 @@ class LoopConfig:
     seed: int = _knob(0, "seed of all random numbers", 0, 2**31)
 
     def with_(self, **changes: Any) -> LoopConfig:
-        """A checked copy with some settings changed."""
+        """A checked copy with some settings changed: `config.with_(rounds=5)`."""
         names = [f.name for f in dataclasses.fields(self)]
         unknown = sorted(set(changes) - set(names))
         if unknown:
@@ -84,6 +85,8 @@ class LoopConfig:
         """Raises ConfigError for the first setting that is out of range or does not fit another."""
         for knob in dataclasses.fields(self):
             _check_value(knob, getattr(self, knob.name))
+        if self.prompt not in PROMPTS:
+            raise ConfigError(f"prompt = {self.prompt!r}: must be one of {', '.join(PROMPTS)}")
         check_address("base_url", self.base_url, "L2R_API_KEY")
         check_address("student_url", self.student_url, "L2R_STUDENT_KEY")
         if self.teacher == "scripted" and self.problems != "pocket":

@@ -25,7 +25,6 @@ def take_exam(
     Args:
         temperature: 0 for greedy answers, above 0 for an exam that looks for mistakes.
         seed: determines each sample, together with the prompt and the sample's index.
-        rows: rationales written at once.
         taken: samples of an interrupted exam; complete parts are reused.
         on_samples: called with the samples of each part once they are graded.
         on_token: called after each token; an exception from it ends the exam.

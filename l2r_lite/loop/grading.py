@@ -4,7 +4,6 @@ A run uses data/answers.py, which reads what any model writes ("#### 42", "so it
 """
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 
 from l2r_lite.loop.prompts import ANSWER_MARK
@@ -38,8 +37,4 @@ def same_answer(answer: str | None, gold: str, kind: Kind) -> bool:
 
 def one_answer_each(read: Reader = read_answer) -> Judge:
     """The usual judge: each sample is graded on its own."""
-
-    def judge(texts: Sequence[str], problem: Problem) -> list[str | None]:
-        return [read(text, problem) for text in texts]
-
-    return judge
+    return lambda texts, problem: [read(text, problem) for text in texts]

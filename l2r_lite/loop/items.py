@@ -11,14 +11,12 @@ from l2r_lite.loop.records import ExamReport, Lesson, Mistake, Problem, Training
 
 
 def mistakes_and_replay(replay: float, verify: Verifier) -> Curriculum:
-    """The loop's curriculum: this round's lessons, earlier ones, and own right answers.
-
-    Own answers must pass `verify`, as lessons do: right by luck, they would teach wrong steps.
-    """
+    """The loop's curriculum: this round's lessons, earlier ones, and own right answers."""
 
     def curriculum(exam: ExamReport, lessons: Sequence[Lesson],
                    history: Sequence[Sequence[Lesson]], *, seed: int) -> list[TrainingItem]:
         earlier = [lesson for one_round in history for lesson in one_round]
+        # Own answers must pass `verify`, too: right by luck, they would teach wrong steps.
         sound = {p.id: [text for text in exam.correct.get(p.id, ())
                         if verify(p, text, Context()) is None] for p in exam.problems}
         return make_items(

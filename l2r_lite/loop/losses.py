@@ -51,19 +51,19 @@ class Texts:
 
 def read_texts(student: Student, items: Sequence[TrainingItem], texts: Sequence[str]) -> Texts:
     """One forward pass over each item's prompt followed by its text."""
-    rows, weights = [], []
+    rows, weights, weight = [], [], PROMPT_WEIGHT * student.learns_prompts
     for item, text in zip(items, texts, strict=True):
         prompt, rationale = student.encode(student.prompt(item.problem), completion(text))
         rows.append(torch.tensor([*student.prefix, *prompt, *rationale]))
         # The first token of a prompt follows nothing, or a demonstration: it is not predicted.
-        shown = [0.0] * (len(student.prefix) + 1) + [PROMPT_WEIGHT] * (len(prompt) - 1)
+        shown = [0.0] * (len(student.prefix) + 1) + [weight] * (len(prompt) - 1)
         weights.append(torch.tensor(shown + [1.0] * len(rationale)))
     ids = pad_sequence(rows, True, student.tokenizer.pad_token_id).to(student.device)
-    weight = pad_sequence(weights, True).to(student.device)
+    counts = pad_sequence(weights, True).to(student.device)
     # The student is causal, so no real token attends to the padding: no mask is needed.
     hidden = student.decoder(input_ids=ids, use_cache=False).last_hidden_state
     ends = torch.tensor([len(row) - 1 for row in rows], device=student.device)
-    return Texts(ids, weight, hidden, hidden[torch.arange(len(rows)), ends])
+    return Texts(ids, counts, hidden, hidden[torch.arange(len(rows)), ends])
 
 
 def language_loss(student: Student, texts: Texts) -> Tensor:
@@ -88,8 +88,8 @@ def triplet_loss(
         margin: ρ ≥ 0; 1 asks for h⁺ to be closer than h⁻ by one unit of cosine.
         has_triplet: (batch,) bool; items without a mistake or a second rationale are left out.
 
-    Returns a scalar; 0 if no item has a triplet (their share is logged, so this is never silent).
-    Raises ValueError if shapes differ or margin < 0.
+    Returns 0 if no item has a triplet (their share is logged, so this is never silent), and raises
+    ValueError if shapes differ or margin < 0.
     """
     if not anchor.shape == positive.shape == negative.shape:
         raise ValueError(
@@ -97,6 +97,8 @@ def triplet_loss(
             f"{tuple(negative.shape)} must have the same shape (batch, hidden)")
     if margin < 0:
         raise ValueError(f"margin = {margin}: must be at least 0")
+    if anchor.dtype.itemsize < 4:  # squares of hidden states overflow in fp16
+        anchor, positive, negative = anchor.float(), positive.float(), negative.float()
     closer = cosine_similarity(anchor, positive, -1)
     farther = cosine_similarity(anchor, negative, -1)
     loss = (margin - closer + farther).clamp_min(0)

@@ -1,4 +1,4 @@
-"""How a prompt looks and how a rationale ends: one format for exam and training.
+"""How a prompt looks and how a rationale ends, in exam and training (chats: students/chat.py).
 
 A prompt ends in "Answer:", a completion starts with a space and ends in the answer line.
 """
@@ -31,11 +31,17 @@ def answer_line(answer: str, kind: Kind) -> str:
 
 def cut_after_answer(text: str) -> str:
     """The text up to the end of its first answer line; all of it if there is none."""
-    found = _ANSWER_LINE.search(text)
+    found = _ANSWER_LINE.search(text, _thoughts_end(text))
     return text[: found.end()].strip() if found else text.strip()
 
 
 def has_answer_line(text: str) -> bool:
     """Whether an unfinished text has a complete answer line; a last "3." may still become 3.5."""
-    found = _ANSWER_LINE.search(text)
+    found = _ANSWER_LINE.search(text, _thoughts_end(text))
     return found is not None and found.end() < len(text)
+
+
+def _thoughts_end(text: str) -> int:
+    """Where the text after the last <think> block begins; its end if that block is still open."""
+    closed = text.rfind("</think>")
+    return len(text) if text.rfind("<think>") > closed else closed + len("</think>") * (closed >= 0)

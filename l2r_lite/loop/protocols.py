@@ -1,6 +1,6 @@
 """The parts that a lab may replace; most are fields of a run's `Parts` (parts.py).
 
-For a protocol with `__call__`, a plain function is enough.
+For a protocol with `__call__`, too, a plain function is enough.
 """
 
 from __future__ import annotations
@@ -49,14 +49,12 @@ class Teacher(Protocol):
         return ""
 
 
-class Reader(Protocol):
-    def __call__(self, text: str, problem: r.Problem) -> str | None:
-        """The final answer of a text; None if there is none."""
-
-
-class Judge(Protocol):
-    def __call__(self, texts: Sequence[str], problem: r.Problem) -> Sequence[str | None]:
-        """The answers of the texts written for one problem: one per text, or a vote."""
+# The final answer of a text; None if there is none.
+Reader = Callable[[str, r.Problem], str | None]
+# The answers of the texts written for one problem: one per text, or a vote.
+Judge = Callable[[Sequence[str], r.Problem], Sequence[str | None]]
+# The text that the student reads for a problem.
+Prompt = Callable[[r.Problem], str]
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,8 @@ class Context:
     fits: Callable[[str], bool] = lambda text: True  # the text is short enough for the student
 
 
-class Verifier(Protocol):
-    def __call__(self, problem: r.Problem, text: str, context: Context) -> str | None:
-        """The reason to reject a teacher's rationale; None to accept it."""
+# The reason to reject a teacher's rationale; None to accept it.
+Verifier = Callable[[r.Problem, str, Context], str | None]
 
 
 class Curriculum(Protocol):
@@ -82,15 +79,7 @@ class Curriculum(Protocol):
 class Objective(Protocol):
     def __call__(self, student: Student, items: Sequence[r.TrainingItem],
                  config: LoopConfig) -> Iterator[Mapping[str, Tensor]]:
-        """Yield {"loss": scalar, name to log: scalar, …} for a batch, whole or in parts.
-
-        Parts are summed; backward runs after each, which limits memory.
-        """
-
-
-class Prompt(Protocol):
-    def __call__(self, problem: r.Problem) -> str:
-        """The text that the student reads for a problem."""
+        """Yield {"loss": scalar, name to log: scalar, …} per part of a batch; parts are summed."""
 
 
 class Students(Protocol):
@@ -100,6 +89,7 @@ class Students(Protocol):
     step: Any  # computes a step's gradients elsewhere; None: `train_round` computes them
 
     def after(self, number: int) -> Student: ...
+    def prompt(self, problem: r.Problem) -> str: ...
     def writer(self, number: int) -> Writer: ...
     def fits(self, number: int, *, written: bool) -> Callable[[str], bool]: ...
     def to_be_trained(self, number: int) -> Student: ...

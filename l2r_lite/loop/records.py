@@ -2,8 +2,7 @@
 
     Problem → (exam) → Sample; wrong ones are Mistakes → (teacher) → Lesson → TrainingItem
 
-Every record is saved as one line of JSON (runfolder), so you can read each step of a run in a
-text editor.
+Every record is saved as one line of JSON (runfolder): read a run's steps in any text editor.
 """
 
 from __future__ import annotations
@@ -19,13 +18,10 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a solution program: `left op right = result`.
-
-    `op` is one of + - * /, or < > for a comparison that holds (then `result` is 1).
-    """
+    """One step of a solution program: `left op right = result`."""
 
     left: int
-    op: str
+    op: str  # + - * /, or < > for a comparison that holds (then `result` is 1)
     right: int
     result: int
 
@@ -104,10 +100,8 @@ class ExamReport:
         found: dict[str, list[str]] = {}
         for sample in self.samples:
             if sample.correct:
-                known = found.setdefault(sample.problem_id, [])
-                if sample.rationale not in known:
-                    known.append(sample.rationale)
-        return found
+                found.setdefault(sample.problem_id, []).append(sample.rationale)
+        return {key: list(dict.fromkeys(texts)) for key, texts in found.items()}
 
 
 @dataclass(frozen=True)

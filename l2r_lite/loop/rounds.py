@@ -153,7 +153,7 @@ class Loop:
             report = take_exam(
                 writer, problems, samples=samples, temperature=temperature,
                 seed=self._seed(number), max_new_tokens=self.config.max_new_tokens,
-                rows=self.students.rows, prompt=self.parts.prompt, judge=self.parts.judge,
+                rows=self.students.rows, prompt=self.students.prompt, judge=self.parts.judge,
                 taken=growing.taken, on_samples=keep, on_token=self.stages.check,
                 describe=f"round {number}: {name}", progress=self.progress)
         growing.finish(report.samples)

@@ -42,11 +42,7 @@ def read_json(file: Path) -> Any:
 
 
 def read_lines(file: str | Path, cls: type[Record]) -> list[Record]:
-    """The records of a finished JSON Lines file (`cls` may be dict).
-
-    Raises:
-        RunError: names the file and the line that cannot be read.
-    """
+    """The records of a finished JSON Lines file (`cls` may be dict), or RunError with the line."""
     return _parse(Path(file), cls, may_be_torn=False)
 
 
@@ -128,10 +124,7 @@ _FIELD_TYPES: dict[str, Any] = {
 
 
 def from_json(cls: type, data: dict[str, Any]) -> Any:
-    """A record from JSON data; unknown fields are ignored, as a newer version may write them.
-
-    Raises:
-        TypeError: a field is missing, or has a value of the wrong type.
+    """A record from JSON data, or TypeError. Unknown fields are ignored: newer versions have more.
     """
     types = {f.name: _FIELD_TYPES.get(str(f.type), object) for f in dataclasses.fields(cls)}
     values = {name: value for name, value in data.items() if name in types}

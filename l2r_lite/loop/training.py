@@ -1,6 +1,8 @@
 """One round of tailored training: batches, gradients, AdamW."""
 
+import math
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,10 +25,7 @@ def train_step(
     student: Student, items: Sequence[TrainingItem], config: LoopConfig,
     objective: Objective = tailored_loss, scaler: torch.amp.GradScaler | None = None,
 ) -> dict[str, float]:
-    """Add the gradients of the objective over `items` to the adapter.
-
-    `scaler` scales the loss of fp16 students. Returns what the objective logs besides "loss".
-    """
+    """Add the objective's gradients to the adapter, scaled for fp16. Returns what it logs."""
     logged: dict[str, float] = {}
     for part in objective(student, items, config):
         loss = scaler.scale(part["loss"]) if scaler else part["loss"]
@@ -50,8 +49,7 @@ def train_round(
         stop: called between steps; True raises Stopped.
         on_step: called with each step's logged values.
 
-    Returns:
-        Per step: what the objective logs, and "gradient", its norm before clipping.
+    Returns each step's values to log, with "gradient", its norm before clipping, or "skipped".
     """
     batches = round_batches(items, config, random.Random(f"{seed}/training"))  # noqa: S311
     weights = list(student.trainable.values())
@@ -64,12 +62,12 @@ def train_round(
         for batch in bar:
             if stop():
                 raise Stopped
-            if step:
-                logged = step(batch, config, scaler)
-            else:
-                logged = train_step(student, batch, config, objective, scaler)
+            logged = (step(batch, config, scaler) if step
+                      else train_step(student, batch, config, objective, scaler))
             scaler.unscale_(optimizer)
-            logged["gradient"] = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
+            norm = torch.nn.utils.clip_grad_norm_(weights, 1.0).item()
+            skipped = scaler.is_enabled() and not math.isfinite(norm)  # by scaler.step
+            logged |= {"skipped": 1.0} if skipped else {"gradient": norm}
             scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad(set_to_none=True)
@@ -78,6 +76,10 @@ def train_round(
             bar.set_postfix({name: f"{value:.3g}" for name, value in logged.items()})
             on_step(logged)
     student.model.eval()
+    if count := sum("skipped" in logged for logged in log):
+        warnings.warn(
+            f"{count} of {len(log)} training steps were skipped: their gradients were too large "
+            "for fp16. If these are more than a few, lower learning_rate.", stacklevel=2)
     return log
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LogitsProcessor, StoppingCriteria
 
-from l2r_lite.loop.prompts import cut_after_answer, has_answer_line
+from l2r_lite.loop.prompts import has_answer_line
 from l2r_lite.loop.student import Student
 
 TAIL = 32  # tokens at the end of an unfinished text that are searched for the answer line
@@ -54,16 +54,13 @@ class PlainWriter:
         out = student.model.generate(
             input_ids=torch.tensor(padded, device=student.device),
             attention_mask=torch.tensor(mask, device=student.device),
-            max_new_tokens=noise.shape[1],
-            do_sample=False,  # `DrawnToken` leaves one token to choose from
+            # `DrawnToken` leaves one token to choose from.
             logits_processor=[DrawnToken(noise.to(student.device), width, temperature)],
-            stopping_criteria=[AnswerLine(tokenizer, width)],
-            eos_token_id=sorted(student.end_ids),
-            pad_token_id=tokenizer.pad_token_id,
-            use_cache=True,
-        )
+            stopping_criteria=[AnswerLine(student, width)], eos_token_id=sorted(student.end_ids),
+            pad_token_id=tokenizer.pad_token_id, use_cache=True, do_sample=False,
+            max_new_tokens=noise.shape[1])
         texts = tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
-        return list(map(cut_after_answer, texts))
+        return list(map(student.tidy, texts))
 
 
 class DrawnToken(LogitsProcessor):
@@ -81,12 +78,20 @@ class DrawnToken(LogitsProcessor):
 class AnswerLine(StoppingCriteria):
     """Ends a row once its answer line is complete."""
 
-    def __init__(self, tokenizer: Any, width: int) -> None:
-        self.tokenizer, self.width = tokenizer, width
+    def __init__(self, student: Student, width: int) -> None:
+        self.student, self.width = student, width
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -TAIL:])
-        return torch.tensor([has_answer_line(tail) for tail in tails], device=input_ids.device)
+        ended = answered(self.student, input_ids[:, self.width :].tolist())
+        return torch.tensor(ended, device=input_ids.device)
+
+
+def answered(student: Student, texts: Sequence[Sequence[int]]) -> list[bool]:
+    """Whether each unfinished text has an answer line in its last tokens, and not in a thought."""
+    tails = student.tokenizer.batch_decode([text[-TAIL:] for text in texts])
+    return [has_answer_line(tail)
+            and has_answer_line(student.opening + student.tokenizer.decode(text))
+            for text, tail in zip(texts, tails, strict=True)]
 
 
 def choose(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:

@@ -6,8 +6,11 @@ from typing import Any
 
 from l2r_lite import __version__
 from l2r_lite.loop.config import LoopConfig
+from l2r_lite.loop.prompts import student_prompt
+from l2r_lite.loop.records import Problem
 from l2r_lite.runs.show import code
 from l2r_lite.students.sources import SHORT_NAMES
+from l2r_lite.students.templates import chat_question
 
 # As stated in the data sets' repositories. They may change it, so the card says to look it up.
 NO_LICENCE = "none stated with its files"
@@ -18,6 +21,10 @@ DATA_LICENCES = {
 APACHE = (
     "HuggingFaceTB/SmolLM2-135M-Instruct", "Qwen/Qwen2.5-1.5B-Instruct",
     "Qwen/Qwen2.5-7B-Instruct", "EleutherAI/gpt-j-6b")
+
+
+_EXAMPLE = Problem(
+    "card", "Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?", "7", "number")
 
 
 def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
@@ -54,14 +61,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 model = AutoModelForCausalLM.from_pretrained("FOLDER OR HUB NAME")
 tokenizer = AutoTokenizer.from_pretrained("FOLDER OR HUB NAME")
-question = "Question: Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?\\nAnswer:"
-tokens = tokenizer(question, return_tensors="pt")
-written = model.generate(**tokens, max_new_tokens={config.max_new_tokens}, do_sample=False)
-print(tokenizer.decode(written[0]))
+{_asking(config)}
+print(tokenizer.decode(model.generate(**tokens)[0]))
 ```
 
-Its prompt is `Question: …` with `Answer:` on the next line; its reply ends with "The answer is …".
-The tokeniser's chat template puts a user's message into that form.{_demonstrations(config)}
+{_asked(config)} Its reply ends with "The answer is …". By its generation config it writes greedily
+and at most {config.max_new_tokens} tokens, as in its evaluations.{_demonstrations(config)}
 
 ## Training
 
@@ -86,6 +91,28 @@ the weights.
 - the data {code(Path(config.problems).name)}: {data_licence};
 - the lessons: {_teacher_terms(config)}.
 """
+
+
+def _asking(config: LoopConfig) -> str:
+    """Lines of Python that turn a question into `tokens`."""
+    if config.prompt != "chat":
+        question = json.dumps(student_prompt(_EXAMPLE))
+        return f'question = {question}\ntokens = tokenizer(question, return_tensors="pt")'
+    return (
+        f"question = {json.dumps(chat_question(_EXAMPLE))}\n"
+        'chat = [{"role": "user", "content": question}]\n'
+        'form = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}\n'
+        "tokens = tokenizer.apply_chat_template(chat, **form)")
+
+
+def _asked(config: LoopConfig) -> str:
+    if config.prompt == "chat":
+        return (
+            "It was asked and trained in chats of its tokeniser's template, with these words about "
+            "how to answer.")
+    return (
+        "Its prompt is `Question: …` with `Answer:` on the next line; the tokeniser's chat "
+        "template puts a user's message into that form.")
 
 
 def _demonstrations(config: LoopConfig) -> str:

@@ -21,6 +21,7 @@ def read_config(file: Path) -> LoopConfig:
         data = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise ValueError("not a JSON object")
+        data.setdefault("prompt", "plain")  # runs made before there was a choice
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{file}: cannot be read as a run's config ({error}); is this a run folder?"

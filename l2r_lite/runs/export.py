@@ -25,8 +25,9 @@ from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.reading import read, read_problems, rounds
 from l2r_lite.runs.report import read_report
 from l2r_lite.students.adapters import load_adapter
-from l2r_lite.students.loading import load_student
+from l2r_lite.students.loading import greedy, load_student
 from l2r_lite.students.merging import merge
+from l2r_lite.students.templates import PLAIN_MARK, chat_question
 
 
 def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
@@ -60,16 +61,20 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     try:
         student = load_student(
             config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
-            lora_alpha=config.lora_alpha)
+            lora_alpha=config.lora_alpha, prompt=config.prompt, thoughts=config.thoughts)
         load_adapter(student, run / "student")
-        merge(student, dtype).save_pretrained(model, safe_serialization=True)
-        student.tokenizer.chat_template = chat_template(student.tokenizer)
+        merged = merge(student, dtype)
+        merged.generation_config = greedy(student, max_new_tokens=config.max_new_tokens)
+        merged.save_pretrained(model, safe_serialization=True)
+        if config.prompt == "plain":
+            student.tokenizer.chat_template = chat_template(student.tokenizer)
         student.tokenizer.save_pretrained(model)
         (model / "README.md").write_text(card, encoding="utf-8")
         items = list(_training_lines(run))
-        _write(scratch / "lessons.jsonl", (_messages(p, line["anchor"]) for p, line in items))
+        ask = chat_question if config.prompt == "chat" else student_prompt
+        _write(scratch / "lessons.jsonl", (_messages(ask(p), line["anchor"]) for p, line in items))
         mistaken = [(p, line) for p, line in items if line["negative"]]
-        _write(scratch / "preferences.jsonl", (_preference(p, line) for p, line in mistaken))
+        _write(scratch / "preferences.jsonl", (_preference(ask(p), line) for p, line in mistaken))
         os.chmod(scratch, 0o755)  # noqa: S103 - as for any folder
         scratch.rename(to)
     finally:
@@ -89,11 +94,11 @@ _CHAT = (
 def chat_template(tokenizer: Any) -> str:
     """Turns a chat into what the student read and wrote in exams and training, token for token.
 
-    The template of an instruct model would add words that the student never saw in tailored
-    training.
+    For a student that was asked plainly: its model's own template would add words that it never saw
+    in tailored training.
     """
     begin = tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)  # of every text, if any
-    return "{{ " + json.dumps("".join(begin)) + " }}" + _CHAT
+    return PLAIN_MARK + "{{ " + json.dumps("".join(begin)) + " }}" + _CHAT
 
 
 def check_login() -> None:
@@ -146,19 +151,19 @@ def _training_lines(run: Path) -> Iterator[tuple[Problem, dict[str, Any]]]:
                 yield problems[line["problem_id"]], line
 
 
-def _messages(problem: Problem, rationale: str) -> dict[str, Any]:
-    return {"messages": [_question(problem), _answer(rationale)]}
+def _messages(question: str, rationale: str) -> dict[str, Any]:
+    return {"messages": [_user(question), _answer(rationale)]}
 
 
-def _preference(problem: Problem, line: dict[str, Any]) -> dict[str, Any]:
+def _preference(question: str, line: dict[str, Any]) -> dict[str, Any]:
     """TRL's conversational preference form."""
     return {
-        "prompt": [_question(problem)], "chosen": [_answer(line["anchor"])],
+        "prompt": [_user(question)], "chosen": [_answer(line["anchor"])],
         "rejected": [_answer(line["negative"])]}
 
 
-def _question(problem: Problem) -> dict[str, str]:
-    return {"role": "user", "content": student_prompt(problem)}
+def _user(question: str) -> dict[str, str]:
+    return {"role": "user", "content": question}
 
 
 def _answer(rationale: str) -> dict[str, str]:

@@ -22,13 +22,15 @@ from l2r_lite.loop.rounds import Loop
 from l2r_lite.loop.runfolder import read_lines, write_json, write_lines
 from l2r_lite.loop.stages import Progress, Stages
 from l2r_lite.runs import guard
+from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.reading import read_problems
 from l2r_lite.runs.report import build_report
 from l2r_lite.runs.same_run import check_same_run
+from l2r_lite.students.chat import auto_prompt
 from l2r_lite.students.devices import join
 from l2r_lite.students.packing import packed_loss
 from l2r_lite.students.run_student import RunStudent
-from l2r_lite.teachers.demonstrations import demonstrations, make_demonstrations
+from l2r_lite.teachers.demonstrations import make_demonstrations
 from l2r_lite.teachers.open import open_teacher
 
 # The parts of a run, unless a lab replaces some.
@@ -82,14 +84,15 @@ def run_rounds(
         guard.refuse_links(out)
         check_same_run(out, config)
         problems = {split: _problems(config, out, split) for split in SPLITS}
+        settled = _settled(config, out)
         stages = Stages(out, stop, on_progress)
 
         def loading(number: int) -> None:
             on_progress(Progress(number, "loading", 0, 0))
 
-        students = RunStudent(config, out, problems, parts, team, loading)
+        students = RunStudent(settled, out, problems, parts, team, loading)
         loop = Loop(
-            config, problems, students, opened, stages, parts=parts, on_step=on_step,
+            settled, problems, students, opened, stages, parts=parts, on_step=on_step,
             progress=progress)
         with guard.hold(out) as held:
             try:
@@ -142,6 +145,16 @@ def _go(
     return final
 
 
+def _settled(config: LoopConfig, out: Path) -> LoopConfig:
+    """The config with prompt = "auto" replaced: by what the folder's run has, or the student's."""
+    if config.prompt != "auto":
+        return config
+    made = guard.sealed_config(out)
+    if (out / "config.json").exists():
+        return config.with_(prompt=read_config(out / "config.json").prompt)
+    return config.with_(prompt=made.get("prompt", "plain") if made else auto_prompt(config.student))
+
+
 def _problems(config: LoopConfig, out: Path, split: str) -> list[Problem]:
     """A split's problems, from the run folder if it has them."""
     file = _problem_file(out, split)
@@ -152,7 +165,7 @@ def _problem_file(out: Path, split: str) -> Path:
     return out / "problems" / f"{split}.jsonl"
 
 
-def _demonstrations(loop: Loop) -> str:
+def _demonstrations(loop: Loop) -> list[tuple[Problem, str]]:
     """The teacher's worked examples; their problems are removed from the training set."""
     file, train = loop.stages.out / "demonstrations.jsonl", loop.problems["train"]
     if not file.exists():
@@ -162,6 +175,5 @@ def _demonstrations(loop: Loop) -> str:
         write_lines(file, made)
     shown = {lesson.problem_id: lesson.rationale for lesson in read_lines(file, Lesson)}
     remaining = [p for p in train if p.id not in shown]
-    text = demonstrations((p, shown[p.id]) for p in train if p.id in shown)
     loop.problems["train"] = remaining
-    return text
+    return [(p, shown[p.id]) for p in train if p.id in shown]

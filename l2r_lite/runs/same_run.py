@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
@@ -12,6 +13,11 @@ from l2r_lite.runs.config_file import read_config
 MAY_CHANGE = (
     "rounds", "patience", "exam_rows", "student_url", "base_url", "teacher_cache", "budget",
     "price", "concurrency")
+
+
+def differs(name: str, there: Any, asked: Any) -> bool:
+    """Whether a run with this setting is another one; prompt = "auto" takes what a run has."""
+    return there != asked and (name, asked) != ("prompt", "auto")
 
 
 def check_same_run(out: str | Path, config: LoopConfig) -> None:
@@ -35,7 +41,7 @@ def check_same_run(out: str | Path, config: LoopConfig) -> None:
             raise RunError(
                 f"{file}: was edited by hand: {name} = {there[name]!r} there, and the run was made "
                 f"with {made[name]!r}. Put that back, or use another folder for other settings.")
-    differing = [name for name in deciding if there[name] != getattr(config, name)]
+    differing = [name for name in deciding if differs(name, there[name], getattr(config, name))]
     if differing:
         told = ", ".join(
             f"{name} = {there[name]!r} there, {getattr(config, name)!r} asked for"

@@ -27,7 +27,7 @@ from l2r_lite.loop.errors import ConfigError, printable
 if TYPE_CHECKING:
     import torch
 
-    from l2r_lite.loop.records import TrainingItem
+    from l2r_lite.loop.records import Problem, TrainingItem
     from l2r_lite.loop.student import Student
 
 # Engines of accelerate that split a model, as named in its environment variables.
@@ -114,11 +114,11 @@ class Team:
         self._order("load", config)
         self.others_wait = False
 
-    def demonstrate(self, text: str) -> None:
-        """See Student.demonstrate; applies to the students of all processes."""
-        self._order("demonstrate", text)
+    def show(self, examples: Sequence[tuple[Problem, str]]) -> None:
+        """Put worked examples before every question, for the students of all processes."""
+        self._order("show", list(examples))
         self.others_wait = False
-        self._student.demonstrate(text)
+        self._student.show(examples)
 
     def generate(
         self, prompts: Sequence[str], *, rows: int,
@@ -168,8 +168,8 @@ class Team:
             what, *rest = self._order()
             if what == "load":
                 self.student = student_from(rest[0], self.device)
-            elif what == "demonstrate":
-                self._student.demonstrate(*rest)
+            elif what == "show":
+                self._student.show(*rest)
             elif what == "generate":
                 self._send_adapter()
                 prompts, options = rest

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from l2r_lite.loop.prompts import cut_after_answer, has_answer_line
 from l2r_lite.loop.student import Student
-from l2r_lite.loop.writing import TAIL, PlainWriter, choose, uniform_numbers
+from l2r_lite.loop.writing import PlainWriter, answered, choose, uniform_numbers
 from l2r_lite.students.context import check_room
 from l2r_lite.students.folding import folded
 from l2r_lite.students.prefix import prefix_cache
@@ -62,7 +61,7 @@ class FastWriter:
                 progress=progress)
         every = [ids for texts in written for ids in texts]
         texts = student.tokenizer.batch_decode(every, skip_special_tokens=True)
-        texts = [cut_after_answer(text) for text in texts]
+        texts = [student.tidy(text) for text in texts]
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
 
     @torch.inference_mode()
@@ -170,7 +169,8 @@ class Board:
 
     def note(self, tokens: Tensor, written: list[list[list[int]]]) -> list[tuple[int, int]]:
         """Store the new tokens; free the slots of finished rationales, and return those."""
-        finished, looked_at = [], []
+        finished: list[int] = []
+        looked_at: dict[int, list[int]] = {}
         for slot, token in enumerate(tokens.tolist()):
             if slot not in self.busy:
                 continue
@@ -183,11 +183,10 @@ class Board:
             if len(text) == self.steps:
                 finished.append(slot)
             elif any(self.writer.may_end_sentence[t] for t in text[-2:]):
-                looked_at.append((slot, text[-TAIL:]))
+                looked_at[slot] = text
         if looked_at:
-            tails = self.student.tokenizer.batch_decode([tail for _, tail in looked_at])
-            pairs = zip(looked_at, tails, strict=True)
-            finished += [slot for (slot, _), tail in pairs if has_answer_line(tail)]
+            ended = answered(self.student, list(looked_at.values()))
+            finished += [slot for slot, end in zip(looked_at, ended, strict=True) if end]
         return [self.busy.pop(slot) for slot in finished]
 
     def step(self, tokens: Tensor) -> None:

@@ -16,6 +16,7 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.student import Student
 from l2r_lite.students.bitsandbytes_layout import keep_plain_layout
+from l2r_lite.students.chat import make_student
 from l2r_lite.students.fast_writer import FastWriter
 from l2r_lite.students.four_bit import check_four_bit_layers
 from l2r_lite.students.quick_import import import_quickly
@@ -28,7 +29,7 @@ SMALL = 50e6  # bytes; a student in a folder with fewer weights computes in fp32
 def load_student(
     name: str = "pocket", *, four_bit: bool = True, lora_rank: int = 16, lora_alpha: int = 32,
     seed: int = 0, device: str | torch.device | None = None, dtype: torch.dtype | None = None,
-    gradient_checkpointing: bool = False,
+    gradient_checkpointing: bool = False, prompt: str = "plain", thoughts: bool = False,
 ) -> Student:
     """Load a base model, quantise it and put a fresh LoRA adapter on every linear layer.
 
@@ -39,6 +40,8 @@ def load_student(
         seed: draws the adapter's A; B starts at 0, so a fresh student answers like its base model.
         device, dtype: None picks the GPU if there is one, and the type from `pick_dtype`.
         gradient_checkpointing: recompute activations in the backward pass: slower, less memory.
+        prompt, thoughts: "plain", "chat" (by its chat template) or "auto", and whether <think>
+            blocks stay in its chats: see chat.py.
 
     Raises:
         StudentError: the model cannot be found, read or quantised correctly.
@@ -67,9 +70,11 @@ def load_student(
             "model.") from error
     if gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
-    student = Student(name, model, tokenizer, four_bit=four_bit, dtype=dtype)
+    student = make_student(
+        name, model, tokenizer, prompt, thoughts=thoughts, four_bit=four_bit, dtype=dtype)
     student.checkpointing = gradient_checkpointing
     student.writer = FastWriter(student)
+    base.generation_config = greedy(student)
     with quiet():
         try_out(student)
     return student
@@ -80,7 +85,21 @@ def student_from(config: LoopConfig, device: torch.device | None = None) -> Stud
     return load_student(
         config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
         lora_alpha=config.lora_alpha, seed=config.seed, device=device,
-        gradient_checkpointing=config.gradient_checkpointing)
+        gradient_checkpointing=config.gradient_checkpointing, prompt=config.prompt,
+        thoughts=config.thoughts)
+
+
+def greedy(student: Student, **more: Any) -> Any:
+    """A generation config that writes as an evaluation does: greedily, to the student's end tokens.
+
+    An instruct model's own config would repeat less (repetition_penalty) and cut the distribution.
+    """
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        do_sample=False, eos_token_id=sorted(student.end_ids),
+        pad_token_id=student.tokenizer.pad_token_id, bos_token_id=student.tokenizer.bos_token_id,
+        **more)
 
 
 def pick_device() -> torch.device:

@@ -109,7 +109,7 @@ def _plain_loss(
 def _labels(student: Student, item: TrainingItem) -> float:
     """Total weight of an item's tokens in L_lm."""
     prompt, rationale = student.encode(student.prompt(item.problem), completion(item.anchor))
-    return PROMPT_WEIGHT * (len(prompt) - 1) + len(rationale)
+    return PROMPT_WEIGHT * student.learns_prompts * (len(prompt) - 1) + len(rationale)
 
 
 def losses(student: Student, batch: Packed, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:

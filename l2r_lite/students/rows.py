@@ -124,7 +124,8 @@ def _row(student: Student, item: TrainingItem, mirrored: bool, triplet: bool) ->
         ids += tokens
         ends.append(len(ids) - 1)
     anchors = 2 if mirrored else 1  # parts that the student learns, each with the prompt before it
-    weight = [PROMPT_WEIGHT * anchors if p == 0 else float(p <= anchors) for p in part]
+    asked = PROMPT_WEIGHT * anchors if student.learns_prompts else 0.0
+    weight = [asked if p == 0 else float(p <= anchors) for p in part]
     weight[0] = 0.0  # nothing predicts the first token
     ends = (ends * 3)[:3]  # a missing part points anywhere: L_cl ignores it
     return Row(ids, positions, part, before, weight, ends, triplet, mirrored)

@@ -45,7 +45,7 @@ class RunStudent:
         self.team, self.on_loading = team, on_loading
         self.rows = config.exam_rows * (team.size if team else 1)
         self.step: Step | None = team.step if team else None
-        self.demonstrations = ""
+        self.demonstrations: Sequence[tuple[Problem, str]] = ()
         self._student: Student | None = None
         self._served: ServedStudent | None = None
         self._fresh = True  # loaded, but not used yet
@@ -57,7 +57,7 @@ class RunStudent:
         if self._fresh:
             self._fresh = False
             if self.demonstrations:
-                (self.team or student).demonstrate(self.demonstrations)
+                (self.team or student).show(self.demonstrations)
                 self._check_room(student)
             if not self.adapter(0).exists():
                 save_adapter(student, self.adapter(0))
@@ -78,12 +78,16 @@ class RunStudent:
                 self.team.load(self.config)
             with _LOADING:
                 student = student_from(self.config, self.team.device if self.team else None)
-            student.prompt = self.parts.prompt
+            student.ask = self.parts.prompt
             if self.team:
                 self.team.student = student
             self._check_room(student)
             self._student = student
         return self._student
+
+    def prompt(self, problem: Problem) -> str:
+        """What the student reads for a problem."""
+        return self.load().prompt(problem)
 
     def adapter(self, number: int) -> Path:
         return self.out / f"round-{number}" / "adapter"

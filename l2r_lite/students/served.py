@@ -26,7 +26,6 @@ import httpx2
 import openai
 
 from l2r_lite.loop.errors import StudentError
-from l2r_lite.loop.prompts import cut_after_answer
 from l2r_lite.loop.runfolder import SCRATCH
 from l2r_lite.teachers.background import Put, for_each, in_background
 from l2r_lite.teachers.endpoint import TooLarge, open_client, public_address
@@ -91,6 +90,7 @@ class ServedStudent:
         Raises:
             StudentError: the server fails; the message says what to do.
         """
+        assert self._student is not None, "the server serves no student yet"  # noqa: S101
         requests = [
             self._request(prompt, f"{seed}/{k}/{prompt}", temperature, max_new_tokens)
             for prompt in prompts
@@ -107,7 +107,7 @@ class ServedStudent:
         work = in_background(lambda put: self._ask(requests, rows, put), unwanted)
         with closing(work) as written:
             for number, text in written:
-                texts[number] = text
+                texts[number] = self._student.tidy(text)
                 missing[number // samples] -= 1
                 if progress:
                     progress(int(missing[number // samples] == 0))
@@ -125,9 +125,12 @@ class ServedStudent:
             "model": self._model, "max_tokens": max_tokens, "temperature": temperature,
             "top_p": 1.0, "seed": int.from_bytes(digest, "big") // 2}
         if not self._takes_adapters:
-            return asked | {"prompt": prompt}
+            # Such a server puts the token that begins every text before it; a chat has it already.
+            begins = self._student.tokenizer.decode(self._student.tokenizer("").input_ids)
+            return asked | {"prompt": prompt.removeprefix(begins)}
         ids = [*self._student.prefix, *self._student.encode(prompt)[0]]
-        return asked | {"prompt": ids} | NOTHING_CUT
+        ends = {"stop_token_ids": sorted(self._student.end_ids)}
+        return asked | {"prompt": ids} | ends | NOTHING_CUT
 
     async def _ask(self, requests: list[dict[str, Any]], at_once: int, put: Put) -> None:
         async with open_client(self.url, self._key, seconds=SECONDS) as client:
@@ -151,7 +154,7 @@ class ServedStudent:
             raise self._error(
                 "its reply has no text. Is it a server with OpenAI's /completions?")
         text = text.encode("utf-8", "replace").decode()  # half a character becomes "?"
-        return cut_after_answer(text.replace("\0", ""))
+        return text.replace("\0", "")
 
     async def _load(self, name: str, adapter: Path, put: Put) -> None:
         """Put True if the server loaded the adapter, False if it has no call for adapters."""

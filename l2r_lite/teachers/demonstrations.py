@@ -1,12 +1,11 @@
 """Demonstrations: worked examples before every question (few-shot prompting), by the teacher."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from l2r_lite.loop.errors import TeacherError
 from l2r_lite.loop.grading import read_answer
 from l2r_lite.loop.lessons import make_lessons, verify_answer
-from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.protocols import Reader, Teacher, Verifier
 from l2r_lite.loop.records import Lesson, Mistake, Problem
 
@@ -35,8 +34,3 @@ def make_demonstrations(
             f"demonstrations = {count}: the teacher wrote a correct rationale for {len(found)} of "
             f"{tried} problems only; ask for fewer, or name another teacher.")
     return list(found.values())
-
-
-def demonstrations(examples: Iterable[tuple[Problem, str]]) -> str:
-    """Worked examples to stand before every question (few-shot prompting)."""
-    return "".join(f"{student_prompt(p)}{completion(text)}\n\n" for p, text in examples)

@@ -16,7 +16,7 @@ from l2r_lite.data.problems import PROBLEM_NAMES
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError
 from l2r_lite.runs.config_file import read_config
-from l2r_lite.runs.same_run import MAY_CHANGE
+from l2r_lite.runs.same_run import MAY_CHANGE, differs
 from l2r_lite.runs.show import Table, html
 from l2r_lite.students.sources import SHORT_NAMES
 
@@ -65,7 +65,7 @@ def _differences(one: LoopConfig, other: LoopConfig) -> str:
     parts = []
     for knob in _KNOBS:
         value = getattr(other, knob)
-        if knob not in MAY_CHANGE and value != getattr(one, knob):
+        if knob not in MAY_CHANGE and differs(knob, getattr(one, knob), value):
             parts.append(f"-{_SHORT.get(knob, knob.replace('_', '-'))}{_slug(value)}")
     return "".join(parts)
 

@@ -32,6 +32,7 @@ from l2r_lite.runs import guard
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.report import environment
 from l2r_lite.runs.run import run_rounds
+from l2r_lite.runs.same_run import differs
 from l2r_lite.students.presets import PRESETS
 
 # Knobs that act only after a run's first exam: runs that differ in nothing else begin alike.
@@ -139,7 +140,7 @@ def begin_alike(config: LoopConfig, out: Path) -> None:
     for settings in sorted(out.parent.glob("*/config.json")):
         other, theirs = settings.parent, read_config(settings).to_json()
         exam = other / "round-1" / "exam.jsonl"
-        if not exam.exists() or any(theirs[knob] != value for knob, value in beginning.items()):
+        if not exam.exists() or any(differs(k, theirs[k], value) for k, value in beginning.items()):
             continue
         scratch = out.with_name(f"{SCRATCH}{out.name}")
         shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed here

@@ -5,6 +5,7 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 import types
 import typing
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"l2r-lite {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     knobs = _knobs_parser()
-    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    folder: dict[str, Any] = {"type": _folder, "metavar": "DIR"}
 
     about = "run the loop: exam, feedback, tailored training, rounds"
     run = commands.add_parser("run", parents=[knobs], help=about)
@@ -80,6 +81,13 @@ def build_parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help=about)
     summary.add_argument("folders", nargs="+", **folder, help="run folders")
     return parser
+
+
+def _folder(text: str) -> Path:
+    """A path that a folder can have. Raises ArgumentTypeError."""
+    if "\0" in text or any(len(os.fsencode(part)) > 255 for part in Path(text).parts):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}… is not a name that a folder can have")
+    return Path(text)
 
 
 def _knobs_parser() -> argparse.ArgumentParser:

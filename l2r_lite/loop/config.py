@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from l2r_lite.loop.errors import ConfigError
+from l2r_lite.loop.errors import ConfigError, printable
 
 PROMPTS = ("auto", "plain", "chat")  # how a student is asked
 
@@ -94,25 +94,25 @@ class LoopConfig:
                 'teacher "scripted" can teach the pocket world only, but problems is '
                 f'"{self.problems}"; use recorded:FILE with real rationales, or openai:MODEL.')
 
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    to_json = dataclasses.asdict
 
 
 _TYPES: dict[str, tuple[Any, str]] = {
-    "str": (str, "text"), "bool": (bool, "true or false"), "int": (int, "a whole number"),
-    "float": ((int, float), "a number")}
+    "str": (str, "short text without control characters"), "bool": (bool, "true or false"),
+    "int": (int, "a whole number"), "float": ((int, float), "a number")}
+_TOO_LONG = re.compile(r"[^/]{251}|\n")  # what comes between two / may be the name of a file
 _ADDRESS = re.compile(r"(?ai)https?://(\[[\da-f:.]+\]|\w[\w.-]*)(:(\d{1,5}))?(/[\w.~:+,/-]*)?")
 
 
 def _check_value(knob: dataclasses.Field[Any], value: Any) -> None:
-    kind, about = str(knob.type), knob.metadata["help"]
-    low, high = knob.metadata["low"], knob.metadata["high"]
+    kind, (about, low, high) = str(knob.type), (knob.metadata[x] for x in ("help", "low", "high"))
     if value is None and "None" in kind:
         return
     wanted, name = _TYPES[kind.split()[0]]
     fits = isinstance(value, wanted) and isinstance(value, bool) == (kind == "bool")
-    if not fits or (isinstance(value, float) and not math.isfinite(value)):
-        raise ConfigError(f"{knob.name} = {value!r}: must be {name} ({about})")
+    odd = isinstance(value, str) and (value != printable(value) or _TOO_LONG.search(value))
+    if not fits or odd or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(f"{knob.name} = {value!r:.80}: must be {name} ({about})")
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ConfigError(f"{knob.name} = {value}: must be {allowed} ({about})")

@@ -1,6 +1,7 @@
 """The model card of an exported student: its origin, its results, and the terms that apply."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
         report: the run's report.json.
     """
     full = SHORT_NAMES.get(config.student, config.student)
-    on_hub = config.student != "pocket" and not Path(full).expanduser().is_dir()
+    on_hub = config.student != "pocket" and not os.path.isdir(os.path.expanduser(full))
     base = full if on_hub else Path(config.student).name
     own = config.student == config.problems == "pocket" and config.teacher == "scripted"
     apache = own or base in APACHE

@@ -29,4 +29,6 @@ def read_config(file: Path) -> LoopConfig:
     try:
         return LoopConfig().with_(**data)
     except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from error
+        said = " ".join(str(error).split())  # it may quote what a stranger wrote
+        said = said if len(said) <= 500 else f"{said[:499]}…"
+        raise ConfigError(f"{file}: {said}") from error

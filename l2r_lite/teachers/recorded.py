@@ -1,6 +1,7 @@
 """The recorded teacher: rationales that a real LLM wrote earlier, from a file."""
 
 import json
+import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class RecordedTeacher(Teacher):
     """
 
     def __init__(self, file: str | Path) -> None:
-        self.file = Path(file).expanduser()
+        self.file = Path(os.path.expanduser(file))
         self.rationales: dict[str, list[str]] = {}  # by question
         # By question and mistake: feedback and rationales.
         self.replies: dict[tuple[str, str], tuple[str, list[str]]] = {}

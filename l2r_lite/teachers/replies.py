@@ -46,7 +46,7 @@ class ReplyCache:
     """
 
     def __init__(self, file: str | Path | None = None) -> None:
-        self.file = Path(file).expanduser() if file is not None else None
+        self.file = Path(os.path.expanduser(file)) if file is not None else None
         self.entries: dict[str, dict[str, Any]] = {}
         self.damaged = 0
         self._torn, self._synced = False, 0.0

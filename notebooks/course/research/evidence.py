@@ -22,6 +22,7 @@ import dataclasses
 import datetime
 import difflib
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
     """Files by name only: a log is published, and the names of their folders are private."""
     files = ("data_dir", "problems", "teacher_cache")
     named = {knob: Path(config[knob]).name for knob in files if config[knob]}
-    if Path(config["student"]).is_dir():  # not a hub id
+    if os.path.isdir(config["student"]):  # not a hub id
         named["student"] = Path(config["student"]).name
     kind, _, file = config["teacher"].partition(":")
     if kind == "recorded":

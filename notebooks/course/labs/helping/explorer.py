@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import ipywidgets as w
 from matplotlib.figure import Figure
 
 from l2r_course.explorers import explore
@@ -22,8 +23,10 @@ def dose_explorer(looks: Mapping[str, Sequence[Look]]) -> explore:
                 for name, text in NAMES.items()]
         return one_dose(seen, before), Table(["share", "untrained", f"after {step} steps"], rows)
 
-    steps = [look.step for look in next(iter(looks.values()))]
-    return explore(view, lesson=list(looks), step=steps[1:])
+    steps = [look.step for look in next(iter(looks.values()))][1:]
+    return explore(
+        view, lesson=w.Dropdown(options=list(looks), value=list(looks)[1]),
+        step=w.Dropdown(options=steps, value=steps[-1]))
 
 
 NAMES = {

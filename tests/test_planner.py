@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from card import measured as bytes_for
 from l2r_lite.app.ledger import Ledger
 from l2r_lite.app.planner import SHAPES, MemoryPlan, knobs, plan_memory
 from l2r_lite.app.timing import time_round
@@ -112,6 +113,30 @@ def test_the_peak_of_a_training_step_is_within_ten_percent_of_the_measured_one(n
     assert len(pairs) == 2 and pairs[1][0] < pairs[0][0]
     for planned, measured in pairs:
         assert planned == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize(("rows", "questions"), [(20, 10), (40, 60), (156, 156)])
+def test_an_exam_needs_no_more_than_planned_and_not_much_less(rows: int, questions: int) -> None:
+    """All questions of one length, all rationales of the full one: keys, values, prompts and logits at their most."""
+    samples, by_length = 1 if rows == 156 else 2, dict[int, list[str]]()
+    student = load_student("pocket", device="cpu")
+    for problem in load_problems("pocket", "train", limit=2000):
+        prompt = student.prompt(problem)
+        by_length.setdefault(len(student.encode(prompt)[0]), []).append(prompt)
+    length, prompts = max(by_length.items(), key=lambda entry: len(entry[1]))
+    student.end_ids, student.writer.may_end_sentence = set(), [False] * student.head.out_features  # nothing ends early
+    options = {"samples": samples, "temperature": 0.7, "max_new_tokens": 40, "rows": rows}
+    needed = bytes_for(lambda: student.generate(prompts[:questions], **options))
+    config = LoopConfig(exam_rows=rows, samples=samples, max_new_tokens=40)
+    plan = plan_memory(config, prompt_tokens=length, dtype=torch.float32)
+    assert needed <= plan.exam - plan.weights - plan.constants - plan.adapter <= 1.5 * needed
+
+
+def test_logits_and_demonstrations_are_planned() -> None:
+    plan, shown = (plan_memory(PRESETS["consumer"].with_(demonstrations=n)) for n in (0, 3))
+    assert plan.choosing == 64 * 152064 * (2 + 4 + 4)  # rows × vocabulary, in bf16 and twice in fp32
+    assert shown.writing == plan.writing * (3 * 356 + 356) / 356  # every row keeps them, too
+    assert shown.reading > plan.reading and shown.activations > plan.activations
 
 
 def test_the_ledger_counts_what_lives_at_once() -> None:

@@ -51,6 +51,24 @@ def step_peak(
     return ledger.peak
 
 
+def read_peak(model: Any, rows: int, length: int, dtype: torch.dtype) -> int:
+    """The most bytes that reading prompts in an exam uses at once, without the weights.
+
+    Args:
+        model: a peft model on the meta device; its weights are replaced.
+        rows, length: prompts that are read together, and their tokens.
+    """
+    from transformers import DynamicCache
+
+    base = model.get_base_model()
+    model.eval()
+    with _fake_weights(model) as weights, joined(model, dtype), Ledger(weights) as ledger:
+        ids, cache = torch.zeros(rows, length, dtype=torch.long), DynamicCache()
+        with torch.no_grad():
+            base.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+    return ledger.peak
+
+
 @contextmanager
 def _fake_weights(model: Any) -> Iterator[list[torch.Tensor]]:
     """Replace every weight by a fake tensor on the CPU, so that the CPU's kernels are chosen."""

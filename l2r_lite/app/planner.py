@@ -21,10 +21,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from l2r_lite.app.ledger import step_peak
+from l2r_lite.app.ledger import read_peak, step_peak
 from l2r_lite.data.hub import cache_folder, skip_dead_hub
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import StudentError
+from l2r_lite.students.fast_writer import PREFILL_TOKENS
+from l2r_lite.students.folding import FOLD_AT_MOST
 from l2r_lite.students.four_bit import four_bit_bytes
 from l2r_lite.students.loading import quiet
 from l2r_lite.students.rows import TOKENS_AT_ONCE
@@ -47,8 +49,10 @@ class MemoryPlan:
         adapter, gradients, optimizer: LoRA weights in fp32, their gradients, Adam's two moments.
         activations: peak of what the items in memory at once keep for their backward pass, with
             their logits.
-        writing: keys and values of an exam's rows; on a CPU in fp32 also each layer's folded
-            matrix (folding.py).
+        writing: keys and values of an exam's rows, at their full length; on a CPU in fp32 also each
+            layer's folded matrix (folding.py).
+        reading: peak of what an exam needs to read prompts (PREFILL_TOKENS at once).
+        choosing: logits of an exam's rows, in the compute type and twice in fp32.
     """
 
     student: str
@@ -60,6 +64,8 @@ class MemoryPlan:
     optimizer: int
     activations: int
     writing: int
+    reading: int = 0
+    choosing: int = 0
 
     @property
     def parts(self) -> dict[str, int]:
@@ -69,11 +75,14 @@ class MemoryPlan:
     @property
     def training(self) -> int:
         """Peak bytes of a training step."""
-        return sum(self.parts.values()) - self.writing
+        once = self.weights + self.constants + self.adapter
+        return once + self.gradients + self.optimizer + self.activations
 
     @property
     def exam(self) -> int:
-        return self.weights + self.constants + self.adapter + self.writing
+        """Peak bytes of an exam. It reads prompts and chooses tokens in turn."""
+        once = self.weights + self.constants + self.adapter
+        return once + self.writing + max(self.reading, self.choosing)
 
     @property
     def peak(self) -> int:
@@ -95,6 +104,8 @@ def plan_memory(
 ) -> MemoryPlan:
     """Count the memory of a run with these settings, for its longest prompt and rationale.
 
+    Demonstrations count as so many longest questions with their rationales.
+
     Args:
         prompt_tokens: of the longest question, as the student reads it.
         rationale_tokens: of the longest rationale; None takes config.max_new_tokens.
@@ -108,20 +119,25 @@ def plan_memory(
     key = _key(shape)
     size = _sizes(key, config.four_bit, config.lora_rank, dtype)
     rows = items_at_once(config, prompt_tokens, written)
-    parts = _rationales(config)
+    parts, shown = _rationales(config), config.demonstrations * (prompt_tokens + written)
     targets = rows * (prompt_tokens + min(parts, 2) * written)
     activations = _activations(
-        key, rows, prompt_tokens + parts * written, targets, config.lora_rank,
+        key, rows, shown + prompt_tokens + parts * written, targets, config.lora_rank,
         config.gradient_checkpointing, dtype)
-    writing = _cache(shape, config.exam_rows, prompt_tokens + written, dtype)
+    places = shown + prompt_tokens + written
+    writing = _cache(shape, config.exam_rows, places, dtype)
+    together = max(1, min(config.exam_rows // config.samples, PREFILL_TOKENS // prompt_tokens))
+    reading = _reading(key, together, shown + prompt_tokens, config.lora_rank, dtype)
+    choosing = config.exam_rows * shape.vocab_size * (dtype.itemsize + 8)
     if config.four_bit:
         activations += size.largest * dtype.itemsize  # one matrix is unpacked at a time
-        if dtype == torch.float32:
-            writing += size.matrices * 4
+        reading += size.largest * dtype.itemsize
+    if dtype == torch.float32 and size.matrices * 4 <= FOLD_AT_MOST:
+        writing += size.matrices * 4
     return MemoryPlan(
         config.student, size.parameters, size.weights, size.constants, adapter=size.adapter,
         gradients=size.adapter, optimizer=2 * size.adapter, activations=activations,
-        writing=writing)
+        writing=writing, reading=reading, choosing=choosing)
 
 
 def items_at_once(
@@ -272,5 +288,17 @@ def _activations(
         model = _skeleton(shape, rank, dtype)
         with quiet():
             peaks.append(step_peak(model, rows, length, targets, checkpointing, dtype))
+    one, two = peaks
+    return one + (two - one) * (_shape(key).num_hidden_layers - 1)
+
+
+@lru_cache(maxsize=64)
+def _reading(key: str, rows: int, length: int, rank: int, dtype: torch.dtype) -> int:
+    peaks = []
+    for layers in (1, 2):
+        shape = _shape(key, num_hidden_layers=layers, layer_types=None)
+        model = _skeleton(shape, rank, dtype)
+        with quiet():
+            peaks.append(read_peak(model, rows, length, dtype))
     one, two = peaks
     return one + (two - one) * (_shape(key).num_hidden_layers - 1)

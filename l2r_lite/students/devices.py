@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from l2r_lite.loop.records import Problem, TrainingItem
     from l2r_lite.loop.student import Student
+    from l2r_lite.students.memory import Allowance
 
 # Engines of accelerate that split a model, as named in its environment variables.
 _OTHER_ENGINES = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
@@ -95,6 +96,7 @@ class Team:
         self.rank, self.size, self.device = rank, size, device
         self.student: Student | None = None
         self.others_wait = False
+        self._items: Allowance | None = None
 
     # --- the leader ---
 
@@ -212,12 +214,22 @@ class Team:
     ) -> dict[str, float]:
         import torch
 
-        from l2r_lite.loop.training import train_step
+        from l2r_lite.students.memory import Allowance, step_that_fits
         from l2r_lite.students.packing import Share, packed_loss
 
-        objective = partial(packed_loss, share=Share(self.rank, self.size, self.add_up))
+        sums: list[torch.Tensor] = []
+
+        def add_up_once(numbers: torch.Tensor) -> torch.Tensor:
+            # If memory runs out, this process repeats its share, and the others do not.
+            if not sums:
+                sums.append(self.add_up(numbers))
+            return sums[0]
+
+        objective = partial(packed_loss, share=Share(self.rank, self.size, add_up_once))
+        if self._items is None:
+            self._items = Allowance("items in memory at once in training", "--micro-batch")
         logged = {"lm": 0.0, "cl": 0.0, "triplets": 0.0}  # a share may be empty
-        logged |= train_step(self._student, items, config, objective, scaler)
+        logged |= step_that_fits(self._student, items, config, objective, scaler, self._items)
         weights = list(self._student.trainable.values())
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
         numbers = torch.tensor(list(logged.values()), device=self.device)

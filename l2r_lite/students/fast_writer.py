@@ -19,6 +19,7 @@ from l2r_lite.loop.student import Student
 from l2r_lite.loop.writing import PlainWriter, answered, choose, uniform_numbers
 from l2r_lite.students.context import check_room
 from l2r_lite.students.folding import folded
+from l2r_lite.students.memory import Allowance
 from l2r_lite.students.prefix import prefix_cache
 from l2r_lite.students.slots import Slots
 
@@ -30,17 +31,40 @@ Noise = Callable[[int, int], Tensor]
 
 
 class FastWriter:
-    """The Writer of a loaded student."""
+    """The Writer of a loaded student.
+
+    Attributes:
+        allowance: the rows that fit, if memory has run out.
+    """
 
     def __init__(self, student: Student) -> None:
         self.student = student
+        self.allowance = Allowance("rationales written at once", "--exam-rows")
 
     def generate(
         self, prompts: Sequence[str], *, samples: int = 1, temperature: float = 0.0,
         max_new_tokens: int = 96, seed: int = 0, rows: int = 256,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[str]]:
-        """See `Student.generate`."""
+        """See `Student.generate`. If memory runs out, it begins again with half the rows."""
+        told = 0
+
+        def tell(finished: int) -> None:
+            nonlocal told
+            told += finished
+            if progress:
+                progress(finished)
+
+        def work(fitting: int) -> list[list[str]]:
+            return self._generate(
+                prompts, samples, temperature, max_new_tokens, seed, fitting, tell)
+
+        return self.allowance.use(rows, samples, work, undo=lambda: tell(-told))
+
+    def _generate(
+        self, prompts: Sequence[str], samples: int, temperature: float, max_new_tokens: int,
+        seed: int, rows: int, progress: Callable[[int], object],
+    ) -> list[list[str]]:
         student = self.student
         names = {f"“{' '.join(prompt.split())[:60]}…”": prompt for prompt in prompts}
         check_room(student, names, max_new_tokens)

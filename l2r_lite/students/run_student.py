@@ -11,15 +11,18 @@ from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.parts import Parts
 from l2r_lite.loop.prompts import completion
 from l2r_lite.loop.protocols import Writer
-from l2r_lite.loop.records import Problem
+from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.student import Student
 from l2r_lite.loop.training import Step
 from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.context import check_room, room
 from l2r_lite.students.devices import Team
+from l2r_lite.students.memory import Allowance, step_that_fits
 from l2r_lite.students.sources import locate
 
 if TYPE_CHECKING:
+    import torch
+
     from l2r_lite.students.served import ServedStudent
 
 # Loading sets torch's seed and default dtype and swaps initialisers for the whole process, so the
@@ -44,7 +47,8 @@ class RunStudent:
         self.config, self.out, self.problems, self.parts = config, out, problems, parts
         self.team, self.on_loading = team, on_loading
         self.rows = config.exam_rows * (team.size if team else 1)
-        self.step: Step | None = team.step if team else None
+        self.step: Step = self._step
+        self._items = Allowance("items in memory at once in training", "--micro-batch")
         self.demonstrations: Sequence[tuple[Problem, str]] = ()
         self._student: Student | None = None
         self._served: ServedStudent | None = None
@@ -97,6 +101,14 @@ class RunStudent:
         student = self.after(number)
         self._round = -1
         return student
+
+    def _step(
+        self, items: Sequence[TrainingItem], config: LoopConfig, scaler: torch.amp.GradScaler
+    ) -> dict[str, float]:
+        """Add a batch's gradients to the adapter; see `Step` in loop/training.py."""
+        if self.team:
+            return self.team.step(items, config, scaler)
+        return step_that_fits(self.load(), items, config, self.parts.objective, scaler, self._items)
 
     def save(self, number: int) -> None:
         """Save the current adapter as that of a round."""

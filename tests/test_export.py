@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,9 +27,10 @@ from l2r_lite.loop.student import Student
 from l2r_lite.runs.card import model_card
 from l2r_lite.runs.export import chat_template, export_run, push_to_hub
 from l2r_lite.runs.run import run_rounds
-from l2r_lite.students.adapters import load_adapter
+from l2r_lite.students.adapters import load_adapter, save_adapter
 from l2r_lite.students.loading import load_student
 from l2r_lite.students.sources import POCKET
+from tiny_student import wake_up
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,31 @@ def test_a_chat_begins_as_the_tokeniser_begins_every_text() -> None:
     chat = [{"role": "user", "content": "Question: 2?\nAnswer:"}]
     found = tokenizer.apply_chat_template(chat, chat_template=chat_template(tokenizer), return_dict=True)["input_ids"]
     assert found == tokenizer("Question: 2?\nAnswer:").input_ids and found[0] == tokenizer.eos_token_id
+
+
+def test_an_adapter_is_exported_without_weights_of_the_base_and_loads_as_its_card_says(run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    student = load_student("pocket")
+    wake_up(student, torch.Generator().manual_seed(0))  # the round kept may be that before training, with an empty adapter
+    save_adapter(student, run / "student")
+    assert main(["export", str(run), "--to", str(tmp_path / "out"), "--adapter"]) == 0
+    folder = tmp_path / "out" / "adapter"
+    assert not (tmp_path / "out" / "model").exists() and (tmp_path / "out" / "lessons.jsonl").is_file()
+    assert (folder / "adapter_model.safetensors").read_bytes() == (run / "student" / "adapter_model.safetensors").read_bytes()
+    assert sum(f.stat().st_size for f in folder.glob("*.safetensors")) < 2e6
+    assert read_json(folder / "adapter_config.json")["base_model_name_or_path"] == "pocket"  # not a folder of this machine
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert 'library_name: "peft"' in card and "merged into" not in card and str(POCKET) not in card
+    code = card.split("```python")[1].split("```")[0].replace("FOLDER OR HUB NAME", str(folder))
+    found: dict = {}
+    exec(code.replace('from_pretrained("pocket"', f'from_pretrained("{POCKET}"'), found)  # noqa: S102 - the card's example
+    with torch.no_grad():
+        ids = found["tokens"]["input_ids"]
+        right = student.model(ids).logits
+        with student.model.disable_adapter():
+            fresh = student.model(ids).logits
+        off = (found["model"](ids).logits.float() - right).norm()  # the card's base computes in 16 bits
+        assert off < 0.01 * right.norm() and off < 0.1 * (fresh - right).norm()
 
 
 def test_trl_tunes_the_exported_student_on_its_lessons_and_on_its_preferences(exported: Path, tmp_path: Path) -> None:

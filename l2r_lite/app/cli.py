@@ -18,6 +18,8 @@ from l2r_lite.app.terminal import plain_output
 from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import ConfigError, UserError
 from l2r_lite.runs.config_file import read_config
+from l2r_lite.runs.tracking import KINDS as TRACKERS
+from l2r_lite.runs.tracking import Tracker
 from l2r_lite.students.devices import helping
 from l2r_lite.students.presets import PRESETS
 
@@ -47,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--resume", **folder, help="resume the run in this folder with its own settings")
     run.add_argument(
+        "--report-to", choices=TRACKERS,
+        help="also send every step's and round's numbers to this tool")
+    run.add_argument(
         "--dry-run", action="store_true", help="show settings and amounts, run nothing")
 
     about = "estimate memory before loading anything, and what fits"
@@ -74,6 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--push-to-hub", metavar="OWNER/NAME",
         help="also upload it to a new private repository with your hub login")
+    export.add_argument(
+        "--adapter", action="store_true",
+        help="write only the LoRA adapter, some MB, without the base model's weights")
     export.add_argument(
         "--half", action="store_true", help="16-bit weights: half the size, answers may differ")
 
@@ -221,9 +229,11 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.push_to_hub:
         check_login()
     dtype = torch.bfloat16 if arguments.half else torch.float32
-    to = export_run(arguments.run, arguments.to, dtype=dtype)
-    model = to / "model"
-    print(f"{model}   for AutoModelForCausalLM.from_pretrained, with a model card")
+    to = export_run(arguments.run, arguments.to, dtype=dtype, adapter=arguments.adapter)
+    model, loads = to / "model", "AutoModelForCausalLM.from_pretrained"
+    if arguments.adapter:
+        model, loads = to / "adapter", "PeftModel.from_pretrained"
+    print(f"{model}   for {loads}, with a model card")
     print(f"{to / 'lessons.jsonl'}   for supervised fine-tuning")
     tuning = "for preference tuning: lessons against the student's own mistakes"
     print(f"{to / 'preferences.jsonl'}   {tuning}")
@@ -255,12 +265,15 @@ def _run(arguments: argparse.Namespace) -> int:
     from l2r_lite.runs.report import as_table
     from l2r_lite.runs.run import run_rounds
 
-    def tell(report: dict[str, Any]) -> None:
-        last = report["rounds"][-1]
-        right = f"{last['accuracy']:.1%} of the test questions answered correctly"
-        print(f"after round {last['round']}: {right}", flush=True)
+    with Tracker(arguments.report_to, out, config) as tracker:
 
-    report = run_rounds(config, out, on_round=tell)
+        def tell(report: dict[str, Any]) -> None:
+            last = report["rounds"][-1]
+            right = f"{last['accuracy']:.1%} of the test questions answered correctly"
+            print(f"after round {last['round']}: {right}", flush=True)
+            tracker.round(report)
+
+        report = run_rounds(config, out, on_round=tell, on_step=tracker.step)
     print("\n" + as_table(report) + "\n")
     if report["rounds"]:
         figures.save(figures.run_overview(report), out / "report.png")

@@ -28,21 +28,28 @@ _EXAMPLE = Problem(
     "card", "Tom has 3 pens. Tom gets 4 more. How many pens does Tom have now?", "7", "number")
 
 
-def model_card(config: LoopConfig, report: dict[str, Any]) -> str:
-    """A README.md for the hub; of a local path it shows only the last part.
+def base_model(config: LoopConfig) -> tuple[str, bool]:
+    """The base model's name, and whether it is a hub id; of a local path only the last part."""
+    full = SHORT_NAMES.get(config.student, config.student)
+    on_hub = config.student != "pocket" and not os.path.isdir(os.path.expanduser(full))
+    return full if on_hub else Path(config.student).name, on_hub
+
+
+def model_card(config: LoopConfig, report: dict[str, Any], *, adapter: bool = False) -> str:
+    """A README.md for the hub.
 
     Args:
         report: the run's report.json.
+        adapter: the folder has the LoRA adapter only.
     """
-    full = SHORT_NAMES.get(config.student, config.student)
-    on_hub = config.student != "pocket" and not os.path.isdir(os.path.expanduser(full))
-    base = full if on_hub else Path(config.student).name
+    base, on_hub = base_model(config)
+    repeated = ", as these options say" if adapter else "; its generation config does the same"
     own = config.student == config.problems == "pocket" and config.teacher == "scripted"
     apache = own or base in APACHE
     licence = "Apache-2.0" if apache else "look it up at the model's source"
     data_licence = DATA_LICENCES.get(config.problems, "whatever applies to your own file")
     head = {
-        "library_name": "transformers", "pipeline_tag": "text-generation",
+        "library_name": "peft" if adapter else "transformers", "pipeline_tag": "text-generation",
         "license": "apache-2.0" if own else "other", **({"base_model": base} if on_hub else {}),
         "tags": ["tailored-learning", "l2r-lite", "reasoning"]}
     front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in head.items())
@@ -58,20 +65,18 @@ round it took an exam, its mistakes were turned into lessons, and it trained on 
 also trained on the contrast to its own mistakes.
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("FOLDER OR HUB NAME")
+{_loading(config, base, adapter)}
 tokenizer = AutoTokenizer.from_pretrained("FOLDER OR HUB NAME")
 {_asking(config)}
-print(tokenizer.decode(model.generate(**tokens)[0]))
+print(tokenizer.decode(model.generate(**tokens{_as_evaluated(config) if adapter else ""})[0]))
 ```
 
-{_asked(config)} Its reply ends with "The answer is …". By its generation config it writes greedily
-and at most {config.max_new_tokens} tokens, as in its evaluations.{_demonstrations(config)}
+{_asked(config)} Its reply ends with "The answer is …". In its evaluations it wrote greedily and at
+most {config.max_new_tokens} tokens{repeated}.{_demonstrations(config)}
 
 ## Training
 
-{_training(config, report)}
+{_training(config, report, adapter)}
 
 ## Results
 
@@ -92,6 +97,30 @@ the weights.
 - the data {code(Path(config.problems).name)}: {data_licence};
 - the lessons: {_teacher_terms(config)}.
 """
+
+
+def _loading(config: LoopConfig, base: str, adapter: bool) -> str:
+    """Lines of Python that load the model; with an adapter, its base as the run loaded it."""
+    if not adapter:
+        return (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            'model = AutoModelForCausalLM.from_pretrained("FOLDER OR HUB NAME")')
+    lines = [
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig", ""]
+    how = ""
+    if config.four_bit:
+        how = ", quantization_config=nf4"
+        lines += [
+            'nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",',
+            "                         bnb_4bit_use_double_quant=True)"]
+    return "\n".join([
+        *lines, f"base = AutoModelForCausalLM.from_pretrained({json.dumps(base)}{how})",
+        'model = PeftModel.from_pretrained(base, "FOLDER OR HUB NAME")'])
+
+
+def _as_evaluated(config: LoopConfig) -> str:
+    return f", max_new_tokens={config.max_new_tokens}, do_sample=False, repetition_penalty=1.0"
 
 
 def _asking(config: LoopConfig) -> str:
@@ -124,7 +153,7 @@ def _demonstrations(config: LoopConfig) -> str:
         "question (demonstrations.jsonl in its run's folder); without them it answers differently.")
 
 
-def _training(config: LoopConfig, report: dict[str, Any]) -> str:
+def _training(config: LoopConfig, report: dict[str, Any], adapter: bool) -> str:
     here, rounds = report["environment"], report["rounds"]
     lessons = sum(r["lessons"] for r in rounds[1:] if r["round"] <= report["best_round"])
     packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes") if name in here]
@@ -132,12 +161,13 @@ def _training(config: LoopConfig, report: dict[str, Any]) -> str:
     questions = f"{rounds[-1].get('train_questions', 0)} training questions"
     four_bit = "4-bit NF4, " if config.four_bit else ""
     rate = f"learning rate {config.learning_rate:g}"
+    how = "" if adapter else ", merged into the weights"
     return f"""| | |
 |---|---|
 | data | {code(Path(config.problems).name)}: {questions} |
 | teacher | {_teacher(config)} |
 | lessons | {lessons}, each verified against the known answer |
-| method | {four_bit}LoRA of rank {config.lora_rank}, merged into the weights |
+| method | {four_bit}LoRA of rank {config.lora_rank}{how} |
 | settings | λ = {config.reflection_weight:g}, {rate}, seed {config.seed} |
 | made with | {versions}, on {code(here.get("device", "an unknown device"))} |"""
 

@@ -17,20 +17,25 @@ from typing import Any
 import torch
 
 from l2r_lite import __version__
+from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.prompts import completion, student_prompt
 from l2r_lite.loop.records import Problem
-from l2r_lite.runs.card import model_card
+from l2r_lite.loop.runfolder import read_json, write_json
+from l2r_lite.runs.card import base_model, model_card
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.reading import read, read_problems, rounds
 from l2r_lite.runs.report import read_report
 from l2r_lite.students.adapters import load_adapter
+from l2r_lite.students.chat import load_tokenizer
 from l2r_lite.students.loading import greedy, load_student
 from l2r_lite.students.merging import merge
 from l2r_lite.students.templates import PLAIN_MARK, chat_question
 
 
-def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
+def export_run(
+    run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.float32, adapter: bool = False,
+) -> Path:
     """Write the best student of a run and all its lessons to a folder of their own.
 
     Args:
@@ -38,11 +43,13 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         to: a folder that does not exist yet; it appears complete or not at all.
         dtype: of the written weights. In fp32 the model answers like the student; 16 bits halve
             the size and round the weights.
+        adapter: write the LoRA adapter, some MB, instead of a model with the base's weights; it is
+            for the base model in the form that the run loaded: with `four_bit`, in NF4.
 
     Returns:
-        The folder: `model/` (safetensors, tokeniser, model card), `lessons.jsonl` (chat "messages",
-        for supervised fine-tuning) and `preferences.jsonl` (a lesson as chosen, the student's own
-        mistake as rejected).
+        The folder: `model/` or `adapter/` (safetensors, tokeniser, card), `lessons.jsonl` (chat
+        "messages", for supervised fine-tuning) and `preferences.jsonl` (a lesson as chosen, the
+        student's own mistake as rejected).
 
     Raises:
         RunError: no finished round, or the target exists already.
@@ -57,18 +64,17 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
         raise RunError(f"{to}: already exists; choose a new folder, or remove this one.")
     to.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
-    model, card = scratch / "model", model_card(config, read_report(run))
+    model = scratch / ("adapter" if adapter else "model")
+    card = model_card(config, read_report(run), adapter=adapter)
     try:
-        student = load_student(
-            config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
-            lora_alpha=config.lora_alpha, prompt=config.prompt, thoughts=config.thoughts)
-        load_adapter(student, run / "student")
-        merged = merge(student, dtype)
-        merged.generation_config = greedy(student, max_new_tokens=config.max_new_tokens)
-        merged.save_pretrained(model, safe_serialization=True)
+        if adapter:
+            _copy_adapter(run / "student", model, base_model(config)[0])
+        else:
+            _write_merged(config, run / "student", model, dtype)
+        tokenizer = load_tokenizer(config.student, config.prompt, thoughts=config.thoughts)
         if config.prompt == "plain":
-            student.tokenizer.chat_template = chat_template(student.tokenizer)
-        student.tokenizer.save_pretrained(model)
+            tokenizer.chat_template = chat_template(tokenizer)
+        tokenizer.save_pretrained(model)
         (model / "README.md").write_text(card, encoding="utf-8")
         items = list(_training_lines(run))
         ask = chat_question if config.prompt == "chat" else student_prompt
@@ -80,6 +86,24 @@ def export_run(run: str | Path, to: str | Path, *, dtype: torch.dtype = torch.fl
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return to
+
+
+def _write_merged(config: LoopConfig, adapter: Path, to: Path, dtype: torch.dtype) -> None:
+    student = load_student(
+        config.student, four_bit=config.four_bit, lora_rank=config.lora_rank,
+        lora_alpha=config.lora_alpha, prompt=config.prompt, thoughts=config.thoughts)
+    load_adapter(student, adapter)
+    merged = merge(student, dtype)
+    merged.generation_config = greedy(student, max_new_tokens=config.max_new_tokens)
+    merged.save_pretrained(to, safe_serialization=True)
+
+
+def _copy_adapter(adapter: Path, to: Path, base: str) -> None:
+    """Copy an adapter; the base model's name takes the place of its folder on this machine."""
+    to.mkdir()
+    shutil.copy(adapter / "adapter_model.safetensors", to)
+    settings = read_json(adapter / "adapter_config.json")
+    write_json(to / "adapter_config.json", settings | {"base_model_name_or_path": base})
 
 
 # Puts "Question: …" and "Answer:" around a user's message, unless it has them. Marks the student's
@@ -114,7 +138,7 @@ def push_to_hub(model: Path, repository: str) -> str:
     """Upload an exported model to a new, private repository on the hub, with the user's login.
 
     Args:
-        model: the folder `model/` of an export.
+        model: the folder `model/` or `adapter/` of an export.
         repository: OWNER/NAME, which does not exist yet.
 
     Returns:

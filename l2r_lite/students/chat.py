@@ -8,7 +8,8 @@ before the question, the question, and the text after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from l2r_lite.data.hub import skip_dead_hub
@@ -44,30 +45,53 @@ def make_student(
     return ChatStudent(form, model, thoughts=thoughts, **formats)
 
 
+def load_tokenizer(name: str, prompt: str = "plain", *, thoughts: bool = False) -> Any:
+    """A student's tokeniser, without the student; with prompt = "chat" its template is settled.
+
+    Raises:
+        StudentError: it cannot be read.
+    """
+    from transformers import AutoTokenizer
+
+    with _readable(name) as where:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if prompt == "chat":
+        tokenizer.chat_template = read_form(name, tokenizer, thoughts=thoughts).template
+    return tokenizer
+
+
 def auto_prompt(name: str) -> str:
     """What prompt = "auto" means for a student, from its tokeniser and settings: no weights.
 
     Raises:
         StudentError: they cannot be read.
     """
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
 
+    tokenizer = load_tokenizer(name)
+    with _readable(name) as where:
+        try:
+            generation: Any = GenerationConfig.from_pretrained(where)
+        except OSError:  # without that file, the end tokens are in the model's config
+            generation = AutoConfig.from_pretrained(where, trust_remote_code=False)
+        ends = generation.eos_token_id
+    every = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    return "chat" if is_instruct(name, tokenizer, every) else "plain"
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[str]:
     where = locate(name)
     with skip_dead_hub(where):
         try:
-            tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-            try:
-                generation: Any = GenerationConfig.from_pretrained(where)
-            except OSError:  # without that file, the end tokens are in the model's config
-                generation = AutoConfig.from_pretrained(where, trust_remote_code=False)
+            yield where
         except Exception as error:  # a damaged folder can raise anything
             told = " ".join(str(error).split())[:200] or type(error).__name__
             raise StudentError(
                 f'student "{name}": its tokenizer or settings cannot be read ({told}). Fetch the '
                 "model again, or name another student.") from error
-    ends = generation.eos_token_id
-    every = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-    return "chat" if is_instruct(name, tokenizer, every) else "plain"
 
 
 class ChatStudent(Student):

@@ -39,6 +39,7 @@ _LARGE: dict[str, Any] = {
 
 _SMOL: dict[str, Any] = {
     "student": "smol",
+    "prompt": "plain",  # as in its evidence; untrained, it is as good in chats (l2r_lite/README.md)
     "problems": "multiarith",
     "teacher": "recorded:FILE",
     "samples": 1,

@@ -32,7 +32,7 @@ def test_a_log_gives_back_what_was_kept_sorted_and_without_repetition(tmp_path: 
 
 
 def test_a_run_folder_becomes_a_line_with_every_test_answer(tmp_path: Path) -> None:
-    config = LoopConfig(rounds=0, limit=17, validation_limit=17, test_limit=17)
+    config = LoopConfig(rounds=0, limit=17, validation_limit=17, test_limit=17, prompt="plain")
     report = run_rounds(config, tmp_path / "run", progress=False)
     made = evidence.from_folder(tmp_path / "run", "untrained", "b00d959")
     assert (made.arm, made.seed, made.config, made.kept, made.commit) == ("untrained", 0, config.to_json(), 0, "b00d959")

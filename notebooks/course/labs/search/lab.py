@@ -13,9 +13,18 @@ BEFORE, AFTER = STUDENTS
 HELD = (10, 11, 12)
 LOG = Path(__file__).with_name("held.jsonl")
 _WAYS = ("greedy", "no rationale", "demonstrations", "repair", "beam over steps", *CHOICES)
-MEASURES = {
+_OTHER = {
+    "true but wrong": "wrong samples whose equations all hold",
+    "verifier AUC": "trained verifier, AUC over all samples",
+    "verifier AUC per question": "trained verifier, AUC within a question"}
+ACCURACIES = {
     f"{student}/{way}": f"{student}: {way}" + (f", {SAMPLES} samples" if way in CHOICES else "")
     for student in STUDENTS for way in _WAYS}
+MEASURES = {
+    **ACCURACIES,
+    **{f"{name}/tokens": f"{text}: tokens" for name, text in ACCURACIES.items()},
+    **{f"{student}/{name}": f"{student}: {text}"
+       for student in STUDENTS for name, text in _OTHER.items()}}
 
 
 def measure(seed: int, folder: str | Path, *, progress: bool = True) -> dict[str, float]:

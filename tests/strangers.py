@@ -23,7 +23,7 @@ from l2r_lite.runs import fields, schema
 from l2r_lite.runs.card import model_card
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.export import _training_lines
-from l2r_lite.runs.reading import read
+from l2r_lite.runs.reading import read, read_problems
 from l2r_lite.runs.report import as_table, read_report, summarise
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.runs.stories import follow_mistakes, read_exams, read_stories
@@ -201,8 +201,8 @@ def _stories(out: Path) -> Shown:
 
 
 def _tables(out: Path) -> Shown:
-    first = next(iter(load(out / "problems" / "test.jsonl")))["id"]
-    for table in (whole_loop.answers_by_round(out, first), forgetting.items_by_source({"run": out})):
+    first = next(iter(read_problems(out, "test")), None)
+    for table in (whole_loop.answers_by_round(out, first.id if first else ""), forgetting.items_by_source({"run": out})):
         yield from (("html", table._repr_html_()), ("text", repr(table)))
     said = whole_loop.run_in_words(read_report(out))
     yield from (("markdown", said._repr_markdown_()), ("text", repr(said)))

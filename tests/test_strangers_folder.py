@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -16,7 +14,6 @@ import pytest
 import strangers
 from l2r_course import capstone
 from l2r_lite.app.cli import main
-from l2r_lite.loop.config import LoopConfig
 from l2r_lite.loop.errors import RunError, UserError, printable
 from l2r_lite.runs import fields, schema
 from l2r_lite.runs.config_file import read_config
@@ -94,7 +91,8 @@ def test_a_message_says_file_field_finding_need_and_remedy(run: Path) -> None:
     """Before: "KeyError: 'by_skill'", "unsupported format string passed to list.__format__", …"""
     again = f"Write it again with: l2r-lite run --resume {run}"
     for file, path, value, said in (
-        ("report.json", ("rounds", 1, "accuracy"), None, f"rounds[1].accuracy is null, and must be a number from 0 to 1. {again}"),
+        ("report.json", ("rounds", 1, "accuracy"), None,
+         f"rounds[1].accuracy is null, and must be a number from 0 to 1. {again}"),
         ("report.json", ("rounds", 1, "ci95"), [0.1], f"rounds[1].ci95 is a list of 1, and must be a list of 2. {again}"),
         ("report.json", ("rounds", 0, "accuracy"), float("nan"),
          f"rounds[0].accuracy is NaN, and must be a number from 0 to 1. {again}"),
@@ -104,14 +102,15 @@ def test_a_message_says_file_field_finding_need_and_remedy(run: Path) -> None:
         ("report.json", ("best_round",), "<img src=x onerror=alert(1)>",
          f'best_round is "<img src=x onerror=alert(1)>", and must be a whole number of at least 0. {again}'),
         ("report.json", (), [], f"is a list of 0, and must be an object. {again}"),
-        ("round-1/stages.json", ("exam",), "x", '["exam"] is "x", and must be a number of at least 0. Remove it.'),
+        ("round-1/stages.json", ("exam",), "x", '["exam"] is "x", and must be a number of at least 0. Remove the file.'),
         ("round-1/exam.jsonl", (2, "correct"), 1,
-         "line 3: correct is 1, and must be true or false. Remove it to repeat its stage."),
+         "line 3: correct is 1, and must be true or false. Remove the file to repeat its stage."),
         ("round-1/training.jsonl", (0, "anchor"), MISSING,
-         "line 1: has no field anchor. Remove it and the folder adapter beside it to repeat its stage."),
+         "line 1: has no field anchor. Remove the file and the folder adapter beside it to repeat its stage."),
         ("problems/test.jsonl", (1, "kind"), "essay",
-         'line 2: kind is "essay", and must be one of number, yes-no, choice. Remove it to repeat its stage.'),
-        ("problems/test.jsonl", (1, "answer"), "many", "line 2: answer is not one of kind number. Remove it to repeat its stage."),
+         'line 2: kind is "essay", and must be one of number, yes-no, choice. Remove the file to repeat its stage.'),
+        ("problems/test.jsonl", (1, "answer"), "many",
+         "line 2: answer is not one of kind number. Remove the file to repeat its stage."),
     ):  # fmt: skip
         whole = (run / file).read_bytes()
         save(run / file, put(load(run / file), path, value))
@@ -137,7 +136,7 @@ def test_a_test_without_an_answer_is_refused(run: Path, finished_run: Path) -> N
     file = run / "round-0" / "test.jsonl"
     save(file, load(file)[1:])
     for view in (viewers(finished_run)["compare panel"], lambda out: capstone.answers([out])):
-        with pytest.raises(RunError, match=r"round-0/test.jsonl: has no answer to problem .* Remove it to repeat its stage"):
+        with pytest.raises(RunError, match=r"round-0/test.jsonl: has no answer to problem .* Remove the file to repeat"):
             list(view(run))
 
 

@@ -43,7 +43,8 @@ COMMANDS = [
     ["run", "--dry-run", "--teacher", f"openai:{HOSTILE}"],  # * in the line about the cost; refused now
     ["run", f"--{HOSTILE}"],  # * argparse: unrecognized arguments
     ["run", "--dry-run", HOSTILE],  # *
-    [HOSTILE], ["run", "--rounds", HOSTILE], ["run", "--preset", HOSTILE], ["run", "--dry-run", "--problems", f"{HOSTILE}.jsonl"],
+    [HOSTILE], ["run", "--rounds", HOSTILE], ["run", "--preset", HOSTILE],
+    ["run", "--dry-run", "--problems", f"{HOSTILE}.jsonl"],
     ["summary", HOSTILE], ["run", "--resume", HOSTILE], ["export", HOSTILE, "--to", f"{HOSTILE}2"],
     ["run", "--dry-run", "--teacher", f"recorded:{HOSTILE}"], ["run", "--dry-run", "--price", HOSTILE, "--teacher", "openai:m"],
 ]  # fmt: skip

@@ -115,7 +115,7 @@ def test_answers_come_round_by_round_and_are_escaped(tmp_path: Path) -> None:
 def test_a_question_that_the_test_does_not_have_is_named(tmp_path: Path) -> None:
     (tmp_path / "round-0").mkdir()
     write_lines(tmp_path / "round-0" / "test.jsonl", [Sample("q", 0, "x", None, False)])
-    with pytest.raises(RunError, match="has no question nowhere"):
+    with pytest.raises(RunError, match="has no question .nowhere"):
         answers_by_round(tmp_path, "nowhere")
 
 

@@ -46,7 +46,7 @@ def fault(value: Any, hint: Any, name: str = "") -> str:
     if wanted.kind is Any or (value is None and wanted.or_null):
         return ""
     if not _fits(value, wanted):
-        return f"{name} is {_shown(value)}, and must be {words(hint)}".strip()
+        return f"{name} is {shown(value)}, and must be {words(hint)}".strip()
     return next(filter(None, _faults_within(value, wanted.kind, name)), "")
 
 
@@ -83,7 +83,8 @@ def _fits(value: Any, wanted: _Type) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for a message: in one line, and short."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
     text = json.dumps(value, ensure_ascii=False)

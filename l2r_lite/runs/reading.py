@@ -13,7 +13,7 @@ from typing import Any
 from l2r_lite.loop import runfolder
 from l2r_lite.loop.errors import RunError
 from l2r_lite.loop.records import ExamReport, Problem, Sample
-from l2r_lite.runs.fields import fault
+from l2r_lite.runs.fields import fault, shown
 from l2r_lite.runs.schema import entry_of
 
 SPLITS = ("train", "validation", "test")
@@ -44,7 +44,7 @@ def read(file: Path, problems: Iterable[Problem] | None = None) -> Any:
             records.append(runfolder.from_json(entry.kind, row) if is_record else row)
             wrong = entry.rule(records[-1])
         if not wrong and known is not None and row["problem_id"] not in known:
-            wrong = f'problem_id "{row["problem_id"]:.60}" is not in the folder problems'
+            wrong = f"problem_id {shown(row['problem_id'])} is not in the folder problems"
         if wrong:
             raise RunError(f"{file}, line {_line(file, number)}: {wrong}. {entry.remedy}")
     return records
@@ -80,8 +80,8 @@ def read_test(out: Path, number: int, problems: Iterable[Problem]) -> dict[str, 
     for problem in problems:
         if problem.id not in found:
             raise RunError(
-                f'{file}: has no answer to problem "{problem.id:.60}". Remove it to repeat its '
-                "stage.")
+                f"{file}: has no answer to problem {shown(problem.id)}. Remove the file to repeat "
+                "its stage.")
     return found
 
 
@@ -111,7 +111,7 @@ def check_folder(out: Path) -> None:
             read(file)
     for name in ("exam", "validation", "test", "lessons", "rejected"):
         for file in rounds(out, f"{name}.jsonl").values():
-            read(file, problems.get(name, train))
+            read(file, problems.get(name) if name in SPLITS else train)
 
 
 def _line(file: Path, record: int) -> int:

@@ -116,7 +116,7 @@ def _problem_rule(problem: Problem) -> str:
     return "" if right[problem.kind] else f"answer is not one of kind {problem.kind}"
 
 
-_AGAIN = "Remove it to repeat its stage."
+_AGAIN = "Remove the file to repeat its stage."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +137,8 @@ class File:
 
 _PROBLEMS = File(Problem, "the questions of a split", _AGAIN, _problem_rule)
 _EXAM = File(Sample, "a student's answers, in the order of the questions")
-_WITH_LESSONS = "Remove it and lessons.jsonl beside it to repeat its stage."
-_WITH_ADAPTER = "Remove it and the folder adapter beside it to repeat its stage."
+_WITH_LESSONS = "Remove the file and lessons.jsonl beside it to repeat its stage."
+_WITH_ADAPTER = "Remove the file and the folder adapter beside it to repeat its stage."
 FILES = {
     "config.json": File(LoopConfig, "the settings", "Put back the settings of this run."),
     "problems/train.jsonl": _PROBLEMS, "problems/validation.jsonl": _PROBLEMS,
@@ -152,10 +152,10 @@ FILES = {
     # NaN shows a training that went wrong.
     "round-N/losses.jsonl": File(
         dict[str, Annotated[float, ANY_NUMBER]], "what each training step logged", _WITH_ADAPTER),
-    "round-N/stages.json": File(dict[str, Amount], "stage → its seconds", "Remove it."),
+    "round-N/stages.json": File(dict[str, Amount], "stage → its seconds", "Remove the file."),
     "report.json": File(
         Report, "results", "Write it again with: l2r-lite run --resume DIR", _report_rule),
-    "seals.json": File(Seals, "checksums", "Remove it to use the run's files as they are."),
+    "seals.json": File(Seals, "checksums", "Remove the file to use the run's files as they are."),
 }
 
 

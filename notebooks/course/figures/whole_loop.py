@@ -9,6 +9,7 @@ from typing import Any
 from l2r_course.figures.common import percent
 from l2r_course.show import Markdown
 from l2r_lite.loop.errors import RunError
+from l2r_lite.runs.fields import shown
 from l2r_lite.runs.reading import read, rounds
 from l2r_lite.runs.show import Table, code
 
@@ -45,7 +46,7 @@ def answers_by_round(out: str | Path, problem_id: str) -> Table:
     for number, file in rounds(Path(out), "test.jsonl").items():
         sample = next((s for s in read(file) if s.problem_id == problem_id), None)
         if sample is None:
-            raise RunError(f"{file}: has no question {problem_id}.")
+            raise RunError(f"{file}: has no question {shown(problem_id)}.")
         student = f"after round {number}" if number else "before training"
         rows.append([student, sample.rationale, "✓ right" if sample.correct else "✗ wrong"])
     return Table(["student", "answer", ""], rows)

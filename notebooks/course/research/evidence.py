@@ -118,8 +118,9 @@ def from_folder(out: str | Path, arm: str, commit: str = "") -> Run:
     answers = [
         list(read_test(place, entry["round"], problems).values()) for entry in rounds]
     seconds = sum(r.get(name, 0.0) for r in rounds for name in TIMES)
+    config = {**LoopConfig().to_json(), **report["config"]}  # an older run lacks newer knobs
     return Run(
-        arm=_known(arm), seed=report["config"]["seed"], config=_without_folders(report["config"]),
+        arm=_known(arm), seed=config["seed"], config=_without_folders(config),
         questions=f"{len(problems)} · {hashlib.sha256(texts.encode()).hexdigest()[:12]}",
         test=tuple(map(_digits, answers)), kept=report["best_round"],
         validation=tuple(r["validation_accuracy"] for r in rounds),

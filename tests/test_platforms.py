@@ -64,7 +64,7 @@ def test_what_needs_no_torch_runs_on_python(version: str, tmp_path: Path) -> Non
     # -S: nothing but the standard library, whatever is installed there
     done = subprocess.run([python, "-S", "-W", "error", "-c", PLAIN], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {"loop.config", "loop.grading", "loop.items", "data.answers", "data.problems", "data.pocket.world", "runs.card",
+    assert {"loop.config", "loop.grading", "loop.items", "data.answers", "data.problems", "data.pocket.world",
             "students.sources", "teachers.scripted", "app.cli"} <= set(done.stdout.split())  # fmt: skip
 
 

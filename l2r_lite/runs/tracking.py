@@ -41,7 +41,8 @@ class Tracker:
         self.kind, self.out, self.config = kind, Path(out), config
         self._tool: Any = None
         self._off = kind is None  # nothing to report to, or it has failed
-        self._steps = sum(map(_lines, self.out.glob("round-*/losses.jsonl")))
+        logs = self.out.glob("round-*/losses.jsonl") if kind else ()
+        self._steps = sum(_lines(file) for file in logs if file.is_file())
         self._rounds = len(list(self.out.glob("round-*/test.jsonl")))
 
     def __enter__(self) -> Tracker:

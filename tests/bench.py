@@ -77,10 +77,10 @@ def make_batch(problems: Sequence[Problem], teacher: Teacher, size: int, seed: i
     return items
 
 
-def take_turns(sides: dict[str, Callable[[int], Any]], repeats: int = REPEATS) -> dict[str, list[float]]:
+def take_turns(sides: dict[str, Callable[[int], Any]], repeats: int | None = None) -> dict[str, list[float]]:
     """Seconds of each side, a round of turns after another; the first, which warms up, does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in tqdm(range(repeats + 1), leave=False, unit="turn"):
+    for turn in tqdm(range((repeats or REPEATS) + 1), leave=False, unit="turn"):
         for name, work in sides.items():
             started = time.perf_counter()
             work(turn)

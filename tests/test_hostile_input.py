@@ -249,7 +249,7 @@ def test_a_parser_takes_what_it_is_given_or_refuses_in_a_users_words(parser: str
 def test_what_cannot_be_written_or_read_by_a_tokenizer_is_no_lesson(before: str, after: str) -> None:
     problem = Problem("a", "q", "1", "number")
     for bad in ("\ud800", "\0"):
-        assert verify(problem, f"{before}{bad}{after} The answer is 1.", Context()) is not None
+        assert verify(problem, f"{before}{bad}{after} The answer is 1.", Context()) == "unreadable characters"
 
 
 def test_halves_of_characters_are_written_and_come_back(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from l2r_lite.loop.prompts import completion, cut_after_answer, has_answer_line
 from l2r_lite.loop.records import Problem, TrainingItem
 from l2r_lite.loop.runfolder import read_json, read_lines
 from l2r_lite.loop.training import train_step
-from l2r_lite.loop.writing import PlainWriter
+from l2r_lite.loop.writing import TAIL, PlainWriter, answered
 from l2r_lite.runs.export import export_run
 from l2r_lite.runs.run import run_rounds
 from l2r_lite.students import templates
@@ -216,6 +216,17 @@ def test_a_thought_that_the_prompt_begins_is_part_of_what_is_written(load: Calla
     assert decode(student.encode("", "The answer is 4.")[1][:-1]) == "</think>\n\nThe answer is 4."
     (want,) = PlainWriter(student).generate([student.prompt(PROBLEMS[0])], max_new_tokens=8)
     assert want[0].startswith("<think>") and student.generate([student.prompt(PROBLEMS[0])], max_new_tokens=8) == [want]
+
+
+@pytest.mark.parametrize("name", ["qwen3", "r1"])
+def test_writing_goes_on_after_an_answer_in_a_long_thought(load: Callable, name: str) -> None:
+    """Writers look at the last tokens first: there, the thought's beginning is out of sight."""
+    student = load(name, thoughts=True)
+    begun = "" if student.opening else "<think>\n"
+    thinking = begun + "Let me see what it could be. " * 20 + "The answer is 3. Or"
+    texts = [thinking, f"{thinking} is it?\n</think>\n\n2 + 2 = 4", f"{thinking} is it?\n</think>\n\nThe answer is 4. So"]
+    ids = [student.tokenizer(text, add_special_tokens=False).input_ids for text in texts]
+    assert min(map(len, ids)) > 2 * TAIL and answered(student, ids) == [False, False, True]
 
 
 @pytest.mark.parametrize("thoughts", [False, True])

@@ -30,6 +30,22 @@ from l2r_lite.runs.stories import read_exams
 from l2r_lite.students.presets import PRESETS
 from same_run import assert_same_run, flags, lasting, read_report, run, same_weights
 
+
+def test_each_round_trains_at_the_decayed_rate_of_the_one_before(
+    tiny_config: LoopConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates, train_round = [], rounds.train_round
+
+    def noted(student: Any, items: Any, config: LoopConfig, **options: Any) -> Any:
+        rates.append(config.learning_rate)
+        return train_round(student, items, config, **options)
+
+    monkeypatch.setattr(rounds, "train_round", noted)
+    config = tiny_config.with_(rounds=3, learning_rate=0.008, rate_decay=0.5)
+    run(config, tmp_path / "run")
+    assert rates == pytest.approx([0.008, 0.004, 0.002]) and read_report(tmp_path / "run")["config"]["learning_rate"] == 0.008
+
+
 # --- the report ---
 
 

@@ -21,6 +21,7 @@ from l2r_lite.loop.errors import Stopped
 from l2r_lite.loop.exam import grade
 from l2r_lite.loop.items import epoch_batches, make_items, mistakes_and_replay, own_answers, round_batches
 from l2r_lite.loop.lessons import make_lessons
+from l2r_lite.loop.losses import tailored_loss
 from l2r_lite.loop.prompts import answer_line
 from l2r_lite.loop.records import LETTERS, ExamReport, Lesson, Mistake, Problem, Sample, TrainingItem
 from l2r_lite.loop.student import Student
@@ -306,6 +307,38 @@ def test_the_same_seed_trains_the_same_weights_bit_for_bit(load_tiny: Callable, 
     assert log == same_log
     assert all(torch.equal(one[n], same[n]) for n in one)
     assert not all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_a_round_takes_adamws_steps_with_clipped_gradients_on_a_rate_that_warms_up_and_falls(
+    load_tiny: Callable, items: list[TrainingItem]
+) -> None:
+    """Written out by hand. A loss of growing size makes the gradients' norms differ, so that clipping changes AdamW's steps."""
+    config = LoopConfig(steps=4, batch_size=4, epochs=1, reflection_weight=0.0, learning_rate=1e-3)
+    sizes = iter((0.1, 30.0, 300.0, 3.0))
+
+    def growing(student: Student, batch: list[TrainingItem], config: LoopConfig) -> Iterator[dict[str, torch.Tensor]]:
+        size = next(sizes)
+        for part in tailored_loss(student, batch, config):
+            yield {**part, "loss": size * part["loss"]}
+
+    trained, student = load_tiny(wake=True), load_tiny(wake=True)
+    log = train_round(trained, items, config, seed=7, objective=growing, progress=False)
+    assert max(step["gradient"] for step in log) > 1 > min(step["gradient"] for step in log)  # the norm before clipping
+
+    weights, shares = list(student.trainable.values()), (1.0, 0.75, 0.5, 0.25)
+    optimizer = torch.optim.AdamW(weights, weight_decay=0.0)
+    batches, sizes = round_batches(items, config, random.Random("7/training")), iter((0.1, 30.0, 300.0, 3.0))
+    for batch, share in zip(batches, shares, strict=True):
+        optimizer.zero_grad()
+        for part in growing(student, batch, config):
+            part["loss"].backward()
+        norm = torch.cat([w.grad.flatten() for w in weights]).norm()
+        for weight in weights:
+            weight.grad *= min(1.0, 1.0 / (norm.item() + 1e-6))
+        optimizer.param_groups[0]["lr"] = share * config.learning_rate
+        optimizer.step()
+    for name, weight in student.trainable.items():
+        torch.testing.assert_close(trained.trainable[name], weight, rtol=1e-4, atol=1e-6)
 
 
 def test_a_round_lowers_both_losses(items: list[TrainingItem]) -> None:

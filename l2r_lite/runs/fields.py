@@ -79,7 +79,9 @@ def _fits(value: Any, wanted: _Type) -> bool:
     if type(value) is not kind and not (kind is float and type(value) is int):
         return False  # True is an int in Python
     if kind in (int, float):
-        return wanted.low <= value <= wanted.high or (wanted.low, wanted.high) == ANY_NUMBER
+        if isinstance(value, float) and (wanted.low, wanted.high) == ANY_NUMBER:
+            return True
+        return max(wanted.low, -MOST) <= value <= min(wanted.high, MOST)
     return True
 
 

@@ -19,6 +19,7 @@ PARTS: dict[str, Sequence[str]] = {
     "kills": [*PYTEST, str(TESTS / "test_kill.py")],
     "memory": [*PYTEST, str(TESTS / "test_soak.py")],
     "hostile input": [*PYTEST, str(TESTS / "test_hostile_input.py")],
+    "a stranger's folder": [*PYTEST, str(TESTS / "test_strangers_folder.py")],
     # It has wheels for Linux only, belongs to nothing else, and is not needed by the parts above.
     "the fuzzer's package": [*PIP, "atheris>=3.0"],
     "fuzzing": [sys.executable, str(TESTS / "soak" / "fuzz.py"), "-runs=10000000"],

@@ -195,8 +195,7 @@ MUTATIONS = (
         "students/four_bit.py",
         "if error > TOLERANCE:",
         "if False:",
-        "test_student",
-        "test_patches",
+        "test_nf4",
     ),
     m(
         "a model with an attention window is packed up to it",
@@ -222,8 +221,6 @@ MUTATIONS = (
         "        os.fsync(handle.fileno())\n    scratch.replace",
         "    scratch.replace",
         "test_rounds",
-        "test_damage",
-        "test_trouble",
     ),
     m(
         "a growing file is on the disk",
@@ -231,8 +228,6 @@ MUTATIONS = (
         "            handle.flush()\n            os.fsync(handle.fileno())",
         "            handle.flush()",
         "test_rounds",
-        "test_damage",
-        "test_trouble",
     ),
     m(
         "no write follows a link",

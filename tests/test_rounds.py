@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -44,6 +45,43 @@ def test_each_round_trains_at_the_decayed_rate_of_the_one_before(
     config = tiny_config.with_(rounds=3, learning_rate=0.008, rate_decay=0.5)
     run(config, tmp_path / "run")
     assert rates == pytest.approx([0.008, 0.004, 0.002]) and read_report(tmp_path / "run")["config"]["learning_rate"] == 0.008
+
+
+def test_another_seed_samples_other_answers_to_the_same_questions(tiny_config: LoopConfig, tmp_path: Path) -> None:
+    splits = ["train"] * 12 + ["validation"] * 3 + ["test"] * 3
+    rows = [{"question": f"What is {n} + {n}?", "answer": 2 * n, "split": split} for n, split in enumerate(splits, 1)]
+    write_lines(tmp_path / "mine.jsonl", rows)
+    config = tiny_config.with_(problems=str(tmp_path / "mine.jsonl"), teacher="none", rounds=1, limit=0)
+    exams = []
+    for seed in (0, 1):
+        run(config.with_(seed=seed), tmp_path / str(seed))
+        exams.append(read_lines(tmp_path / str(seed) / "round-1" / "exam.jsonl", Sample))
+    first, second = ({(s.problem_id, s.index): s.rationale for s in exam} for exam in exams)
+    assert first.keys() == second.keys() and any(first[key] != second[key] for key in first)
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a power cut leaves a finished file that is empty."""
+    seen: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        seen.append(("synced", os.fstat(handle).st_size))
+        fsync(handle)
+
+    def named(file: Path, target: Path) -> Path:
+        seen.append(("named", file.stat().st_size))
+        return replace(file, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    write_lines(tmp_path / "a.jsonl", [{"a": 1}])  # 9 bytes
+    assert seen == [("synced", 9), ("named", 9)]
+    growing = Growing(tmp_path / "b.jsonl", dict)
+    seen.clear()
+    growing.append([{"a": 1}])
+    growing.append([{"a": 2}])
+    assert seen == [("synced", 9), ("synced", 18)]
 
 
 # --- the report ---

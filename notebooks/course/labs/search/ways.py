@@ -39,13 +39,12 @@ def demonstrated(
     student: Student, problems: Sequence[Problem], shown: Sequence[Problem]
 ) -> list[Attempt]:
     """Greedy, with worked examples before the question. Reading them is not counted."""
-    before = student.prefix
     student.show([(problem, write_rationale(problem, 0)) for problem in shown])
     try:
         texts = continue_rationales(
             student, problems, [""] * len(problems), max_new_tokens=LONGEST)
     finally:
-        student.prefix = before
+        student.show([])
     return _attempts(student, problems, texts, [0] * len(problems), [""] * len(problems))
 
 

@@ -30,7 +30,10 @@ from l2r_lite.runs.stories import follow_mistakes, read_exams, read_stories
 
 Place = tuple[str | int, ...]
 MISSING = object()
-CORPUS = {**HOSTILE, "return": "safe\rowned\r\n\x85\u2028x", "title": "\x1b]0;owned\x07\x1b[2J\x1b[1A"}
+CORPUS = {
+    **HOSTILE, "return": "safe\rowned\r\n\x85\u2028x", "title": "\x1b]0;owned\x07\x1b[2J\x1b[1A",
+    "backticks": "` <img src=x onerror=alert(1)> [a link](https://example.invalid) `` | ``` <b>",
+}  # fmt: skip
 ALL = " ".join(text for kind, text in CORPUS.items() if kind != "long")
 BAD: dict[str, Any] = {
     "text": ALL, "missing": MISSING, "null": None, "a list": [1], "an object": {}, "NaN": float("nan"), "true": True,
@@ -74,6 +77,7 @@ def make_whole(out: Path) -> None:
     report = load(out / "report.json")
     for number, entry in enumerate(report["rounds"]):
         entry |= {**example(schema.Trained if number else schema.Untrained), **entry}
+    report["rounds"][-1]["by_skill"] = dict.fromkeys(report["rounds"][0]["by_skill"], 1.0)  # all learned, and named
     save(out / "report.json", report)
     problems = load(out / "problems" / "train.jsonl")
     for folder in out.glob("round-[1-9]"):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from browser.corpus import HOSTILE
 from l2r_lite.runs.show import Table, code, html, join, safe
-from strangers import unclean
+from strangers import CORPUS, unclean
 
 ROOT = Path(__file__).parent.parent
 HERE = "l2r_lite/runs/show.py"
@@ -99,7 +98,7 @@ def test_a_number_is_a_number_before_it_gets_its_format() -> None:
 
 
 def test_every_text_of_the_corpus_is_text_in_html_and_in_markdown() -> None:
-    for text in HOSTILE.values():
+    for text in CORPUS.values():
         for shown in (html("<p>{}</p>", text), html('<img alt="{}">', text), join([text, text], "<br>"), safe(text),
                       Table([text], [[text]])._repr_html_()):  # fmt: skip
             assert not unclean("html", shown)

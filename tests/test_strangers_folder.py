@@ -20,6 +20,7 @@ from l2r_lite.loop.errors import RunError, UserError, printable
 from l2r_lite.runs import fields, schema
 from l2r_lite.runs.config_file import read_config
 from l2r_lite.runs.reading import check_folder, read
+from l2r_lite.runs.run import run_rounds
 from strangers import ALL, BAD, CORPUS, MISSING, files, load, places, poison, put, save, unclean, viewers
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +72,7 @@ def test_the_whole_run_is_shown_without_fault_before_anything_is_changed(
 
 
 def test_every_field_of_every_file_refuses_what_it_may_not_be(run: Path) -> None:
-    """Before: KeyError, TypeError, AttributeError or ValueError in 185 of 4,976 views of such files."""
+    """Before: KeyError, TypeError, AttributeError or ValueError in 188 of 5,471 views of such files."""
     refused, count = 0, 0
     for file in one_of_each(run):
         whole, data = file.read_bytes(), load(file)
@@ -103,6 +104,7 @@ def test_a_message_says_file_field_finding_need_and_remedy(run: Path) -> None:
         ("report.json", ("best_round",), 9, f"best_round is 9, and must be one of its 3 rounds. {again}"),
         ("report.json", ("best_round",), "<img src=x onerror=alert(1)>",
          f'best_round is "<img src=x onerror=alert(1)>", and must be a whole number of at least 0. {again}'),
+        ("report.json", ("best_round",), True, f"best_round is true, and must be a whole number of at least 0. {again}"),
         ("report.json", (), [], f"is a list of 0, and must be an object. {again}"),
         ("round-1/stages.json", ("exam",), "x", '["exam"] is "x", and must be a number of at least 0. Remove the file.'),
         ("round-1/exam.jsonl", (2, "correct"), 1,
@@ -131,6 +133,23 @@ def test_a_line_about_another_problem_is_refused(run: Path) -> None:
         with pytest.raises(RunError, match=rf'{name}.jsonl, line 1: problem_id "of another run" is not in the folder problems'):
             check_folder(run)
         file.write_bytes(whole)
+
+
+def test_a_run_is_not_resumed_over_files_that_are_not_what_they_must_be(run: Path) -> None:
+    """Before: AttributeError, KeyError or TypeError in the middle of a resumed run."""
+    (run / "round-2" / "test.jsonl").unlink()  # so that there is something to do
+    for name, path, value in (
+        ("round-2/stages.json", (), [1]), ("round-2/stages.json", ("test",), "soon"),
+        ("round-1/feedback.json", ("teacher_calls",), "<b>"), ("round-1/rejected.jsonl", (0, "reason"), None),
+        ("problems/train.jsonl", (0, "program", 0, "left"), [1]), ("round-1/losses.jsonl", (0, "lm"), "low"),
+    ):  # fmt: skip
+        whole = (run / name).read_bytes()
+        save(run / name, put(load(run / name), path, value))
+        with warnings.catch_warnings(), pytest.raises(RunError, match=f"{name}.* and must be "):
+            warnings.simplefilter("ignore")  # it has no seals
+            run_rounds(read_config(run / "config.json"), run, progress=False)
+        assert not (run / "round-2" / "test.jsonl").exists() and not (run / "seals.json").exists()
+        (run / name).write_bytes(whole)
 
 
 def test_a_test_without_an_answer_is_refused(run: Path, finished_run: Path) -> None:
@@ -237,7 +256,7 @@ def reads(view: Any, run: Path) -> set[str]:
 def test_every_view_of_every_field_with_every_bad_value_is_clean_or_refused(
     run: Path, finished_run: Path, no_drawing: None, record_property: Any
 ) -> None:
-    """Before: 185 tracebacks in 4,976 views; HTML from a report in one, control characters in eleven.
+    """Before: 188 tracebacks in 5,471 views; HTML from a report in one, control characters in eleven.
 
     Three of the twelve values at each place in turn, or with SOAK all of them.
     """
@@ -307,13 +326,18 @@ def test_what_a_run_writes_is_what_the_schema_says(finished_run: Path) -> None:
         assert entry.keys() <= fields.fields(schema.Trained if number else schema.Untrained).keys()
 
 
-def test_a_newer_versions_fields_are_ignored_and_an_older_versions_may_be_missing(run: Path) -> None:
+def test_a_newer_versions_fields_are_ignored_and_an_older_versions_may_be_missing(
+    run: Path, finished_run: Path, no_drawing: None
+) -> None:
+    """Before: TypeError in the loop panel, for a new field of the teacher's cost."""
     data = load(run / "report.json")
     for entry in data["rounds"]:
         entry |= {"new": "<b>"}
         entry.pop("lessons_in_doubt", None)
+        entry.get("teacher_cost_so_far", {})["new"] = 1
     save(run / "report.json", data | {"new": [1]})
     assert read(run / "report.json")["new"] == [1]
+    assert any("calls" in shown for _, shown in viewers(finished_run)["loop panel"](run))
 
 
 def test_a_loss_may_be_nan(run: Path, finished_run: Path, no_drawing: None) -> None:

@@ -5,8 +5,6 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from l2r_lite.loop.errors import printable
-
 
 class Markdown:
     """Text that a notebook renders."""
@@ -18,7 +16,7 @@ class Markdown:
         return self.text
 
     def __repr__(self) -> str:
-        return printable(self.text)
+        return self.text
 
 
 def source(function: Callable[..., Any], first: str = "", last: str = "") -> Markdown:

@@ -27,7 +27,7 @@ from l2r_lite.data.benchmarks import BENCHMARKS, SPLITS, ProblemError, load_benc
 from l2r_lite.data.gold import gold_number, split_solution
 from l2r_lite.data.text import fold, unreadable
 from l2r_lite.loop.config import LoopConfig
-from l2r_lite.loop.errors import UserError
+from l2r_lite.loop.errors import UserError, printable
 from l2r_lite.loop.records import KINDS, LETTERS, Kind, Problem
 
 PROBLEM_NAMES = ("pocket", *BENCHMARKS)
@@ -181,7 +181,8 @@ def _report(path: Path, bad: list[tuple[int, str]], skip_bad: bool) -> None:
     if skip_bad:
         listed = "\n".join(f"  line {number}: {reason}" for number, reason in bad[:20])
         more = f"\n  … and {len(bad) - 20} more" if len(bad) > 20 else ""
-        warnings.warn(f"{path}: left out {len(bad)} bad line(s):\n{listed}{more}", stacklevel=4)
+        told = f"{path}: left out {len(bad)} bad line(s):\n{listed}{more}"
+        warnings.warn(printable(told), stacklevel=4)
         return
     number, reason = bad[0]
     if len(bad) > 1:

@@ -259,7 +259,6 @@ MUTATIONS = (
         'return there != asked and (name, asked) != ("prompt", "auto")',
         "return False",
         "test_rounds",
-        "test_damage",
     ),
     # the teacher's money, and what it sends
     m(
@@ -379,14 +378,25 @@ def survives(mutation: Mutation, copy: Path) -> str:
 
 def make_copy(folder: Path) -> Path:
     """A copy of everything that tests need; l2r_lite and l2r_course are imported from it."""
-    skip = shutil.ignore_patterns(".git", ".venv", "build", "runs", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+    caches = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+
+    def skip(place: str, names: list[str]) -> set[str]:
+        top = (
+            {".git", ".venv", "build", "runs"}
+            if Path(place) == ROOT
+            else {"runs"}
+            if Path(place).name == "notebooks"
+            else set()
+        )
+        return {*caches(place, names), *top.intersection(names)}
+
     copy = Path(shutil.copytree(ROOT, folder / "tree" / "main", ignore=skip))
     (copy / "l2r_course").symlink_to(copy / "notebooks" / "course")
     shared = ROOT.parent / "shared"
     if shared.is_dir():
         (folder / "tree" / "shared").symlink_to(shared)
     said = subprocess.run(
-        [sys.executable, "-c", "import l2r_lite, l2r_course; print(l2r_lite.__file__, l2r_course.__file__)"],
+        [sys.executable, "-c", "import l2r_lite.runs, l2r_course; print(l2r_lite.runs.__file__, l2r_course.__file__)"],
         cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=True)  # fmt: skip
     if said.stdout.count(str(copy)) != 2:
         raise RuntimeError(f"the copy is not what is imported: {said.stdout}")

@@ -30,7 +30,7 @@ from l2r_lite.students.folding import FOLD_AT_MOST
 from l2r_lite.students.four_bit import four_bit_bytes
 from l2r_lite.students.loading import quiet
 from l2r_lite.students.rows import TOKENS_AT_ONCE
-from l2r_lite.students.sources import SHORT_NAMES, SMOL, locate, not_served
+from l2r_lite.students.sources import SHORT_NAMES, SMOL, locate, model_config, not_served
 
 SHAPES = Path(__file__).with_name("shapes.json")
 CARDS = (8, 12, 16, 24)  # GB of memory of common consumer cards
@@ -202,9 +202,9 @@ def student_shape(name: str) -> Any:
             raise OSError(fault)
         where = locate(full)
         with skip_dead_hub(where):
-            return AutoConfig.from_pretrained(where, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+            return model_config(where)
+    except Exception as error:  # a damaged config.json can raise anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise StudentError(
             f'student "{name}": its config.json is neither here nor on the hub ({reason}); name '
             f"one of {', '.join(known)}, or a folder.") from error

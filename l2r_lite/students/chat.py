@@ -17,7 +17,7 @@ from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.prompts import student_prompt
 from l2r_lite.loop.records import Problem
 from l2r_lite.loop.student import Student
-from l2r_lite.students.sources import locate
+from l2r_lite.students.sources import locate, model_config
 from l2r_lite.students.templates import (
     CLOSE,
     OPEN,
@@ -68,14 +68,14 @@ def auto_prompt(name: str) -> str:
     Raises:
         StudentError: they cannot be read.
     """
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
 
     tokenizer = load_tokenizer(name)
     with _readable(name) as where:
         try:
             generation: Any = GenerationConfig.from_pretrained(where)
         except OSError:  # without that file, the end tokens are in the model's config
-            generation = AutoConfig.from_pretrained(where, trust_remote_code=False)
+            generation = model_config(where)
         ends = generation.eos_token_id
     every = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     return "chat" if is_instruct(name, tokenizer, every) else "plain"

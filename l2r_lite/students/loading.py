@@ -20,7 +20,7 @@ from l2r_lite.students.chat import make_student
 from l2r_lite.students.fast_writer import FastWriter
 from l2r_lite.students.four_bit import check_four_bit_layers
 from l2r_lite.students.quick_import import import_quickly
-from l2r_lite.students.sources import SHORT_NAMES, locate
+from l2r_lite.students.sources import SHORT_NAMES, locate, model_config
 from l2r_lite.students.trial import try_out
 
 SMALL = 50e6  # bytes; a student in a folder with fewer weights computes in fp32 on every CPU
@@ -125,7 +125,6 @@ def pick_dtype(device: torch.device, where: str = "") -> torch.dtype:
 def _load_base(
     name: str, where: str, device: torch.device, dtype: torch.dtype, four_bit: bool
 ) -> tuple[Any, Any]:
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     quantise = BitsAndBytesConfig(
@@ -137,25 +136,49 @@ def _load_base(
     with quiet(), skip_dead_hub(where):
         try:
             tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-            base = AutoModelForCausalLM.from_pretrained(
+            config = model_config(where)
+            base, loaded = AutoModelForCausalLM.from_pretrained(
                 where,
+                config=config,
+                output_loading_info=True,
                 quantization_config=quantise if four_bit else None,
                 dtype=dtype,
                 device_map={"": str(device)},
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-        except (OSError, ValueError, SafetensorError) as error:
-            told = str(error).strip()
-            reason = told.splitlines()[0] if told else type(error).__name__
+        except Exception as error:  # a damaged folder can raise anything
+            told = " ".join(str(error).split()) or type(error).__name__
+            if "ignore_mismatched_sizes" in told:
+                told = (
+                    "its weights have other sizes than its config.json says (vocab_size = "
+                    f"{getattr(config, 'vocab_size', '?')}, …); fetch the model again")
             raise StudentError(
-                f'student "{name}" cannot be loaded: {reason} Known short names: '
+                f'student "{name}" cannot be loaded: {told[:300].rstrip(".")}. Known short names: '
                 f"{', '.join(SHORT_NAMES)}; else a folder with safetensors, or a hub id (which "
                 "needs a connection once).") from error
+    if loaded["missing_keys"]:
+        raise StudentError(
+            f'student "{name}": weights are missing, which would be random numbers '
+            f"({len(loaded['missing_keys'])}, such as {min(loaded['missing_keys'])}); its "
+            "config.json was made for another model, or a file is missing. Fetch it again.")
     rows = base.get_input_embeddings().num_embeddings
+    _check_vocabulary(name, tokenizer, rows)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         tokenizer.pad_token = tokenizer.eos_token
     return base, tokenizer
+
+
+def _check_vocabulary(name: str, tokenizer: Any, rows: int) -> None:
+    """Refuse tokens without an embedding, except one for padding, which is replaced."""
+    tokens = tokenizer.get_vocab()
+    beyond = {word: i for word, i in tokens.items() if i >= rows and word != tokenizer.pad_token}
+    if beyond:
+        word = min(beyond, key=beyond.__getitem__)
+        raise StudentError(
+            f'student "{name}": its tokenizer has tokens that the model has no embedding for '
+            f'({len(beyond)}, such as "{word}" = {beyond[word]}, of {rows} embeddings). Call '
+            f"model.resize_token_embeddings({max(beyond.values()) + 1}) and save the folder again.")
 
 
 @contextmanager

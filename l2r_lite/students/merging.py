@@ -9,7 +9,7 @@ from l2r_lite.data.hub import skip_dead_hub
 from l2r_lite.loop.errors import StudentError
 from l2r_lite.loop.student import Student
 from l2r_lite.students.four_bit import full_weight
-from l2r_lite.students.sources import locate
+from l2r_lite.students.sources import locate, model_config
 
 # Largest relative difference of logits that rounding explains.
 _ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
@@ -26,11 +26,11 @@ def merge(student: Student, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         StudentError: the merged model's logits differ from the student's.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     where = locate(student.name)
     with skip_dead_hub(where):
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+        config = model_config(where)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain = dict(model.named_modules())
     base = student.model.get_base_model()

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from l2r_lite.data.hub import cache_folder, hub_fault
-from l2r_lite.loop.errors import StudentError
+from l2r_lite.loop.errors import StudentError, printable
 
 POCKET = Path(__file__).parents[1] / "data" / "pocket" / "student"
 SMOL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -68,6 +70,27 @@ def _check_index(file: Path, name: str) -> None:
             raise StudentError(
                 f'student "{name}": model.safetensors.index.json names weights that are not '
                 "safetensors of this folder. Pickled weights can run code and are never read.")
+
+
+def model_config(where: str) -> Any:
+    """A model's config, from a folder or the hub, without what could choose code to run.
+
+    `attn_implementation` may name a package of kernels on the hub, which transformers would fetch
+    and run. Only what comes with torch is kept; None is transformers' own choice.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    for name in ("attn_implementation", "experts_implementation"):
+        every = [config, *(getattr(config, part, None) for part in config.sub_configs)]
+        asked = [getattr(one, f"_{name}", None) for one in every]
+        ignored = [value for value in asked if value not in (None, "eager", "sdpa")]
+        if ignored:
+            setattr(config, f"_{name}", None)  # its parts', too
+            warnings.warn(printable(
+                f"{where}: its config.json asks for {name} = {ignored[0]!r:.60}; this was "
+                "ignored, because it may fetch and run other people's code."), stacklevel=3)
+    return config
 
 
 def not_served(repo: str) -> str:

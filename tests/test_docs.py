@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCS = [README, *ROOT.glob("*/README.md"), *ROOT.glob("notebooks/*.md"), ROOT / "notebooks/evidence/README.md",
-        ROOT / ".github/CONTRIBUTING.md"]  # fmt: skip
+        *ROOT.glob(".github/*.md")]  # fmt: skip
 INDEX = "\n".join(c.source for c in nbformat.read(ROOT / "notebooks" / "index.ipynb", as_version=4).cells)
 # Name, file, question, minutes to read, exercises, difficulty.
 ROWS = re.findall(r"^\| \[([^\]]+)\]\(([^)]+)\) \| ([^|]+) \| (\d+) \| ([^|]+) \| (\w+) \|$", INDEX, re.M)
@@ -59,3 +59,15 @@ def test_every_link_of_a_document_leads_somewhere(file: Path) -> None:
         assert there.exists(), target
         if anchor and there.suffix == ".md":
             assert anchor in anchors(there), target
+
+
+def test_each_line_of_the_defended_list_names_tests_that_exist() -> None:
+    text = (ROOT / ".github" / "SECURITY.md").read_text(encoding="utf-8")
+    defended = text.partition("## What is defended")[2].partition("## What is not defended")[0]
+    lines = re.findall(r"^- (.*(?:\n  .*)*)", defended, re.M)
+    assert len(lines) > 20
+    for line in lines:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", line)
+        assert named, f"without a test: {line}"
+        for file, test in named:
+            assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), test

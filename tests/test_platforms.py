@@ -85,8 +85,18 @@ def steps(job: str) -> list[str]:
 def test_every_action_is_pinned_to_a_commit_and_may_write_nothing() -> None:
     uses = [step["uses"] for job in WORKFLOW["jobs"].values() for step in job["steps"] if "uses" in step]
     assert uses and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in uses)
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    told = re.findall(r"uses: (\S+) # (v\d+\.\d+\.\d+)$", text, re.M)
+    assert len(told) == len(uses) and len(set(told)) == len(set(uses)), "one commit per version, named beside it"
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert all("timeout-minutes" in job for job in WORKFLOW["jobs"].values())
+
+
+def test_dependencies_are_audited_and_guards_removed_once_a_week() -> None:
+    for job, command in (("audit", "pip-audit -r constraints.txt --no-deps --disable-pip"), ("guards", "tests/mutations.py")):
+        assert "schedule" in WORKFLOW["jobs"][job]["if"] and any(command in run for run in steps(job))
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.match(r"[\w.-]+==\S+", line) for line in pinned if not line.startswith("#")), "pip-audit needs exact versions"
 
 
 def test_the_readmes_two_commands_run_on_three_systems() -> None:

@@ -18,7 +18,7 @@ def accuracy(run: str, number: int) -> str:
 
 _LOST = f"({known('plain', 0)} - {known('plain', 1)})"
 _LOST_WITH_REPLAY = f"({known('replayed', 0)} - {known('replayed', 1)})"
-_STEPS = "[line['rationale'].count('=') for line in forgetting.read_lines(folder + '/round-1/lessons.jsonl', dict)]"
+_STEPS = "[x.rationale.count('=') for x in forgetting.read(forgetting.Path(folder) / 'round-1' / 'lessons.jsonl')]"
 _ITEMS = "[list(map(int, row[2:5])) for row in forgetting.items_by_source({'r': 'runs/notebook-08-replay'}).rows]"
 _WRONG = "[list(map(int, row[2:])) for row in forgetting.too_many_steps(folder).rows]"
 _ON_KNOWN = (

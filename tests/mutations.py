@@ -1,7 +1,8 @@
 """Remove one guard at a time, and see whether a test notices: a guard that no test misses is not defended.
 
-    .venv/bin/python tests/mutations.py             # all, about 20 minutes
+    .venv/bin/python tests/mutations.py             # all, about 40 minutes
     .venv/bin/python tests/mutations.py gradient    # those whose name contains a word
+    .venv/bin/python tests/mutations.py --json FILE # keep what was found
 
 The package and the tests are copied; a mutation changes one text in the copy and runs the named test files until the first
 failure. The table says which test noticed, or SURVIVED.
@@ -9,6 +10,7 @@ failure. The table says which test noticed, or SURVIVED.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -349,6 +351,268 @@ MUTATIONS = (
         "test_statistics",
     ),
     m("a mean's interval grows with few seeds", "runs/statistics.py", "t.ppf(0.975, count - 1)", "1.96", "test_statistics"),
+    # what is learned from, and what decides
+    m(
+        "the negative ends in the student's own wrong answer",
+        "loop/items.py",
+        "wrong[mistake.problem.id].append(mistake.rationale)",
+        'wrong[mistake.problem.id].append(f"{mistake.rationale} The answer is {mistake.problem.answer}.")',
+        "test_training",
+        "test_rounds",
+        "test_losses",
+    ),
+    m(
+        "a mistake counts once",
+        "loop/records.py",
+        "wrong = {(s.problem_id, s.rationale): s for",
+        "wrong = {(s.problem_id, s.index): s for",
+        "test_exam",
+    ),
+    m(
+        "validation decides, never test",
+        "loop/rounds.py",
+        'self._take(number, "validation", "validation", number, 1, 0.0)',
+        'self._take(number, "validation", "test", number, 1, 0.0)',
+        "test_rounds",
+        "test_exam",
+    ),
+    m(
+        "the report's best round is validation's",
+        "runs/report.py",
+        'key=lambda r: r["validation_accuracy"]',
+        'key=lambda r: r["accuracy"]',
+        "test_rounds",
+        "test_trouble",
+    ),
+    m(
+        "the best round's adapter is handed out",
+        "runs/run.py",
+        'students.adapter(final["best_round"])',
+        'students.adapter(final["rounds"][-1]["round"])',
+        "test_rounds",
+        "test_trouble",
+        "test_export",
+    ),
+    m(
+        "worked examples are no training questions",
+        "runs/run.py",
+        "remaining = [p for p in train if p.id not in shown]",
+        "remaining = list(train)",
+        "test_teacher",
+        "test_rounds",
+        "test_teacher_in_the_loop",
+        "test_whole_loop",
+    ),
+    m(
+        "an annotator sees no mistake",
+        "loop/lessons.py",
+        '[Mistake(problem, "", None) for problem in rng.sample(exam.problems, count)]',
+        "exam.mistakes[:count]",
+        "test_teacher",
+        "test_rounds",
+        "test_openai_teacher",
+    ),
+    m(
+        "a rationale is closed with its own answer",
+        "loop/lessons.py",
+        "line = answer_line(answer, problem.kind)",
+        "line = answer_line(problem.answer, problem.kind)",
+        "test_teacher",
+        "test_steps",
+    ),
+    # the packed pass and the writers
+    m(
+        "a packed part sees its own tokens and the prompt only",
+        "students/rows.py",
+        "sees = causal & ((key == query) | ((key == 0) & (query > 0)))",
+        "sees = causal",
+        "test_losses",
+        "test_student",
+    ),
+    m(
+        "a packed part's positions continue the prompt's",
+        "students/rows.py",
+        "positions += range(len(prompt), len(prompt) + len(tokens))",
+        "positions += range(len(ids), len(ids) + len(tokens))",
+        "test_losses",
+        "test_student",
+    ),
+    m(
+        "only anchors are learned in a packed pass",
+        "students/rows.py",
+        "float(p <= anchors) for p in part]",
+        "1.0 for p in part]",
+        "test_losses",
+    ),
+    m(
+        "padding is not learned",
+        "students/rows.py",
+        'weight=column("weight", 0.0)',
+        'weight=column("weight", 1.0)',
+        "test_losses",
+    ),
+    m(
+        "λ counts in the packed pass",
+        "students/packing.py",
+        """                "loss": lm + config.reflection_weight * cl,
+""",
+        """                "loss": lm + cl,
+""",
+        "test_losses",
+    ),
+    m(
+        "each sample has random numbers of its own",
+        "students/fast_writer.py",
+        'f"{seed}/{sample}/{prompts[prompt]}"',
+        'f"{seed}/{prompts[prompt]}"',
+        "test_student",
+        "test_exam",
+    ),
+    m(
+        "a question that leaves no room is refused",
+        "students/context.py",
+        "if not long:",
+        "if True:",
+        "test_context",
+    ),
+    m(
+        "a merged model computes the same",
+        "students/merging.py",
+        "if not off < ",
+        "if False and not off < ",
+        "test_architectures",
+        "test_export",
+    ),
+    # a stranger's model folder
+    m(
+        "code that a config names is not fetched",
+        "students/sources.py",
+        "        if ignored:",
+        "        if False:",
+        "test_model_folders",
+    ),
+    m(
+        "missing weights are no random numbers",
+        "students/loading.py",
+        'if loaded["missing_keys"]:',
+        "if False:",
+        "test_model_folders",
+    ),
+    m(
+        "a token without an embedding is refused",
+        "students/loading.py",
+        "    if beyond:",
+        "    if False:",
+        "test_model_folders",
+        "test_architectures",
+    ),
+    m(
+        "pickled weights are refused",
+        "students/sources.py",
+        'if not any(path.glob("*.safetensors")):',
+        "if False:",
+        "test_security",
+    ),
+    m(
+        "an index names safetensors of its folder only",
+        "students/sources.py",
+        'one.endswith(".safetensors") and Path(one).name == one',
+        "one",
+        "test_security",
+    ),
+    # a stranger's run folder
+    m("links are refused", "runs/guard.py", "if stat.S_ISLNK(mode):", "if False:", "test_links"),
+    m("pipes are refused", "runs/guard.py", "if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):", "if False:", "test_links"),
+    m(
+        "links are looked for before the first write",
+        "runs/guard.py",
+        "            refuse_links(out)\n            write_json",
+        "            write_json",
+        "test_links",
+        "test_security",
+    ),
+    m(
+        "a growing file follows no link",
+        "loop/runfolder.py",
+        'flags | getattr(os, "O_NOFOLLOW", 0)',
+        "flags",
+        "test_links",
+    ),
+    m(
+        "a figure follows no link",
+        "app/figures/base.py",
+        """    scratch.unlink(missing_ok=True)
+    with scratch.open("xb") as handle:""",
+        """    with scratch.open("wb") as handle:""",
+        "test_links",
+    ),
+    m(
+        "replies go to a plain file",
+        "teachers/replies.py",
+        "if self.file and os.path.lexists(self.file) and not plain:",
+        "if False:",
+        "test_links",
+    ),
+    m(
+        "a file that is no cache is not appended to",
+        "teachers/replies.py",
+        "if data.strip() and not ours:",
+        "if False:",
+        "test_security",
+    ),
+    m(
+        "a changed file is found",
+        "runs/guard.py",
+        "if self.digests.get(name, digest) != digest:",
+        "if False:",
+        "test_damage",
+    ),
+    m(
+        "a folder is held by one process",
+        "runs/guard.py",
+        "            lock.acquire(blocking=False)",
+        "            pass",
+        "test_trouble",
+        "test_damage",
+        "test_rounds",
+    ),
+    # keys and addresses
+    m(
+        "an address holds no key",
+        "loop/config.py",
+        "if address is not None and not (found and 0 < int(found[3] or 80) < 65536):",
+        "if False:",
+        "test_security",
+        "test_endpoints",
+    ),
+    m(
+        "OpenAI's key goes to OpenAI",
+        "teachers/openai_teacher.py",
+        "variable = KEY if own else OTHER_KEY",
+        "variable = KEY",
+        "test_openai_teacher",
+    ),
+    m(
+        "an endpoint's words hold no part of the key",
+        "teachers/endpoint.py",
+        'return "" if any(part in said for part in parts) else said[:200]',
+        "return said[:200]",
+        "test_endpoints",
+    ),
+    m(
+        "a run of failures stops the run",
+        "teachers/openai_teacher.py",
+        "if self._failed >= max(FAILURES, 2 * self.concurrency):",
+        "if False:",
+        "test_endpoints",
+    ),
+    m(
+        "the cache's key has the mistake",
+        "teachers/prompt.py",
+        'data |= {"wrong_rationale": mistake.rationale, "wrong_answer": mistake.answer}',
+        "pass",
+        "test_openai_teacher",
+    ),
 )
 
 
@@ -404,20 +668,24 @@ def make_copy(folder: Path) -> Path:
 
 
 def main(words: list[str]) -> int:
+    kept = Path(words.pop(words.index("--json") + 1)) if "--json" in words else None
+    words = [word for word in words if word != "--json"]
     chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.guard for word in words)]
     gone = [mutation.guard for mutation in chosen if not stands_once(mutation)]
     if gone:
         print("The text of these guards has changed; update tests/mutations.py: " + "; ".join(gone), file=sys.stderr)
         return 2
-    survivors = 0
+    found: list[dict[str, str]] = []
     print("| guard | noticed by |\n|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         copy = make_copy(Path(folder))
         for mutation in tqdm(chosen, unit="mutation", disable=None):
             noticed = survives(mutation, copy)
-            survivors += not noticed
+            found.append({"guard": mutation.guard, "file": mutation.file, "noticed_by": noticed})
             print(f"| {mutation.guard} | {f'`{noticed}`' if noticed else '**SURVIVED**'} |", flush=True)
-    return 1 if survivors else 0
+            if kept:
+                kept.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0 if all(one["noticed_by"] for one in found) else 1
 
 
 if __name__ == "__main__":

@@ -408,9 +408,7 @@ MUTATIONS = (
         "loop/lessons.py",
         '[Mistake(problem, "", None) for problem in rng.sample(exam.problems, count)]',
         "exam.mistakes[:count]",
-        "test_teacher",
-        "test_rounds",
-        "test_openai_teacher",
+        "test_experiments",
     ),
     m(
         "a rationale is closed with its own answer",
@@ -634,7 +632,7 @@ def survives(mutation: Mutation, copy: Path) -> str:
         file.write_text(text, encoding="utf-8")
     if done.returncode == 0:
         return ""
-    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", done.stdout, re.M)
+    found = re.search(r"^(?:FAILED|ERROR) tests/(.+?)(?: - .*)?$", done.stdout, re.M)
     if not found:
         raise RuntimeError(f"{mutation.guard}: pytest ended without a failed test:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return found[1]

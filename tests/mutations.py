@@ -628,6 +628,8 @@ def survives(mutation: Mutation, copy: Path) -> str:
     env = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=900)
+    except subprocess.TimeoutExpired:
+        return f"{mutation.tests[0]}.py does not end"
     finally:
         file.write_text(text, encoding="utf-8")
     if done.returncode == 0:

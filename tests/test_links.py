@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,22 @@ def test_a_system_without_the_flag_writes_as_well(tmp_path: Path, monkeypatch: p
 # --- what else may be in the way ---
 
 
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Fail where a read of a pipe would wait for ever."""
+
+    def end(*_: object) -> None:
+        raise AssertionError(f"no end after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_pipe_in_a_run_folder_is_refused_and_never_read(
     whole: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,7 +283,8 @@ def test_a_pipe_in_a_run_folder_is_refused_and_never_read(
         if there:
             (out / name).rename(tmp_path / "aside")
         os.mkfifo(out / name)
-        assert main(["run", "--resume", str(out), "--rounds", "2"]) == 2
+        with at_most(30):
+            assert main(["run", "--resume", str(out), "--rounds", "2"]) == 2
         told = capsys.readouterr().err
         assert f"{out / name}: " in told and ("pipe" in told or "not a file" in told) and told.count("\n") == 1
         (out / name).unlink()
